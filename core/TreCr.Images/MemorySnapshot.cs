@@ -1,0 +1,58 @@
+using System.Collections.Concurrent;
+
+namespace TreCr.Images;
+
+/// <summary>A snapshot kept in memory: what tests of the process engine and the delegator write to and read from.</summary>
+/// <param name="baseSnapshot">lends frames to <see cref="IPartWriter.KeepFrame"/>; null: a full snapshot</param>
+public sealed class MemorySnapshot(MemorySnapshot? baseSnapshot = null) : ISnapshotWriter, ISnapshotReader
+{
+    private readonly ConcurrentDictionary<string, Part> _parts = new();
+    private readonly ConcurrentDictionary<string, byte[]> _records = new();
+
+    public IReadOnlyList<string> Parts => [.. _parts.Keys.Order(StringComparer.Ordinal)];
+
+    public IReadOnlyList<string> Records => [.. _records.Keys.Order(StringComparer.Ordinal)];
+
+    IPartWriter ISnapshotWriter.OpenPart(string name, long lengthBytes)
+    {
+        Part part = new(lengthBytes, baseSnapshot?._parts.GetValueOrDefault(name));
+        return _parts.TryAdd(name, part) ? part : throw new InvalidOperationException($"part {name} is open already");
+    }
+
+    IPartReader ISnapshotReader.OpenPart(string name) => _parts.GetValueOrDefault(name) ?? throw new ImageException($"no part {name}");
+
+    public void PutRecord(string name, ReadOnlySpan<byte> bytes) => _records[name] = bytes.ToArray();
+
+    public byte[] GetRecord(string name) => _records.GetValueOrDefault(name) ?? throw new ImageException($"no record {name}");
+
+    private sealed class Part(long lengthBytes, Part? basePart) : IPartWriter, IPartReader
+    {
+        private readonly ConcurrentDictionary<long, byte[]> _frames = new();
+
+        public long LengthBytes => lengthBytes;
+
+        public IReadOnlyList<long> FrameOffsets => [.. _frames.Keys.Order()];
+
+        public void WriteFrame(long offsetBytes, ReadOnlySpan<byte> bytes)
+        {
+            if (offsetBytes % ISnapshotWriter.FrameSizeBytes != 0) throw new ArgumentException("not a frame offset", nameof(offsetBytes));
+            if (!bytes.ContainsAnyExcept((byte)0)) { _frames.TryRemove(offsetBytes, out _); return; }
+            byte[] frame = new byte[ISnapshotWriter.FrameSizeBytes];
+            bytes.CopyTo(frame);
+            _frames[offsetBytes] = frame;
+        }
+
+        public bool CanKeep(long offsetBytes) => basePart is not null;
+
+        public void KeepFrame(long offsetBytes)
+        {
+            if (basePart is null) throw new InvalidOperationException("no base snapshot");
+            if (basePart._frames.TryGetValue(offsetBytes, out byte[]? frame)) _frames[offsetBytes] = frame;
+        }
+
+        public void ReadFrame(long offsetBytes, Span<byte> into)
+        {
+            if (_frames.TryGetValue(offsetBytes, out byte[]? frame)) frame.CopyTo(into); else into[..ISnapshotWriter.FrameSizeBytes].Clear();
+        }
+    }
+}
