@@ -1,0 +1,30 @@
+namespace TreCr.Calls.Cuda;
+
+// Handle types of the driver API. In the program and in records the value is virtual (VirtualHandle), behind the dispatch it is the back end's own.
+
+/// <summary>Device ordinal, 0-based.</summary>
+public readonly record struct CUdevice(int Value);
+
+/// <summary>Device address: never mapped, the real address on every run.</summary>
+public readonly record struct CUdeviceptr(ulong Value);
+
+public readonly record struct CUcontext(ulong Value);
+
+public readonly record struct CUmodule(ulong Value);
+
+public readonly record struct CUfunction(ulong Value);
+
+/// <summary>0 the default stream, 1 CU_STREAM_LEGACY, 2 CU_STREAM_PER_THREAD, else a handle.</summary>
+public readonly record struct CUstream(ulong Value)
+{
+    public static CUstream Default => default;
+    public static CUstream Legacy => new(1);
+    public static CUstream PerThread => new(2);
+}
+
+public readonly record struct CUevent(ulong Value);
+
+public readonly record struct CUmemoryPool(ulong Value);
+
+/// <summary>Physical memory of the virtual memory management calls.</summary>
+public readonly record struct CUmemGenericAllocationHandle(ulong Value);

@@ -1,0 +1,31 @@
+namespace TreCr.Calls.Cuda;
+
+/// <summary>
+/// A CUDA device behind the delegator: NVIDIA's driver or the software device. All handles are the back end's own. Any thread may call; the current
+/// context is the calling thread's, as in the driver.
+/// </summary>
+public interface ICudaBackend : ICudaDevice, ICudaContext, ICudaModule, ICudaVirtualMemory, ICudaCopy, ICudaExecution, ICudaStream, ICudaEvent
+{
+    /// <summary>"soft" or "cuda"; recorded in manifests.</summary>
+    string DeviceKind { get; }
+
+    /// <summary>True when device memory is ordinary memory of this process at the device addresses (software device): it is captured by plain reads.</summary>
+    bool DeviceMemoryIsHostMemory { get; }
+
+    /// <summary>Waits until all queued work of all streams is done (the gate).</summary>
+    /// <param name="blocker">kernel, host function or stream that did not end by the deadline</param>
+    /// <returns>false: deadline passed</returns>
+    bool Drain(TimeSpan deadline, out string? blocker);
+}
+
+/// <summary>
+/// Device memory for a back end's own needs that must be saved and come back at the same address: module globals and constants of the software device.
+/// Given by the GMMU; during replay of a module load the same calls return the same addresses.
+/// </summary>
+public interface IDeviceAllocator
+{
+    /// <returns>device address, zero-filled, multiple of 512; 0 when out of memory</returns>
+    ulong Allocate(int deviceOrdinal, ulong bytes);
+
+    void Free(ulong address);
+}

@@ -1,0 +1,36 @@
+namespace TreCr.Calls.Cuda;
+
+/// <summary>Streams. CUDA Driver API, "Stream Management".</summary>
+[CallTable(Library.Cuda)]
+public unsafe interface ICudaStream
+{
+    /// <param name="flags">0 blocking with respect to the legacy stream, 1 CU_STREAM_NON_BLOCKING</param>
+    /// <param name="priority">clamped to the device's range</param>
+    [Call(0x0701, CallClass.Answer), Creates(nameof(stream))]
+    CUresult cuStreamCreateWithPriority([Out] CUstream* stream, uint flags, int priority);
+
+    /// <summary>Returns at once; queued work still runs.</summary>
+    [Call(0x0702, CallClass.Answer), Destroys(nameof(stream))]
+    CUresult cuStreamDestroy_v2(CUstream stream);
+
+    [Call(0x0703, CallClass.Blocking), Manual("prints device output that has come")]
+    CUresult cuStreamSynchronize(CUstream stream);
+
+    /// <returns>CUDA_ERROR_NOT_READY while work is left</returns>
+    [Call(0x0704, CallClass.Answer)]
+    CUresult cuStreamQuery(CUstream stream);
+
+    /// <param name="flags">0 or CU_EVENT_WAIT_EXTERNAL (1)</param>
+    [Call(0x0705, CallClass.Enqueue)]
+    CUresult cuStreamWaitEvent(CUstream stream, CUevent @event, uint flags);
+
+    [Call(0x0706, CallClass.Answer)]
+    CUresult cuStreamGetFlags(CUstream stream, [Out] uint* flags);
+
+    [Call(0x0707, CallClass.Answer)]
+    CUresult cuStreamGetPriority(CUstream stream, [Out] int* priority);
+
+    /// <param name="status">0 CU_STREAM_CAPTURE_STATUS_NONE</param>
+    [Call(0x0708, CallClass.Answer)]
+    CUresult cuStreamIsCapturing(CUstream stream, [Out] int* status);
+}

@@ -1,0 +1,127 @@
+namespace TreCr.Calls;
+
+/// <summary>Does the exported stub wait, and for what (design.md §3)?</summary>
+public enum CallClass : byte
+{
+    /// <summary>Answered in the wrapper from cached facts; there is no record.</summary>
+    Local,
+
+    /// <summary>Fire and forget: the wrapper has checked what the driver checks before it accepts.</summary>
+    Enqueue,
+
+    /// <summary>Waits for a result that comes soon.</summary>
+    Answer,
+
+    /// <summary>A wait that may last for ever; the delegator runs it on the channel's partner thread.</summary>
+    Blocking,
+}
+
+/// <summary>Library whose names an interface declares.</summary>
+public enum Library : byte { Cuda, Nccl, Mpi }
+
+/// <summary>Marks an interface whose methods are calls of a library: the spec from which exports, records and dispatch are generated.</summary>
+[AttributeUsage(AttributeTargets.Interface)]
+public sealed class CallTableAttribute(Library library) : Attribute
+{
+    public Library Library => library;
+}
+
+/// <summary>One call. The method has the C name, signature and ABI of the exported function.</summary>
+/// <param name="id">number in records and logs, unique in the library, never reused (calls.lock)</param>
+/// <param name="callClass">what the stub does; with <see cref="ManualAttribute"/> the usual case</param>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class CallAttribute(ushort id, CallClass callClass) : Attribute
+{
+    public ushort Id => id;
+    public CallClass Class => callClass;
+
+    /// <summary>True: never exported to the program, used between wrapper and delegator only.</summary>
+    public bool Internal { get; set; }
+
+    /// <summary>True: the record and its answer go into the log, although nothing is created or destroyed (a setting that replay repeats).</summary>
+    public bool Logged { get; set; }
+}
+
+/// <summary>The exported stub is hand-written (file Manual/FAMILY.cs of the wrapper); record and dispatch are still generated unless <see cref="Dispatch"/>.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class ManualAttribute(string reason) : Attribute
+{
+    public string Reason => reason;
+
+    /// <summary>True: the delegator's side is hand-written too.</summary>
+    public bool Dispatch { get; set; }
+}
+
+/// <summary>The call brings an object to life; its virtual handle (or address) is what the named out parameter receives.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class CreatesAttribute(string parameter) : Attribute
+{
+    public string Parameter => parameter;
+}
+
+/// <summary>The call ends the object named by the parameter; its records leave the log.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class DestroysAttribute(string parameter) : Attribute
+{
+    public string Parameter => parameter;
+}
+
+/// <summary>
+/// Pointer to one value that the call writes. NULL is CUDA_ERROR_INVALID_VALUE unless <see cref="Optional"/>.
+/// The program's variable is written only when the call succeeds.
+/// </summary>
+[AttributeUsage(AttributeTargets.Parameter)]
+public sealed class OutAttribute : Attribute
+{
+    public bool Optional { get; set; }
+}
+
+/// <summary>Pointer to one struct that the call reads.</summary>
+[AttributeUsage(AttributeTargets.Parameter)]
+public sealed class InAttribute : Attribute
+{
+    public bool Optional { get; set; }
+}
+
+/// <summary>Pointer to bytes that the call reads; the length is another parameter's value.</summary>
+[AttributeUsage(AttributeTargets.Parameter)]
+public sealed class InBytesAttribute(string length) : Attribute
+{
+    public string Length => length;
+}
+
+/// <summary>Pointer to bytes that the call writes; the length is another parameter's value.</summary>
+[AttributeUsage(AttributeTargets.Parameter)]
+public sealed class OutBytesAttribute(string length) : Attribute
+{
+    public string Length => length;
+}
+
+/// <summary>NUL-terminated text that the call reads.</summary>
+[AttributeUsage(AttributeTargets.Parameter)]
+public sealed class InStringAttribute : Attribute;
+
+/// <summary>An address in the program that is carried as a number and never read by the delegator (user data, host functions).</summary>
+[AttributeUsage(AttributeTargets.Parameter)]
+public sealed class ProgramAddressAttribute : Attribute;
+
+/// <summary>Asks the generator for the exported stubs of a spec: <c>[ExportsOf(typeof(ICudaStream))] static unsafe partial class CudaStreamExports;</c></summary>
+[AttributeUsage(AttributeTargets.Class)]
+public sealed class ExportsOfAttribute(Type spec) : Attribute
+{
+    public Type Spec => spec;
+}
+
+/// <summary>Asks the generator for the delegator's dispatch of a spec.</summary>
+[AttributeUsage(AttributeTargets.Class)]
+public sealed class DispatchOfAttribute(Type spec) : Attribute
+{
+    public Type Spec => spec;
+}
+
+/// <summary>Asks the generator for an implementation of a spec that calls the real library through function pointers resolved by name.</summary>
+[AttributeUsage(AttributeTargets.Class)]
+public sealed class BindingOfAttribute(Type spec) : Attribute
+{
+    public Type Spec => spec;
+}
