@@ -1,0 +1,66 @@
+#!/bin/bash
+# Runs the test projects one after another, or those whose name holds $1. One line per project, then the sum as the last line:
+# `N passed, N failed, N skipped`. Exit code 1 when a test failed, or a project crashed, hung or ran nothing; its name stands in the output.
+# build.sh calls this after it has built out/.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+wanted=${1-}
+limit=${TRECR_TEST_PROJECT_SECONDS:-900}
+results=artifacts/test-results
+export TRECR_ROOT=$root
+rm -rf "$results"
+mkdir -p "$results"
+
+projects=() list=
+for p in tests/*/*.Tests.csproj; do
+    name=$(basename "${p%.csproj}")
+    case ${name,,} in *"${wanted,,}"*) ;; *) continue ;; esac
+    [ -n "$(find "$(dirname "$p")" -name '*.cs' -print -quit)" ] || { echo "$name: no tests yet"; continue; }
+    projects+=("$name")
+    list=$list${list:+;}$root/$p
+done
+if [ ${#projects[@]} = 0 ]; then
+    echo "no test project named *$wanted*" >&2
+    echo "0 passed, 0 failed, 0 skipped"
+    exit 1
+fi
+
+log=$results/build.log
+if ! dotnet msbuild build.proj -t:Restore "-p:Projects=\"$list\"" -v:quiet >"$log" 2>&1 </dev/null ||
+    ! dotnet msbuild build.proj -t:Build "-p:Projects=\"$list\"" -v:quiet -m >"$log" 2>&1 </dev/null; then
+    grep -E 'error' "$log" | sed 's/ \[[^]]*\]$//' | sort -u | head -n 40
+    echo "the tests do not build"
+    echo "0 passed, 1 failed, 0 skipped"
+    exit 1
+fi
+
+passed=0 failed=0 skipped=0 broken=0
+for name in "${projects[@]}"; do
+    dll=artifacts/bin/$name/release/$name.dll
+    started=$SECONDS
+    # The process group ends with the limit; a test that hangs is named by vstest's blame file where it can be.
+    timeout --kill-after=10 "$limit" dotnet vstest "$dll" --logger:"trx;LogFileName=$name.trx" --ResultsDirectory:"$results" \
+        >"$results/$name.log" 2>&1 </dev/null
+    rc=$?
+    trx=$results/$name.trx
+    counters=$(grep -o '<Counters [^>]*>' "$trx" 2>/dev/null | head -n 1)
+    number() { sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p" <<<"$counters"; }
+    total=$(number total) p=$(number passed) f=$(number failed) executed=$(number executed)
+    total=${total:-0} p=${p:-0} f=${f:-0} executed=${executed:-0}
+    s=$((total - p - f))
+    note=
+    if [ "$f" -gt 0 ] || [ "$rc" -ne 0 ] || [ "$total" = 0 ]; then
+        if [ "$rc" = 124 ] || [ "$rc" = 137 ]; then note=" (ended after $limit s)"
+        elif [ "$total" = 0 ]; then note=" (ran nothing; exit code $rc)"
+        elif [ "$f" = 0 ]; then note=" (test host failed; exit code $rc)"; fi
+        # What could not be counted by the tests themselves counts as one failure.
+        [ "$f" = 0 ] && f=1
+        grep -vE '^\s*(Passed|Skipped) ' "$results/$name.log" | tail -n 120
+    fi
+    printf '%-36s %4d passed %4d failed %4d skipped %5d s%s\n' "$name" "$p" "$f" "$s" $((SECONDS - started)) "$note"
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+done
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
