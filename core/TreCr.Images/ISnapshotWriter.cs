@@ -71,4 +71,4 @@ public interface IPartReader
 
 /// <summary>An image is missing, damaged, of another format version, or holds values that cannot be.</summary>
 /// <param name="message">names the image, the part and what is wrong</param>
-public sealed class ImageException(string message, Exception? inner = null) : Exception(message, inner);
+public class ImageException(string message, Exception? inner = null) : Exception(message, inner);

@@ -1,0 +1,140 @@
+using TreCr.Linux;
+
+namespace TreCr.Store;
+
+/// <summary>
+/// Frames copied but not yet stored: a bounded pool of 64 KiB native buffers and the queue of the filled ones. A writer that finds no buffer
+/// waits until a worker gives one back.
+/// </summary>
+internal sealed unsafe class FrameQueue : IDisposable
+{
+    private const int FramesPerSlab = 64;
+    private const ulong SlabBytes = FramesPerSlab * (ulong)Format.FrameSizeBytes;
+
+    private readonly object _gate = new();
+    private readonly List<nint> _slabs = [];
+    private readonly nint[] _free;
+    private readonly Item[] _items; // a ring; it cannot overflow, because each item holds a buffer
+    private readonly int _maxSlabs;
+    private int _freeCount, _head, _count, _waitingForFree, _waitingForItem;
+    private bool _complete;
+
+    internal FrameQueue(long limitBytes)
+    {
+        _maxSlabs = (int)Math.Clamp(limitBytes / (long)SlabBytes, 1, 1 << 16);
+        _free = new nint[_maxSlabs * FramesPerSlab];
+        _items = new Item[_maxSlabs * FramesPerSlab];
+    }
+
+    /// <summary>Maps and touches memory for this many bytes of frames, up to the limit, so that no page fault falls into a stop.</summary>
+    internal void Prepare(long bytes)
+    {
+        while (true)
+        {
+            lock (_gate)
+            {
+                if (_slabs.Count >= _maxSlabs || _slabs.Count * (long)SlabBytes >= bytes || !AddSlab(populate: true)) return;
+                if (_waitingForFree > 0) Monitor.PulseAll(_gate);
+            }
+        }
+    }
+
+    /// <summary>Takes a buffer; blocks while all are in use.</summary>
+    internal byte* Rent()
+    {
+        lock (_gate)
+        {
+            while (_freeCount == 0)
+            {
+                if (_slabs.Count < _maxSlabs && AddSlab(populate: false)) break;
+                if (_slabs.Count == 0) throw new StoreException(StoreErrorKind.IO, "no memory for a single buffer");
+                _waitingForFree++;
+                Monitor.Wait(_gate);
+                _waitingForFree--;
+            }
+            return (byte*)_free[--_freeCount];
+        }
+    }
+
+    /// <summary>Gives a buffer back.</summary>
+    internal void Return(byte* buffer)
+    {
+        lock (_gate)
+        {
+            _free[_freeCount++] = (nint)buffer;
+            if (_waitingForFree > 0) Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>Hands a filled buffer to the workers.</summary>
+    internal void Enqueue(byte* buffer, FrameList.Slot* slot)
+    {
+        lock (_gate)
+        {
+            _items[(_head + _count) % _items.Length] = new Item { Buffer = buffer, Slot = slot };
+            _count++;
+            if (_waitingForItem > 0) Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>Takes the next filled buffer; blocks while there is none.</summary>
+    /// <returns>false: none will come</returns>
+    internal bool TryTake(out Item item)
+    {
+        lock (_gate)
+        {
+            while (_count == 0)
+            {
+                item = default;
+                if (_complete) return false;
+                _waitingForItem++;
+                Monitor.Wait(_gate);
+                _waitingForItem--;
+            }
+            item = _items[_head];
+            _head = (_head + 1) % _items.Length;
+            _count--;
+            return true;
+        }
+    }
+
+    /// <summary>No more frames: workers end when the queue is empty.</summary>
+    internal void Complete()
+    {
+        lock (_gate)
+        {
+            _complete = true;
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>Frees all buffers. No worker runs any more.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            foreach (nint slab in _slabs) Sys.Munmap((ulong)slab, SlabBytes);
+            _slabs.Clear();
+            _freeCount = 0;
+        }
+    }
+
+    /// <returns>false: the system gives no memory</returns>
+    private bool AddSlab(bool populate)
+    {
+        long slab = Sys.Mmap(0, SlabBytes, Sys.PROT_READ | Sys.PROT_WRITE, Sys.MAP_PRIVATE | Sys.MAP_ANONYMOUS | Sys.MAP_NORESERVE);
+        if (slab < 0) return false;
+        Sys.Madvise((ulong)slab, SlabBytes, Sys.MADV_HUGEPAGE); // a hint: fewer page faults
+        Sys.Madvise((ulong)slab, SlabBytes, Sys.MADV_DONTDUMP);
+        if (populate) Sys.Madvise((ulong)slab, SlabBytes, Sys.MADV_POPULATE_WRITE);
+        _slabs.Add((nint)slab);
+        for (int i = FramesPerSlab - 1; i >= 0; i--) _free[_freeCount++] = (nint)slab + i * Format.FrameSizeBytes;
+        return true;
+    }
+
+    internal struct Item
+    {
+        public byte* Buffer;
+        public FrameList.Slot* Slot;
+    }
+}

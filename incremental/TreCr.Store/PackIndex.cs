@@ -1,0 +1,100 @@
+using System.Buffers.Binary;
+using TreCr.XxHash;
+
+namespace TreCr.Store;
+
+/// <summary>
+/// One committed pack: its entries and its open file. The index is renamed into place when the pack is durable, so a pack without an index
+/// belongs to a session that has not ended (well).
+/// </summary>
+internal sealed class PackIndex : IDisposable
+{
+    private PackIndex(string sessionId, IndexEntry[] entries, IStoreFile? pack, StoreException? problem)
+    {
+        SessionId = sessionId;
+        Entries = entries;
+        Pack = pack;
+        Problem = problem;
+    }
+
+    internal string SessionId { get; }
+
+    /// <summary>Entries whose bytes are within the pack.</summary>
+    internal IndexEntry[] Entries { get; }
+
+    /// <summary>null: missing.</summary>
+    internal IStoreFile? Pack { get; }
+
+    /// <summary>What is wrong with index or pack; null: nothing that can be seen without reading the frames.</summary>
+    internal StoreException? Problem { get; }
+
+    /// <summary>Reads the index and opens the pack. Damage is kept in <see cref="Problem"/>: it must not make the rest of the store unreadable.</summary>
+    internal static PackIndex Load(IStoreFiles files, string sessionId)
+    {
+        string indexPath = $"{files.Location}/packs/{sessionId}{Format.IndexSuffix}", packPath = $"{files.Location}/packs/{sessionId}{Format.PackSuffix}";
+        IStoreFile? pack = null;
+        try
+        {
+            IndexEntry[] entries = ReadIndex(files, sessionId, indexPath, out long packLength);
+            pack = files.TryOpen(StoreDirectory.Packs, sessionId + Format.PackSuffix)
+                ?? throw new StoreException(StoreErrorKind.Damaged, $"{packPath}: missing");
+            StoreException? problem = null;
+            Span<byte> header = stackalloc byte[Format.HeaderBytes];
+            try { Format.CheckHeader(header[..pack.ReadAt(0, header)], Format.PackMagic, sessionId, packPath); }
+            catch (StoreException e) when (e.Kind == StoreErrorKind.Damaged) { problem = e; } // each frame has a hash of its own
+            long length = pack.LengthBytes;
+            if (length < packLength)
+            {
+                problem = new StoreException(StoreErrorKind.Damaged, $"{packPath}: cut off, {length} of {packLength} bytes");
+                entries = Array.FindAll(entries, e => e.OffsetBytes + e.StoredBytes <= length);
+            }
+            return new PackIndex(sessionId, entries, pack, problem);
+        }
+        catch (StoreException e)
+        {
+            pack?.Dispose();
+            return new PackIndex(sessionId, [], null, e);
+        }
+    }
+
+    /// <summary>The bytes of an index file.</summary>
+    internal static byte[] Serialize(string sessionId, IReadOnlyList<IndexEntry> entries, long packLengthBytes)
+    {
+        byte[] bytes = new byte[Format.HeaderBytes + 16 + entries.Count * Format.IndexEntryBytes + Format.HashBytes];
+        Span<byte> at = bytes;
+        Format.WriteHeader(at, Format.IndexMagic, sessionId);
+        BinaryPrimitives.WriteInt64LittleEndian(at[Format.HeaderBytes..], entries.Count);
+        BinaryPrimitives.WriteInt64LittleEndian(at[(Format.HeaderBytes + 8)..], packLengthBytes);
+        at = at[(Format.HeaderBytes + 16)..];
+        for (int i = 0; i < entries.Count; i++) entries[i].Write(at[(i * Format.IndexEntryBytes)..]);
+        XxHash128.Hash(bytes.AsSpan(0, bytes.Length - Format.HashBytes), bytes.AsSpan(bytes.Length - Format.HashBytes));
+        return bytes;
+    }
+
+    public void Dispose() => Pack?.Dispose();
+
+    private static IndexEntry[] ReadIndex(IStoreFiles files, string sessionId, string path, out long packLength)
+    {
+        byte[] bytes = StoreBytes.ReadAll(files, StoreDirectory.Packs, sessionId + Format.IndexSuffix, path);
+        Format.CheckHeader(bytes, Format.IndexMagic, sessionId, path);
+        int fixedBytes = Format.HeaderBytes + 16 + Format.HashBytes;
+        if (bytes.Length < fixedBytes) throw new StoreException(StoreErrorKind.Damaged, $"{path}: cut off");
+        ReadOnlySpan<byte> at = bytes;
+        if (BinaryPrimitives.ReadUInt128BigEndian(at[^Format.HashBytes..]) != XxHash128.HashToUInt128(at[..^Format.HashBytes]))
+            throw new StoreException(StoreErrorKind.Damaged, $"{path}: its bytes do not have the hash at its end");
+        long count = BinaryPrimitives.ReadInt64LittleEndian(at[Format.HeaderBytes..]);
+        packLength = BinaryPrimitives.ReadInt64LittleEndian(at[(Format.HeaderBytes + 8)..]);
+        if (count != (bytes.Length - fixedBytes) / Format.IndexEntryBytes || (bytes.Length - fixedBytes) % Format.IndexEntryBytes != 0)
+            throw new StoreException(StoreErrorKind.Damaged, $"{path}: lists {count} objects, has room for others");
+        IndexEntry[] entries = new IndexEntry[count];
+        for (int i = 0; i < entries.Length; i++)
+        {
+            IndexEntry e = IndexEntry.Read(at[(Format.HeaderBytes + 16 + i * Format.IndexEntryBytes)..]);
+            if (e.OffsetBytes < Format.HeaderBytes + Format.RecordHeaderBytes || e.StoredBytes <= 0 || e.PlainBytes < e.StoredBytes
+                || e.PlainBytes > Format.MaxObjectBytes || e.OffsetBytes > packLength - e.StoredBytes)
+                throw new StoreException(StoreErrorKind.Damaged, $"{path}: entry {i} cannot be");
+            entries[i] = e;
+        }
+        return entries;
+    }
+}

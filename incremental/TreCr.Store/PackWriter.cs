@@ -1,0 +1,121 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using TreCr.XxHash;
+using TreCr.Zstd;
+
+namespace TreCr.Store;
+
+/// <summary>
+/// The pack of one session: chunks of records are appended by several threads without a lock on the file (each takes its range first), then
+/// pack, index and directory are made durable in this order. The pack is part of the store from the rename of its index on.
+/// </summary>
+internal sealed class PackWriter : IDisposable
+{
+    private readonly IStoreFiles _files;
+    private readonly IStoreFile _file;
+    private readonly Lock _lock = new();
+    private readonly HashSet<UInt128> _claimed = [];
+    private readonly List<IndexEntry> _entries = [];
+    private long _length = Format.HeaderBytes;
+
+    internal PackWriter(IStoreFiles files, string sessionId)
+    {
+        _files = files;
+        SessionId = sessionId;
+        _file = files.Create(StoreDirectory.Packs, sessionId + Format.PackSuffix);
+        Span<byte> header = stackalloc byte[Format.HeaderBytes];
+        Format.WriteHeader(header, Format.PackMagic, sessionId);
+        _file.WriteAt(0, header);
+    }
+
+    internal string SessionId { get; }
+
+    /// <summary>Bytes in the pack so far.</summary>
+    internal long LengthBytes => Interlocked.Read(ref _length);
+
+    internal int Count
+    {
+        get { lock (_lock) return _entries.Count; }
+    }
+
+    /// <returns>true: the caller has to store this object; false: somebody does already</returns>
+    internal bool Claim(UInt128 hash)
+    {
+        lock (_lock) return _claimed.Add(hash);
+    }
+
+    /// <returns>true when the session stores the object</returns>
+    internal bool Contains(UInt128 hash)
+    {
+        lock (_lock) return _claimed.Contains(hash);
+    }
+
+    /// <summary>Appends records.</summary>
+    /// <param name="entries">offsets within <paramref name="bytes"/></param>
+    internal void Append(ReadOnlySpan<byte> bytes, ReadOnlySpan<IndexEntry> entries)
+    {
+        long offset = Interlocked.Add(ref _length, bytes.Length) - bytes.Length;
+        _file.WriteAt(offset, bytes);
+        _file.StartWriteback(offset, bytes.Length);
+        lock (_lock)
+        {
+            foreach (IndexEntry entry in entries) _entries.Add(entry with { OffsetBytes = entry.OffsetBytes + offset });
+        }
+    }
+
+    /// <summary>Appends one object of any length as it is stored.</summary>
+    internal void AppendStored(UInt128 hash, int plainBytes, ReadOnlySpan<byte> stored)
+    {
+        byte[] record = new byte[RecordBytes(stored.Length)];
+        WriteRecordHeader(record, hash, stored.Length, plainBytes);
+        stored.CopyTo(record.AsSpan(Format.RecordHeaderBytes));
+        Append(record, [new IndexEntry(hash, Format.RecordHeaderBytes, stored.Length, plainBytes)]);
+    }
+
+    /// <summary>Compresses and appends one object of any length, unless the session has it.</summary>
+    internal void AppendObject(UInt128 hash, ReadOnlySpan<byte> plain)
+    {
+        if (!Claim(hash)) return;
+        byte[] stored = new byte[plain.Length];
+        using Compressor compressor = new(1);
+        if (compressor.TryWrap(plain, stored.AsSpan(0, plain.Length - 1), out int length)) AppendStored(hash, plain.Length, stored.AsSpan(0, length));
+        else AppendStored(hash, plain.Length, plain);
+    }
+
+    /// <summary>Makes the pack durable and part of the store; a session that stored nothing leaves no files.</summary>
+    internal void Commit()
+    {
+        if (Count == 0)
+        {
+            Discard();
+            return;
+        }
+        _file.Sync();
+        lock (_lock)
+        {
+            _entries.Sort((a, b) => a.Hash.CompareTo(b.Hash));
+            byte[] index = PackIndex.Serialize(SessionId, _entries, LengthBytes);
+            // One fsync of the directory covers the names of both files.
+            StoreBytes.WriteDurably(_files, StoreDirectory.Packs, SessionId + Format.IndexSuffix, index);
+        }
+    }
+
+    /// <summary>Removes the pack.</summary>
+    internal void Discard()
+    {
+        _files.Delete(StoreDirectory.Packs, SessionId + Format.IndexSuffix);
+        _files.Delete(StoreDirectory.Packs, SessionId + Format.PackSuffix);
+    }
+
+    public void Dispose() => _file.Dispose();
+
+    /// <summary>Length of a record, padded so that the next one is aligned.</summary>
+    internal static int RecordBytes(int storedBytes) => (Format.RecordHeaderBytes + storedBytes + 7) & ~7;
+
+    internal static void WriteRecordHeader(Span<byte> into, UInt128 hash, int storedBytes, int plainBytes)
+    {
+        BinaryPrimitives.WriteUInt128BigEndian(into, hash);
+        BinaryPrimitives.WriteInt32LittleEndian(into[16..], storedBytes);
+        BinaryPrimitives.WriteInt32LittleEndian(into[20..], plainBytes);
+    }
+}

@@ -1,0 +1,172 @@
+using System.Text;
+using TreCr.XxHash;
+
+namespace TreCr.Store;
+
+/// <summary>
+/// A directory that keeps snapshots and the checkpoints made of them: frames by hash in append-only packs, manifests, atomic commit
+/// (docs/format.md). Several processes may use it at once; only <see cref="Gc"/> wants it for itself.
+/// </summary>
+/// <remarks>Any thread. Every failure is a <see cref="StoreException"/>.</remarks>
+public sealed partial class SnapshotStore : IDisposable
+{
+    private SnapshotStore(IStoreFiles files, StoreOptions options)
+    {
+        Files = files;
+        Options = options;
+        Catalog = new StoreCatalog(files);
+    }
+
+    /// <summary>Where the store is.</summary>
+    public string Location => Files.Location;
+
+    internal IStoreFiles Files { get; }
+
+    internal StoreOptions Options { get; }
+
+    internal StoreCatalog Catalog { get; }
+
+    /// <summary>Opens the store in a directory; makes it where there is none, unless the options say otherwise.</summary>
+    /// <exception cref="StoreException">NotFound, NotAStore, NewerFormat, Damaged, OtherOwner, IO.</exception>
+    public static SnapshotStore Open(string path, StoreOptions? options = null)
+    {
+        options ??= new StoreOptions();
+        LinuxStoreFiles files = LinuxStoreFiles.Open(path, options.Create, options.TrustOtherOwner);
+        try { return Open(files, options); }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens a store on another kind of file layer; takes it over.</summary>
+    public static SnapshotStore Open(IStoreFiles files, StoreOptions? options = null)
+    {
+        options ??= new StoreOptions();
+        string path = $"{files.Location}/{Format.FormatFile}";
+        using (IStoreFile? existing = files.TryOpen(StoreDirectory.Root, Format.FormatFile))
+        {
+            if (existing is null)
+            {
+                RequireUnused(files, options.Create);
+                StoreBytes.WriteDurably(files, StoreDirectory.Root, Format.FormatFile, Encoding.ASCII.GetBytes(FormatLine(Images.FormatVersion.Current)));
+            }
+            else
+            {
+                Span<byte> bytes = stackalloc byte[256];
+                CheckFormat(Encoding.Latin1.GetString(bytes[..existing.ReadAt(0, bytes)]), path);
+            }
+        }
+        SnapshotStore store = new(files, options);
+        store.Catalog.Refresh();
+        return store;
+    }
+
+    /// <summary>Begins a snapshot.</summary>
+    /// <param name="baseManifest">snapshot whose frames may be kept; null: none</param>
+    /// <exception cref="StoreException">Busy: gc is running. NotFound, Damaged: the base. NoSpace, IO.</exception>
+    public StoreSnapshotWriter BeginSnapshot(ContentHash? baseManifest = null)
+    {
+        IDisposable lease = Lease();
+        try
+        {
+            Catalog.Refresh();
+            SnapshotFrames? frames = baseManifest is { } hash ? LoadSnapshot(hash) : null;
+            return new StoreSnapshotWriter(this, lease, baseManifest, frames);
+        }
+        catch
+        {
+            lease.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens a snapshot for reading. gc has to wait until the reader is disposed.</summary>
+    /// <exception cref="StoreException">Busy: gc is running. NotFound, Damaged, NewerFormat.</exception>
+    public StoreSnapshotReader OpenSnapshot(ContentHash manifest)
+    {
+        IDisposable lease = Lease();
+        try
+        {
+            if (!Catalog.Contains(manifest.Value)) Catalog.Refresh();
+            return new StoreSnapshotReader(this, manifest, LoadSnapshot(manifest), lease);
+        }
+        catch
+        {
+            lease.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Gives up a finished snapshot that no checkpoint will name (an aborted epoch), so that gc need not keep it for 24 hours.</summary>
+    public void Release(ContentHash manifest) => ForgetSessions([manifest]);
+
+    /// <summary>Whether so many more bytes fit, with 1 % and 16 MiB to spare.</summary>
+    public SpaceEstimate EstimateFits(long bytes)
+    {
+        long free = Files.FreeBytes();
+        return new SpaceEstimate(free - free / 100 - (16 << 20) >= bytes, free, bytes);
+    }
+
+    public void Dispose()
+    {
+        Catalog.Dispose();
+        Files.Dispose();
+    }
+
+    internal SnapshotFrames LoadSnapshot(ContentHash hash)
+    {
+        string what = $"snapshot {hash}";
+        byte[] bytes = Catalog.ReadWhole(hash.Value, what);
+        return SnapshotFrames.Parse(bytes, what);
+    }
+
+    /// <summary>The store's lock, shared.</summary>
+    /// <exception cref="StoreException">Busy: gc has it for longer than 10 seconds.</exception>
+    internal IDisposable Lease() => TryLease(exclusive: false, TimeSpan.FromSeconds(10))
+        ?? throw new StoreException(StoreErrorKind.Busy, $"store {Location}: gc is running; try again when it has ended");
+
+    /// <returns>null: not within the time</returns>
+    private IDisposable? TryLease(bool exclusive, TimeSpan wait)
+    {
+        // flock(2) has no timeout, and a thread waiting in it could not be told to stop: asked again every 20 ms.
+        long end = Environment.TickCount64 + (long)wait.TotalMilliseconds;
+        while (true)
+        {
+            if (Files.TryLock(exclusive) is { } lease) return lease;
+            if (Environment.TickCount64 >= end) return null;
+            Thread.Sleep(20);
+        }
+    }
+
+    private static string FormatLine(uint version)
+    {
+        string text = $"trecr-store {version}";
+        return $"{text} {XxHash128.HashToUInt128(Encoding.ASCII.GetBytes(text)):x32}\n";
+    }
+
+    /// <summary>The first line is "trecr-store VERSION HASH" in every version, so that older builds can tell newer from damaged.</summary>
+    private static void CheckFormat(string text, string path)
+    {
+        string[] words = text.Split('\n')[0].Split(' ');
+        if (words.Length != 3 || words[0] != "trecr-store" || !uint.TryParse(words[1], out uint version)
+            || words[2] != XxHash128.HashToUInt128(Encoding.ASCII.GetBytes($"trecr-store {version}")).ToString("x32"))
+            throw new StoreException(text.StartsWith("trecr-store", StringComparison.Ordinal) ? StoreErrorKind.Damaged : StoreErrorKind.NotAStore,
+                $"{path}: does not say which version of a TreCr store this is");
+        Format.CheckVersion(version, path);
+    }
+
+    /// <summary>A store whose making was cut short holds nothing but its own empty directories.</summary>
+    private static void RequireUnused(IStoreFiles files, bool create)
+    {
+        foreach (string name in files.List(StoreDirectory.Root))
+        {
+            if (name is "packs" or "sessions" or "checkpoints" or "lock" || name.StartsWith(Format.TemporaryPrefix, StringComparison.Ordinal)) continue;
+            throw new StoreException(StoreErrorKind.NotAStore, $"store {files.Location}: holds other files and no '{Format.FormatFile}': not a TreCr store");
+        }
+        if (files.List(StoreDirectory.Checkpoints).Count > 0 || files.List(StoreDirectory.Packs).Count > 0)
+            throw new StoreException(StoreErrorKind.Damaged, $"store {files.Location}: the file '{Format.FormatFile}' is missing");
+        if (!create) throw new StoreException(StoreErrorKind.NotFound, $"store {files.Location}: empty");
+    }
+}

@@ -1,0 +1,20 @@
+namespace TreCr.Store;
+
+/// <summary>How a store is opened and used by this process.</summary>
+public sealed record StoreOptions
+{
+    /// <summary>Make the store where there is none.</summary>
+    public bool Create { get; init; } = true;
+
+    /// <summary>Accept files that belong to another user (<c>--trust</c>).</summary>
+    public bool TrustOtherOwner { get; init; }
+
+    /// <summary>Threads that hash and compress behind each writer; 0: one per processor, at most 16.</summary>
+    public int Workers { get; init; }
+
+    /// <summary>Bytes of frames a writer holds before its caller has to wait; 0: a quarter of MemAvailable, at most 4 GiB.</summary>
+    public long MemoryLimitBytes { get; init; }
+
+    /// <summary>zstd level; 0 stores every frame plain.</summary>
+    public int CompressionLevel { get; init; } = 1;
+}

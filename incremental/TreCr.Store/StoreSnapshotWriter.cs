@@ -1,0 +1,226 @@
+using Google.Protobuf;
+using TreCr.Images;
+using TreCr.XxHash;
+
+namespace TreCr.Store;
+
+/// <summary>
+/// Writes one snapshot: frames are copied and taken over at once; threads of its own hash, compress and append them to the session's pack. What
+/// goes wrong behind shows in <see cref="Finish"/>. Nothing of it is visible before <see cref="Finish"/>, and nothing is left after <see cref="Abort"/>.
+/// </summary>
+/// <remarks>Parts and frames: any thread. Finish, Abort, Dispose: one thread, after all writes have returned.</remarks>
+public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
+{
+    private readonly SnapshotStore _store;
+    private readonly ContentHash? _baseHash;
+    private readonly SnapshotFrames? _base;
+    private readonly IDisposable _lease;
+    private readonly SessionFile _session;
+    private readonly PackWriter _pack;
+    private readonly FrameQueue _queue;
+    private readonly FrameWorker[] _workers;
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, StorePartWriter> _parts = [];
+    private readonly Dictionary<string, (FrameList Frames, int LengthBytes)> _records = [];
+    private bool _ended, _joined;
+
+    /// <param name="lease">the store's shared lock; owned</param>
+    internal StoreSnapshotWriter(SnapshotStore store, IDisposable lease, ContentHash? baseHash, SnapshotFrames? baseFrames)
+    {
+        _store = store;
+        _lease = lease;
+        _baseHash = baseHash;
+        _base = baseFrames;
+        string id = Format.NewSessionId(DateTimeOffset.UtcNow);
+        _session = SessionFile.Begin(store.Files, id);
+        try
+        {
+            _pack = new PackWriter(store.Files, id);
+        }
+        catch
+        {
+            _session.Delete();
+            throw;
+        }
+        StoreOptions options = store.Options;
+        _queue = new FrameQueue(options.MemoryLimitBytes > 0 ? options.MemoryLimitBytes : MemoryLimit.Default());
+        _workers = new FrameWorker[options.Workers > 0 ? options.Workers : Math.Min(Environment.ProcessorCount, 16)];
+        for (int i = 0; i < _workers.Length; i++) _workers[i] = new FrameWorker(_queue, store.Catalog, _pack, options.CompressionLevel, i);
+    }
+
+    /// <summary>Name of the session: its pack is <c>packs/ID.pack</c>.</summary>
+    public string SessionId => _pack.SessionId;
+
+    /// <summary>
+    /// Maps and touches buffers for this many bytes of frames, up to the memory limit. Called while the program still runs, so that no page fault
+    /// falls into its stop.
+    /// </summary>
+    public void Prepare(long bytes) => _queue.Prepare(bytes);
+
+    /// <inheritdoc/>
+    public IPartWriter OpenPart(string name, long lengthBytes)
+    {
+        if (!PartName.IsValid(name)) throw new ArgumentException($"part name {name}: 1 to 100 characters of [a-z0-9._-]", nameof(name));
+        ArgumentOutOfRangeException.ThrowIfNegative(lengthBytes);
+        ThrowIfEnded();
+        StorePartWriter part = new(this, lengthBytes, _base?.Parts.GetValueOrDefault(name));
+        lock (_lock)
+        {
+            if (!_parts.TryAdd(name, part)) throw new InvalidOperationException($"part {name} is open already");
+        }
+        return part;
+    }
+
+    /// <inheritdoc/>
+    public void PutRecord(string name, ReadOnlySpan<byte> bytes)
+    {
+        if (!PartName.IsValid(name)) throw new ArgumentException($"record name {name}: 1 to 100 characters of [a-z0-9._-]", nameof(name));
+        if (bytes.Length > PartName.MaxRecordBytes) throw new ArgumentException($"record {name}: {bytes.Length} bytes; the limit is 64 MiB", nameof(bytes));
+        ThrowIfEnded();
+        FrameList frames = new();
+        for (int at = 0; at < bytes.Length; at += Format.FrameSizeBytes)
+        {
+            ReadOnlySpan<byte> piece = bytes.Slice(at, Math.Min(Format.FrameSizeBytes, bytes.Length - at));
+            FrameList.Slot* slot = frames.Add(at / Format.FrameSizeBytes);
+            if (piece.ContainsAnyExcept((byte)0)) Copy(piece, slot);
+        }
+        // An older record of this name stays in the queue: its slots live until the writer is disposed.
+        lock (_lock)
+        {
+            if (_records.TryGetValue(name, out (FrameList Frames, int) old)) _replaced.Add(old.Frames);
+            _records[name] = (frames, bytes.Length);
+        }
+    }
+
+    private readonly List<FrameList> _replaced = [];
+
+    /// <summary>
+    /// Waits for the frames, makes them durable, checks that every frame of the manifest is in the store, and stores the manifest. The snapshot is
+    /// then kept for 24 hours for the checkpoint that will name it.
+    /// </summary>
+    /// <exception cref="StoreException">NoSpace, IO: nothing is left behind. Damaged: a kept frame is not in the store.</exception>
+    public SnapshotResult Finish()
+    {
+        ThrowIfEnded();
+        try
+        {
+            JoinWorkers();
+            foreach (FrameWorker worker in _workers)
+            {
+                if (worker.Failure is StoreException known) throw new StoreException(known.Kind, known.Message, known);
+                if (worker.Failure is { } other) throw new StoreException(StoreErrorKind.IO, $"{_store.Files.Location}: a frame could not be stored: {other.Message}", other);
+            }
+            long newBytes = _workers.Sum(w => w.NewFrames) * Format.FrameSizeBytes, storedBytes = _workers.Sum(w => w.StoredBytes);
+            SnapshotManifest manifest = BuildManifest(newBytes, storedBytes, out long totalBytes);
+            byte[] bytes = manifest.ToByteArray();
+            UInt128 hash = XxHash128.HashToUInt128(bytes);
+            if (!_store.Catalog.Contains(hash)) _pack.AppendObject(hash, bytes);
+            _session.Finish(new ContentHash(hash));
+            _pack.Commit();
+            _store.Catalog.Refresh();
+            _ended = true;
+            Release();
+            return new SnapshotResult(new ContentHash(hash), totalBytes, newBytes, storedBytes);
+        }
+        catch
+        {
+            Abort();
+            throw;
+        }
+    }
+
+    /// <summary>Ends the session and removes its files. No error: what cannot be removed is collected by gc.</summary>
+    public void Abort()
+    {
+        if (_ended) return;
+        _ended = true;
+        try
+        {
+            JoinWorkers();
+            _pack.Discard();
+            _session.Delete();
+        }
+        catch (StoreException)
+        {
+            // The disk that made us abort may refuse this too; the session is dead and gc removes its files.
+        }
+        finally { Release(); }
+    }
+
+    /// <summary>Aborts, unless finished.</summary>
+    public void Dispose() => Abort();
+
+    internal void ThrowIfEnded() => ObjectDisposedException.ThrowIf(_ended, this);
+
+    /// <summary>Copies a frame that is not all zero and hands it to the workers.</summary>
+    internal void Copy(ReadOnlySpan<byte> bytes, FrameList.Slot* slot)
+    {
+        byte* buffer = _queue.Rent();
+        Span<byte> frame = new(buffer, Format.FrameSizeBytes);
+        bytes.CopyTo(frame);
+        frame[bytes.Length..].Clear();
+        _queue.Enqueue(buffer, slot);
+    }
+
+    private SnapshotManifest BuildManifest(long newBytes, long storedBytes, out long totalBytes)
+    {
+        SnapshotManifest manifest = new() { FormatVersion = FormatVersion.Current, BytesNew = (ulong)newBytes, BytesStored = (ulong)storedBytes };
+        if (_baseHash is { } baseHash) manifest.BaseHash = baseHash.ToByteString();
+        totalBytes = 0;
+        foreach ((string name, StorePartWriter part) in _parts.OrderBy(p => p.Key, StringComparer.Ordinal))
+        {
+            PartManifest listed = new() { Name = name, LengthBytes = (ulong)part.LengthBytes };
+            (long[] indexes, UInt128[] hashes) = part.Frames.Resolve();
+            byte[] packed = new byte[hashes.Length * Format.HashBytes];
+            long before = -1;
+            listed.FrameIndexDeltas.Capacity = indexes.Length;
+            for (int i = 0; i < indexes.Length; i++)
+            {
+                Require(hashes[i], name, indexes[i]);
+                listed.FrameIndexDeltas.Add((ulong)(indexes[i] - before));
+                before = indexes[i];
+                System.Buffers.Binary.BinaryPrimitives.WriteUInt128BigEndian(packed.AsSpan(i * Format.HashBytes), hashes[i]);
+            }
+            listed.FrameHashes = UnsafeByteOperations.UnsafeWrap(packed);
+            manifest.Parts.Add(listed);
+            totalBytes += (long)indexes.Length * Format.FrameSizeBytes;
+        }
+        foreach ((string name, (FrameList frames, int lengthBytes)) in _records.OrderBy(p => p.Key, StringComparer.Ordinal))
+        {
+            RecordManifest listed = new() { Name = name, LengthBytes = (ulong)lengthBytes };
+            (long[] indexes, UInt128[] hashes) = frames.Resolve();
+            for (int i = 0, at = 0; i * (long)Format.FrameSizeBytes < lengthBytes; i++)
+            {
+                bool present = at < indexes.Length && indexes[at] == i;
+                listed.FrameHashes.Add(present ? new ContentHash(hashes[at++]).ToByteString() : ByteString.Empty);
+            }
+            manifest.Records.Add(listed);
+            totalBytes += (long)indexes.Length * Format.FrameSizeBytes;
+        }
+        return manifest;
+    }
+
+    private void Require(UInt128 hash, string part, long index)
+    {
+        if (_pack.Contains(hash) || _store.Catalog.Contains(hash)) return;
+        throw new StoreException(StoreErrorKind.Damaged, $"part {part}, offset {index * Format.FrameSizeBytes}: kept frame: {_store.Catalog.Missing(hash).Message}");
+    }
+
+    private void JoinWorkers()
+    {
+        if (_joined) return;
+        _joined = true;
+        _queue.Complete();
+        foreach (FrameWorker worker in _workers) worker.Join();
+    }
+
+    private void Release()
+    {
+        _pack.Dispose();
+        _queue.Dispose();
+        foreach (StorePartWriter part in _parts.Values) part.Dispose();
+        foreach ((FrameList frames, _) in _records.Values) frames.Dispose();
+        foreach (FrameList frames in _replaced) frames.Dispose();
+        _lease.Dispose();
+    }
+}
