@@ -146,7 +146,7 @@ public struct ChannelHeader
     /// <summary>Counts owners; a per-thread default stream belongs to (channel, generation).</summary>
     [FieldOffset(264)] public uint Generation;
 
-    /// <summary>Start of the answer area, RecordLimits.AnswerBytes long: Out values in declaration order, each at a multiple of 8.</summary>
+    /// <summary>Start of the answer area, RecordLimits.AnswerBytes long; layout: AnswerWriter.</summary>
     public const int AnswerOffset = 1024;
 }
 

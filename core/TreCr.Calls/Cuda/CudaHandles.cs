@@ -8,13 +8,17 @@ public readonly record struct CUdevice(int Value);
 /// <summary>Device address: never mapped, the real address on every run.</summary>
 public readonly record struct CUdeviceptr(ulong Value);
 
+[Handle(HandleKind.Context)]
 public readonly record struct CUcontext(ulong Value);
 
+[Handle(HandleKind.Module)]
 public readonly record struct CUmodule(ulong Value);
 
+[Handle(HandleKind.Function)]
 public readonly record struct CUfunction(ulong Value);
 
 /// <summary>0 the default stream, 1 CU_STREAM_LEGACY, 2 CU_STREAM_PER_THREAD, else a handle.</summary>
+[Handle(HandleKind.Stream)]
 public readonly record struct CUstream(ulong Value)
 {
     public static CUstream Default => default;
@@ -22,9 +26,12 @@ public readonly record struct CUstream(ulong Value)
     public static CUstream PerThread => new(2);
 }
 
+[Handle(HandleKind.Event)]
 public readonly record struct CUevent(ulong Value);
 
+[Handle(HandleKind.MemoryPool)]
 public readonly record struct CUmemoryPool(ulong Value);
 
 /// <summary>Physical memory of the virtual memory management calls.</summary>
+[Handle(HandleKind.MemoryAllocation)]
 public readonly record struct CUmemGenericAllocationHandle(ulong Value);

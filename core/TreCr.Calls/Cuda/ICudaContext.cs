@@ -5,24 +5,25 @@ namespace TreCr.Calls.Cuda;
 [CallTable(Library.Cuda)]
 public unsafe interface ICudaContext
 {
-    /// <summary>In the program reference-counted by the wrapper, which sends only the first retain.</summary>
-    [Call(0x0101, CallClass.Answer), Creates(nameof(context)), Manual("counts references; the virtual handle is fixed by rule")]
+    /// <summary>In the program reference-counted by the wrapper, which sends only the first retain. The handle is VirtualHandle.PrimaryContext(device).</summary>
+    [Call(0x0101, CallClass.Answer, NoContext = true), Creates(nameof(context)), Manual("counts references; the virtual handle is fixed by rule", Dispatch = true)]
     CUresult cuDevicePrimaryCtxRetain([Out] CUcontext* context, CUdevice device);
 
-    [Call(0x0102, CallClass.Answer), Manual("counts references")]
+    /// <summary>The wrapper sends only the last release.</summary>
+    [Call(0x0102, CallClass.Answer, NoContext = true), Manual("counts references; the last one ends all objects of the context", Dispatch = true)]
     CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device);
 
     /// <summary>Destroys everything in the primary context; afterwards its log records are gone.</summary>
-    [Call(0x0103, CallClass.Answer), Manual("ends all objects of the context", Dispatch = true)]
+    [Call(0x0103, CallClass.Answer, NoContext = true), Manual("ends all objects of the context", Dispatch = true)]
     CUresult cuDevicePrimaryCtxReset_v2(CUdevice device);
 
-    [Call(0x0104, CallClass.Answer, Logged = true), Manual("kept in the wrapper too, for GetState")]
+    [Call(0x0104, CallClass.Answer, Logged = true, NoContext = true), Manual("kept in the wrapper too, for GetState")]
     CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice device, uint flags);
 
-    [Call(0x0105, CallClass.Answer), Creates(nameof(context)), Manual("pushes the new context on the thread's stack")]
+    [Call(0x0105, CallClass.Answer, NoContext = true), Creates(nameof(context)), Manual("pushes the new context on the thread's stack")]
     CUresult cuCtxCreate_v2([Out] CUcontext* context, uint flags, CUdevice device);
 
-    [Call(0x0106, CallClass.Answer), Destroys(nameof(context)), Manual("pops it where it is current; runs context-local-storage destructors", Dispatch = true)]
+    [Call(0x0106, CallClass.Answer, NoContext = true), Destroys(nameof(context)), Manual("pops it where it is current; runs context-local-storage destructors", Dispatch = true)]
     CUresult cuCtxDestroy_v2(CUcontext context);
 
     /// <summary>Back ends: makes a context current on the calling thread of the delegator.</summary>

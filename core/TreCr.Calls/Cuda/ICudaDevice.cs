@@ -6,7 +6,7 @@ namespace TreCr.Calls.Cuda;
 public unsafe interface ICudaDevice
 {
     /// <param name="flags">must be 0, else CUDA_ERROR_INVALID_VALUE</param>
-    [Call(0x0001, CallClass.Answer), Manual("starts the session: connects, maps the segment, reserves the device range")]
+    [Call(0x0001, CallClass.Answer, NoContext = true), Manual("starts the session: connects, maps the segment, reserves the device range")]
     CUresult cuInit(uint flags);
 
     [Call(0x0002, CallClass.Local), Manual("answered from DeviceFacts, before cuInit from the version TreCr reports")]
@@ -33,6 +33,6 @@ public unsafe interface ICudaDevice
     CUresult cuDeviceGetUuid([Out] CUuuid* uuid, CUdevice device);
 
     /// <summary>All facts of one device at once: what the wrapper fetches at cuInit.</summary>
-    [Call(0x0010, CallClass.Answer, Internal = true)]
+    [Call(0x0010, CallClass.Answer, Internal = true, NoContext = true)]
     CUresult trecrDeviceFacts([Out] DeviceFacts* facts, CUdevice device);
 }

@@ -22,6 +22,6 @@ public unsafe interface ICudaExecution
 
     /// <summary>Device output (printf) since the last call, at most outBytes.</summary>
     /// <param name="text">[capacity]</param>
-    [Call(0x0610, CallClass.Answer, Internal = true)]
+    [Call(0x0610, CallClass.Answer, Internal = true, NoContext = true)]
     CUresult trecrTakeDeviceOutput([OutBytes(nameof(capacity))] void* text, nuint capacity, [Out] nuint* bytes);
 }

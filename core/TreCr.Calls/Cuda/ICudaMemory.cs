@@ -58,6 +58,6 @@ public unsafe interface ICudaMemory
 
     /// <summary>What the session knows of an address: behind cuPointerGetAttribute(s).</summary>
     /// <param name="facts">MemoryType 0 where CUDA does not know the address</param>
-    [Call(0x0310, CallClass.Answer, Internal = true)]
+    [Call(0x0310, CallClass.Answer, Internal = true, NoContext = true)]
     CUresult trecrPointerFacts([Out] PointerFacts* facts, CUdeviceptr address);
 }

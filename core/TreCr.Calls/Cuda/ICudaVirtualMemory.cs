@@ -25,8 +25,9 @@ public unsafe interface ICudaVirtualMemory
     [Call(0x0406, CallClass.Answer, Internal = true)]
     CUresult cuMemUnmap(CUdeviceptr address, nuint bytes);
 
+    /// <remarks>Local: an array of structs is no record; programs do not get this call yet.</remarks>
     /// <param name="descriptions">[count]</param>
-    [Call(0x0407, CallClass.Answer, Internal = true)]
+    [Call(0x0407, CallClass.Local, Internal = true)]
     CUresult cuMemSetAccess(CUdeviceptr address, nuint bytes, CUmemAccessDesc* descriptions, nuint count);
 
     [Call(0x0408, CallClass.Answer, Internal = true)]

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace TreCr.Calls.Records;
@@ -9,7 +10,7 @@ namespace TreCr.Calls.Records;
 /// <remarks>
 /// An argument word holds the value of a scalar or handle (zero-extended), the address of a ProgramAddress, 0 or 1 for an Out pointer that is NULL or
 /// not, and for byte parameters the offset of the bytes from the start of the record, or, where the bit of the argument is set in
-/// <see cref="RemoteMask"/>, their address in the program. A NULL byte pointer is offset 0.
+/// <see cref="RemoteMask"/>, their address in the program. A NULL byte pointer is offset 0. For OutBytes without that bit it is 0 (NULL) or 1 (in the answer).
 /// </remarks>
 [StructLayout(LayoutKind.Explicit, Size = SizeBytes)]
 public struct RecordHeader
@@ -49,4 +50,23 @@ public struct RecordHeader
 
     /// <summary>Records start at multiples of this, bytes.</summary>
     public const int Alignment = 16;
+
+    /// <summary>Offset of argument word <paramref name="index"/> (and, with the argument count, of the payload) from the start of the record, bytes.</summary>
+    public static int ArgumentOffset(int index) => SizeBytes + 8 * index;
+
+    /// <summary>A length rounded up to whole records.</summary>
+    public static int Round(int bytes) => (bytes + Alignment - 1) & -Alignment;
+
+    /// <summary>Fills in all fields but the ticket and, for waiting calls, sequence and flags: memory of a ring is never clean.</summary>
+    /// <param name="call">number of the call, library &lt;&lt; 16 added</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static unsafe void Write(byte* at, int recordBytes, uint call, ulong context, int argumentCount, uint remoteMask, int payloadBytes)
+    {
+        ulong* words = (ulong*)at;
+        words[0] = (uint)recordBytes | (ulong)call << 32;
+        words[2] = context;
+        words[3] = (ulong)(uint)argumentCount << 32;
+        words[4] = remoteMask | (ulong)(uint)payloadBytes << 32;
+        words[5] = 0;
+    }
 }

@@ -40,19 +40,32 @@ public sealed class CallAttribute(ushort id, CallClass callClass) : Attribute
 
     /// <summary>True: the record and its answer go into the log, although nothing is created or destroyed (a setting that replay repeats).</summary>
     public bool Logged { get; set; }
+
+    /// <summary>True: works without a current context. Other calls answer CUDA_ERROR_INVALID_CONTEXT in the wrapper when the thread has none.</summary>
+    public bool NoContext { get; set; }
 }
 
-/// <summary>The exported stub is hand-written (file Manual/FAMILY.cs of the wrapper); record and dispatch are still generated unless <see cref="Dispatch"/>.</summary>
+/// <summary>The struct is a handle of this kind: virtual in the program and in records, the back end's own behind the dispatch.</summary>
+[AttributeUsage(AttributeTargets.Struct)]
+public sealed class HandleAttribute(HandleKind kind) : Attribute
+{
+    public HandleKind Kind => kind;
+}
+
+/// <summary>
+/// The exported stub is hand-written (file Manual/FAMILY.cs of the wrapper) and uses the generated encoder <c>Send_NAME</c>; the dispatch is still generated unless
+/// <see cref="Dispatch"/>.
+/// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class ManualAttribute(string reason) : Attribute
 {
     public string Reason => reason;
 
-    /// <summary>True: the delegator's side is hand-written too.</summary>
+    /// <summary>True: the delegator's side is hand-written too: a partial method of the dispatch class, called with checked and translated arguments.</summary>
     public bool Dispatch { get; set; }
 }
 
-/// <summary>The call brings an object to life; its virtual handle (or address) is what the named out parameter receives.</summary>
+/// <summary>The call brings an object to life; its virtual handle (or address) is what the named out parameter receives, or the program address that it names (cuMemHostRegister).</summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class CreatesAttribute(string parameter) : Attribute
 {
@@ -119,8 +132,11 @@ public sealed class DispatchOfAttribute(Type spec) : Attribute
     public Type Spec => spec;
 }
 
-/// <summary>Asks the generator for an implementation of a spec that calls the real library through function pointers resolved by name.</summary>
-[AttributeUsage(AttributeTargets.Class)]
+/// <summary>
+/// Asks the generator for an implementation of a spec that calls the real library through function pointers resolved by name. Methods that the class
+/// writes itself, and those whose names begin with <c>trecr</c> (no library has them), are left to it.
+/// </summary>
+[AttributeUsage(AttributeTargets.Class, AllowMultiple = true)]
 public sealed class BindingOfAttribute(Type spec) : Attribute
 {
     public Type Spec => spec;
