@@ -91,11 +91,11 @@ internal sealed class PackWriter : IDisposable
             return;
         }
         _file.Sync();
+        _files.SyncDirectory(StoreDirectory.Packs); // an index must never outlive its pack, whatever order names reach the disk in
         lock (_lock)
         {
             _entries.Sort((a, b) => a.Hash.CompareTo(b.Hash));
             byte[] index = PackIndex.Serialize(SessionId, _entries, LengthBytes);
-            // One fsync of the directory covers the names of both files.
             StoreBytes.WriteDurably(_files, StoreDirectory.Packs, SessionId + Format.IndexSuffix, index);
         }
     }

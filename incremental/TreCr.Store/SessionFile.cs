@@ -13,8 +13,8 @@ internal sealed class SessionFile
     /// <summary>Longest time between the end of a session and the commit of its checkpoint.</summary>
     internal static readonly TimeSpan Lifetime = TimeSpan.FromHours(24);
 
-    private const int BootIdLength = 36, LengthBytes = Format.HeaderBytes + BootIdLength + 4 + Format.HashBytes + Format.HashBytes;
-    private static readonly string ThisBoot = ReadBootId();
+    private const int MachineLength = 36, LengthBytes = Format.HeaderBytes + MachineLength + 4 + Format.HashBytes + Format.HashBytes;
+    private static readonly string ThisMachineId = ReadMachineId();
 
     private readonly IStoreFiles _files;
     private readonly string _id;
@@ -28,56 +28,68 @@ internal sealed class SessionFile
     internal static SessionFile Begin(IStoreFiles files, string id)
     {
         SessionFile session = new(files, id);
-        session.Write(id, finished: false, default);
+        try { session.Write(finished: false, default); }
+        catch
+        {
+            session.Delete();
+            throw;
+        }
         return session;
     }
 
     /// <summary>Notes the snapshot. Called before the pack becomes visible, so that gc never sees one without the other.</summary>
-    internal void Finish(ContentHash manifest)
+    internal void Finish(ContentHash manifest) => Write(finished: true, manifest);
+
+    internal void Delete()
     {
-        string temporary = Format.TemporaryPrefix + _id;
-        Write(temporary, finished: true, manifest);
-        _files.Rename(StoreDirectory.Sessions, temporary, _id);
+        _files.Delete(StoreDirectory.Sessions, Format.TemporaryPrefix + _id);
+        _files.Delete(StoreDirectory.Sessions, _id);
     }
 
-    internal void Delete() => _files.Delete(StoreDirectory.Sessions, _id);
-
     /// <summary>Reads a session file.</summary>
-    /// <returns>null: gone, cut off or damaged, as after a crash</returns>
-    internal static State? TryRead(IStoreFiles files, string id)
+    /// <param name="name">the session's id, or the temporary name in front of it</param>
+    /// <returns>null: gone, cut off or damaged, as after a crash: a session that runs has a whole one</returns>
+    internal static State? TryRead(IStoreFiles files, string name)
     {
-        using IStoreFile? file = files.TryOpen(StoreDirectory.Sessions, id);
+        string id = name[^Format.SessionIdLength..];
+        using IStoreFile? file = files.TryOpen(StoreDirectory.Sessions, name);
         if (file is null) return null;
         Span<byte> bytes = stackalloc byte[LengthBytes];
         if (file.ReadAt(0, bytes) != LengthBytes) return null;
         if (BinaryPrimitives.ReadUInt128BigEndian(bytes[^Format.HashBytes..]) != XxHash128.HashToUInt128(bytes[..^Format.HashBytes])) return null;
         Format.CheckHeader(bytes, Format.SessionMagic, id, $"{files.Location}/sessions/{id}");
         ReadOnlySpan<byte> body = bytes[Format.HeaderBytes..];
-        bool here = Encoding.ASCII.GetString(body[..BootIdLength]) == ThisBoot;
-        return new State(here, body[BootIdLength] != 0, ContentHash.FromBytes(body.Slice(BootIdLength + 4, Format.HashBytes)));
+        bool here = Encoding.ASCII.GetString(body[..MachineLength]) == ThisMachineId;
+        return new State(here, body[MachineLength] != 0, ContentHash.FromBytes(body.Slice(MachineLength + 4, Format.HashBytes)));
     }
 
-    private void Write(string name, bool finished, ContentHash manifest)
+    private void Write(bool finished, ContentHash manifest)
     {
         Span<byte> bytes = stackalloc byte[LengthBytes];
         bytes.Clear();
         Format.WriteHeader(bytes, Format.SessionMagic, _id);
         Span<byte> body = bytes[Format.HeaderBytes..];
-        Encoding.ASCII.GetBytes(ThisBoot, body[..BootIdLength]);
-        body[BootIdLength] = finished ? (byte)1 : (byte)0;
-        BinaryPrimitives.WriteUInt128BigEndian(body[(BootIdLength + 4)..], manifest.Value);
+        Encoding.ASCII.GetBytes(ThisMachineId, body[..MachineLength]);
+        body[MachineLength] = finished ? (byte)1 : (byte)0;
+        BinaryPrimitives.WriteUInt128BigEndian(body[(MachineLength + 4)..], manifest.Value);
         XxHash128.Hash(bytes[..^Format.HashBytes], bytes[^Format.HashBytes..]);
-        using IStoreFile file = _files.Create(StoreDirectory.Sessions, name);
-        file.WriteAt(0, bytes);
+        string temporary = Format.TemporaryPrefix + _id;
+        using (IStoreFile file = _files.Create(StoreDirectory.Sessions, temporary)) file.WriteAt(0, bytes);
+        _files.Rename(StoreDirectory.Sessions, temporary, _id); // so that who looks from another host sees a whole file or none
     }
 
-    private static string ReadBootId()
+    /// <summary>Machine-id(5), which outlives a boot, or else the host's name.</summary>
+    private static string ReadMachineId()
     {
-        try { return File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim().PadRight(BootIdLength)[..BootIdLength]; }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return new string('0', BootIdLength); }
+        string id = Environment.MachineName;
+        try { id = File.ReadAllText("/etc/machine-id").Trim(); }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { }
+        byte[] ascii = new byte[MachineLength];
+        Encoding.ASCII.GetBytes(id.AsSpan(0, Math.Min(id.Length, MachineLength)), ascii);
+        return Encoding.ASCII.GetString(ascii);
     }
 
-    /// <param name="ThisBoot">made on this host since it started, so that the store's lock tells whether it still runs</param>
+    /// <param name="ThisMachine">made on this machine, so that the store's lock tells whether it still runs</param>
     /// <param name="Finished">waits for a checkpoint to take up <paramref name="Manifest"/></param>
-    internal readonly record struct State(bool ThisBoot, bool Finished, ContentHash Manifest);
+    internal readonly record struct State(bool ThisMachine, bool Finished, ContentHash Manifest);
 }

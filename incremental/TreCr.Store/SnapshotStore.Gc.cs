@@ -1,0 +1,206 @@
+using TreCr.Images;
+
+namespace TreCr.Store;
+
+// Collection of what no checkpoint needs. The only code that deletes committed data.
+public sealed partial class SnapshotStore
+{
+    /// <summary>
+    /// Removes checkpoints beyond the last few of each job, and the frames that nothing needs any more. Finished snapshots that wait for their
+    /// checkpoint are kept for 24 hours.
+    /// </summary>
+    /// <exception cref="StoreException">
+    /// Busy: a writer or reader is at work here, or an unfinished session of another host is younger than 24 hours; nothing was touched.
+    /// Damaged, NewerFormat: a manifest cannot be read, so that nobody knows what it needs; nothing was touched.
+    /// </exception>
+    /// <remarks>
+    /// Order, so that a crash at any point leaves only garbage: manifests go and are durably gone; live objects of rewritten packs are durably
+    /// in their new pack; indexes go and are durably gone; packs go.
+    /// </remarks>
+    public GcReport Gc(GcOptions? options = null)
+    {
+        options ??= new GcOptions();
+        using IDisposable lease = TryLease(exclusive: true, options.Wait)
+            ?? throw new StoreException(StoreErrorKind.Busy, $"store {Location}: in use by a checkpoint, a restart or another gc; try again when it has ended");
+        Catalog.Refresh();
+        List<string> deadSessions = [];
+        List<ContentHash> waiting = ScanSessions(deadSessions);
+        List<string> removed = [];
+        HashSet<UInt128> live = Mark(options, waiting, removed);
+        foreach (PackIndex pack in Catalog.Packs)
+        {
+            if (pack.Problem is not { } problem || (options.DropDamaged && problem.Kind == StoreErrorKind.Damaged)) continue;
+            if (pack.Pack is null) throw new StoreException(problem.Kind, $"{problem.Message}; gc leaves the store alone (--drop-damaged removes it)", problem);
+        }
+
+        long before = PackBytes();
+        foreach (string id in removed) Files.Delete(StoreDirectory.Checkpoints, id);
+        foreach (string name in Files.List(StoreDirectory.Checkpoints))
+            if (name.StartsWith(Format.TemporaryPrefix, StringComparison.Ordinal)) Files.Delete(StoreDirectory.Checkpoints, name);
+        if (removed.Count > 0) Files.SyncDirectory(StoreDirectory.Checkpoints);
+        (List<string> deadPacks, int rewritten) = Sweep(live, options.RewriteBelow);
+        DeletePacks(deadPacks);
+        foreach (string id in deadSessions) Files.Delete(StoreDirectory.Sessions, id);
+        Catalog.Refresh();
+        return new GcReport(removed, deadPacks.Count - rewritten, rewritten, before - PackBytes());
+    }
+
+    /// <returns>snapshots that wait for their checkpoint</returns>
+    /// <param name="dead">filled with names of files that nobody needs</param>
+    private List<ContentHash> ScanSessions(List<string> dead)
+    {
+        List<ContentHash> waiting = [];
+        DateTimeOffset now = DateTimeOffset.UtcNow;
+        foreach (string name in Files.List(StoreDirectory.Sessions))
+        {
+            bool temporary = name.StartsWith(Format.TemporaryPrefix, StringComparison.Ordinal);
+            string id = temporary ? name[Format.TemporaryPrefix.Length..] : name;
+            if (!Format.IsSessionId(id)) continue; // not ours
+            TimeSpan age = now - Format.TimeOf(id);
+            SessionFile.State? state = SessionFile.TryRead(Files, name);
+            if (temporary)
+            {
+                // With the lock in hand none of this machine is being written; one of another host may be.
+                if (state is { ThisMachine: true } || age > TimeSpan.FromMinutes(1)) dead.Add(name);
+                continue;
+            }
+            if (state is { Finished: false, ThisMachine: false } && age < SessionFile.Lifetime && age > -SessionFile.Lifetime)
+                throw new StoreException(StoreErrorKind.Busy, $"store {Location}: session {id} of another host is not finished; gc can run when it is, or 24 hours after its begin");
+            if (state is { Finished: true } finished && age < SessionFile.Lifetime) waiting.Add(finished.Manifest);
+            else dead.Add(name);
+        }
+        return waiting;
+    }
+
+    /// <returns>hashes of all objects that are needed</returns>
+    /// <param name="removed">filled with the ids of the checkpoints to remove</param>
+    private HashSet<UInt128> Mark(GcOptions options, List<ContentHash> waiting, List<string> removed)
+    {
+        HashSet<UInt128> live = [];
+        foreach (ContentHash hash in waiting)
+        {
+            if (!Catalog.Contains(hash.Value)) continue; // its pack was lost in a crash
+            MarkSnapshot(hash, live);
+        }
+        foreach (IGrouping<string, CheckpointInfo> job in ListCheckpoints().GroupBy(c => c.Job))
+        {
+            int kept = 0;
+            foreach (CheckpointInfo checkpoint in job.OrderByDescending(c => c.Epoch))
+            {
+                if (kept >= options.KeepLast && !options.Keep.Contains(checkpoint.Id))
+                {
+                    removed.Add(checkpoint.Id);
+                    continue;
+                }
+                try
+                {
+                    if (checkpoint.Problem is { } problem) throw problem;
+                    foreach (SnapshotReference reference in checkpoint.Manifest!.Ranks.SelectMany(r => r.Snapshots)) MarkSnapshot(ContentHash.FromBytes(reference.ManifestHash.Span), live);
+                    kept++;
+                }
+                catch (StoreException e) when (e.Kind == StoreErrorKind.Damaged && options.DropDamaged) { removed.Add(checkpoint.Id); }
+                catch (StoreException e)
+                {
+                    throw new StoreException(e.Kind, $"checkpoint {checkpoint.Id}: {e.Message}; gc leaves the store alone" + (e.Kind == StoreErrorKind.Damaged ? " (--drop-damaged removes it)" : ""), e);
+                }
+            }
+        }
+        return live;
+    }
+
+    private void MarkSnapshot(ContentHash hash, HashSet<UInt128> live)
+    {
+        if (!live.Add(hash.Value)) return;
+        foreach (UInt128 frame in LoadSnapshot(hash).AllHashes) live.Add(frame);
+    }
+
+    /// <returns>ids of the packs to delete, those rewritten among them</returns>
+    private (List<string> Dead, int Rewritten) Sweep(HashSet<UInt128> live, double rewriteBelow)
+    {
+        List<string> dead = [];
+        List<(PackIndex Pack, List<IndexEntry> Live)> thin = [];
+        HashSet<string> known = [];
+        foreach (PackIndex pack in Catalog.Packs)
+        {
+            known.Add(pack.SessionId);
+            List<IndexEntry> needed = [];
+            long liveBytes = 0, allBytes = 0;
+            foreach (IndexEntry entry in pack.Entries)
+            {
+                allBytes += entry.StoredBytes;
+                // Of an object that two packs have, only the one that is read counts.
+                if (!live.Contains(entry.Hash) || !Catalog.TryFind(entry.Hash, out PackIndex? at, out _) || at != pack) continue;
+                needed.Add(entry);
+                liveBytes += entry.StoredBytes;
+            }
+            if (needed.Count == 0) dead.Add(pack.SessionId);
+            else if (pack.Problem is null && liveBytes < allBytes * rewriteBelow) thin.Add((pack, needed));
+        }
+        // Packs of sessions that died before their index was there: with the lock in hand, no session of this machine runs.
+        foreach (string name in Files.List(StoreDirectory.Packs))
+        {
+            string id = name.EndsWith(Format.PackSuffix, StringComparison.Ordinal) ? name[..^Format.PackSuffix.Length] : "";
+            if (Format.IsSessionId(id) && known.Add(id)) dead.Add(id);
+        }
+        int rewritten = Rewrite(thin, dead);
+        return (dead, rewritten);
+    }
+
+    /// <summary>Copies live objects of thin packs into one new pack. A pack with a damaged object stays as it is.</summary>
+    private int Rewrite(List<(PackIndex Pack, List<IndexEntry> Live)> thin, List<string> dead)
+    {
+        if (thin.Count == 0) return 0;
+        using PackWriter writer = new(Files, Format.NewSessionId(DateTimeOffset.UtcNow));
+        int count = 0;
+        try
+        {
+            foreach ((PackIndex pack, List<IndexEntry> objects) in thin)
+            {
+                bool whole = true;
+                foreach (IndexEntry entry in objects)
+                {
+                    byte[] stored = new byte[entry.StoredBytes];
+                    try { Catalog.Read(entry.Hash, new byte[entry.PlainBytes]); }
+                    catch (StoreException e) when (e.Kind == StoreErrorKind.Damaged)
+                    {
+                        whole = false;
+                        break;
+                    }
+                    if (pack.Pack!.ReadAt(entry.OffsetBytes, stored) == stored.Length && writer.Claim(entry.Hash)) writer.AppendStored(entry.Hash, entry.PlainBytes, stored);
+                }
+                if (!whole) continue;
+                dead.Add(pack.SessionId);
+                count++;
+            }
+            writer.Commit();
+        }
+        catch
+        {
+            writer.Discard();
+            throw;
+        }
+        return count;
+    }
+
+    private void DeletePacks(List<string> ids)
+    {
+        foreach (string id in ids) Files.Delete(StoreDirectory.Packs, id + Format.IndexSuffix);
+        foreach (string name in Files.List(StoreDirectory.Packs))
+            if (name.StartsWith(Format.TemporaryPrefix, StringComparison.Ordinal)) Files.Delete(StoreDirectory.Packs, name);
+        if (ids.Count == 0) return;
+        Files.SyncDirectory(StoreDirectory.Packs); // an index must never outlive its pack
+        foreach (string id in ids) Files.Delete(StoreDirectory.Packs, id + Format.PackSuffix);
+        Files.SyncDirectory(StoreDirectory.Packs);
+    }
+
+    private long PackBytes()
+    {
+        long sum = 0;
+        foreach (string name in Files.List(StoreDirectory.Packs))
+        {
+            using IStoreFile? file = Files.TryOpen(StoreDirectory.Packs, name);
+            sum += file?.LengthBytes ?? 0;
+        }
+        return sum;
+    }
+}

@@ -1,0 +1,29 @@
+using TreCr.Images;
+
+namespace TreCr.Store.Tests;
+
+/// <summary>What the tests start as a second process: <c>dotnet TreCr.Store.Tests.dll write|hang STORE</c>.</summary>
+internal sealed class ChildProcess : StoreTestBase
+{
+    private static int Main(string[] arguments)
+    {
+        if (arguments.Length != 2) return 2;
+        using SnapshotStore store = SnapshotStore.Open(arguments[1], Small);
+        using StoreSnapshotWriter writer = store.BeginSnapshot();
+        IPartWriter part = writer.OpenPart("memory", 1L << 47);
+        if (arguments[0] == "write")
+        {
+            Console.WriteLine("ready");
+            Console.ReadLine();
+        }
+        for (int i = 100; i < 300; i++) part.WriteFrame(i * (long)Frame, Soft(i));
+        if (arguments[0] == "hang")
+        {
+            Console.WriteLine("written");
+            Thread.Sleep(TimeSpan.FromMinutes(2)); // killed long before
+            return 1;
+        }
+        Console.WriteLine(writer.Finish().ManifestHash);
+        return 0;
+    }
+}
