@@ -104,6 +104,7 @@ int main(int argc, char** argv) {
     };
     double worst = 0;
     for (int s = 1; s <= steps; s++) {
+        if (s == steps) mark.hold();
         bool compare = s == 1 || s == steps;
         if (compare) fetch(before);
         accelerate<<<(unsigned)(n / Tile), Tile>>>(position, acceleration, n);

@@ -79,6 +79,7 @@ int main(int argc, char** argv) {
         for (int c = 0; c < chunks; c++) {
             Slot& s = slots[c % Slots];
             line.wait_for(line.checked, c - Slots + 1);
+            if (c == chunks - 1) mark.hold();
             for (int i = 0; i < words; i++) s.in[i] = mix32((uint32_t)i * 31u + (uint32_t)c);
             CUDA_OK(cudaMemcpyAsync(s.deviceIn, s.in, bytes, cudaMemcpyHostToDevice, upload));
             CUDA_OK(cudaEventRecord(s.uploaded, upload));

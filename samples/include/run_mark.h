@@ -8,6 +8,7 @@
 #include <cstring>
 #include <string>
 #include <sys/random.h>
+#include <unistd.h>
 
 struct RunMark {
     char nonce[33];
@@ -20,7 +21,8 @@ struct RunMark {
         unsigned char bytes[16];
         if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) { perror("getrandom"); exit(2); }
         for (int i = 0; i < 16; i++) snprintf(nonce + 2 * i, 3, "%02x", bytes[i]);
-        if (const char* path = getenv("TRECR_SAMPLE_COUNTER")) {
+        const char* path = getenv("TRECR_SAMPLE_COUNTER");
+        if (path && *path) {
             starts = 0;
             if (FILE* f = fopen(path, "r")) {
                 if (fscanf(f, "%lld", &starts) != 1) starts = 0;
@@ -31,6 +33,17 @@ struct RunMark {
             if (!f) { perror(path); exit(2); }
             fprintf(f, "%lld\n", starts);
             fclose(f);
+        }
+    }
+
+    // Called before the last unit of work: waits until the file named by TRECR_SAMPLE_HOLD exists, if that is set, so that a test can be sure
+    // that its kill falls before the end. Gives up after ten minutes with exit code 2.
+    void hold() const {
+        const char* path = getenv("TRECR_SAMPLE_HOLD");
+        if (!path || !*path) return;
+        for (int tries = 0; access(path, F_OK) != 0; tries++) {
+            if (tries == 300000) { fprintf(stderr, "%s: waited ten minutes in vain\n", path); exit(2); }
+            usleep(2000);
         }
     }
 
