@@ -6,6 +6,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 wanted=${1-}
+wanted=${wanted,,}
 limit=${TRECR_TEST_PROJECT_SECONDS:-900}
 results=artifacts/test-results
 export TRECR_ROOT=$root
@@ -15,7 +16,7 @@ mkdir -p "$results"
 projects=() list=
 for p in tests/*/*.Tests.csproj; do
     name=$(basename "${p%.csproj}")
-    case ${name,,} in *"${wanted,,}"*) ;; *) continue ;; esac
+    [[ -z $wanted || ${name,,} == *"$wanted"* ]] || continue
     [ -n "$(find "$(dirname "$p")" -name '*.cs' -print -quit)" ] || { echo "$name: no tests yet"; continue; }
     projects+=("$name")
     list=$list${list:+;}$root/$p

@@ -1,0 +1,94 @@
+using System.Collections.Concurrent;
+using NUnit.Framework;
+
+namespace TreCr.Samples.Tests;
+
+/// <summary>Every sample under <c>trecr run</c> on the software device, to its end, undisturbed and with checkpoints, stops and kills.</summary>
+public sealed class SampleRunTests
+{
+    private static readonly ConcurrentDictionary<string, string[]> s_undisturbed = new();
+
+    [TestCaseSource(typeof(Sample), nameof(Sample.All))]
+    public void Runs_to_its_end(Sample sample) => Assert.That(Undisturbed(sample), Does.Contain($"{sample.Name}: PASSED"));
+
+    [TestCaseSource(typeof(Sample), nameof(Sample.All))]
+    public void Goes_on_after_one_checkpoint(Sample sample) => GoesOnAfter(sample, 1);
+
+    [TestCaseSource(typeof(Sample), nameof(Sample.All))]
+    public void Goes_on_after_three_checkpoints(Sample sample) => GoesOnAfter(sample, 3);
+
+    [TestCaseSource(typeof(Sample), nameof(Sample.All))]
+    public void Stop_and_restart_give_the_output_of_one_run(Sample sample)
+    {
+        using Job job = new(sample);
+        RunningProgram run = job.Run(held: true);
+        run.WaitForLine(l => Sample.Unit(l) > 0, Job.Limit);
+        string id = job.Checkpoint(stop: true);
+        run.WaitForExit(Job.Limit);
+        job.Release();
+        RunningProgram restart = job.Restart(id);
+        int code = restart.WaitForExit(Job.Limit);
+        Assert.That(code, Is.Zero, restart.Errors);
+        CheckWhole(sample, [.. run.Output, .. restart.Output], job);
+        Assert.That(Sample.WithoutNonce([.. run.Output, .. restart.Output]), Is.EqualTo(Sample.WithoutNonce(Undisturbed(sample))), "each line exactly once");
+    }
+
+    [TestCaseSource(typeof(Sample), nameof(Sample.All))]
+    public void Killed_and_restarted_it_ends_as_if_nothing_had_happened(Sample sample)
+    {
+        using Job job = new(sample);
+        RunningProgram run = job.Run(held: true);
+        run.WaitForLine(l => Sample.Unit(l) > 0, Job.Limit);
+        job.Checkpoint();
+        string id = job.Checkpoint();
+        int done = run.Output.Max(Sample.Unit);
+        Job.KillProgramAndDelegator(run, sample);
+        Assert.That(run.WaitForExit(Job.Limit), Is.EqualTo(128 + 9), "exit code of trecr run after SIGKILL");
+        job.Release();
+
+        RunningProgram restart = job.Restart(id);
+        int code = restart.WaitForExit(Job.Limit);
+        Assert.That(code, Is.Zero, restart.Errors);
+        Assert.That(restart.Output.Select(Sample.Unit).Where(u => u > 0), Is.Not.Empty.And.Ordered.And.Unique, "progress after the restart");
+        CheckWhole(sample, [.. run.Output.Where(l => Sample.Unit(l) <= done), .. restart.Output], job);
+    }
+
+    private static void GoesOnAfter(Sample sample, int checkpoints)
+    {
+        using Job job = new(sample);
+        RunningProgram run = job.Run(held: true);
+        run.WaitForLine(l => Sample.Unit(l) > 0, Job.Limit);
+        string[] ids = [.. Enumerable.Range(0, checkpoints).Select(_ => job.Checkpoint())];
+        Assert.That(ids, Is.Unique);
+        job.Release();
+        int code = run.WaitForExit(Job.Limit);
+        Assert.That(code, Is.Zero, run.Errors);
+        Assert.That(Sample.WithoutNonce(run.Output), Is.EqualTo(Sample.WithoutNonce(Undisturbed(sample))));
+        CheckWhole(sample, run.Output, job);
+    }
+
+    /// <summary>One start, one nonce from begin to end, all launches counted once, and the result of an undisturbed run.</summary>
+    private static void CheckWhole(Sample sample, string[] output, Job job)
+    {
+        RunMark? begin = Sample.MarkOf(output, "begin"), end = Sample.MarkOf(output, "end");
+        Assert.Multiple(() =>
+        {
+            Assert.That(end?.Nonce, Is.Not.Null.And.EqualTo(begin?.Nonce), "nonce");
+            Assert.That(end?.Starts, Is.EqualTo(1));
+            Assert.That(job.Starts, Is.EqualTo(1), "start counter");
+            Assert.That(end?.Launches, Is.EqualTo(sample.Launches));
+            Assert.That(output.Where(l => l.StartsWith(sample.ResultLine)), Is.EqualTo(Undisturbed(sample).Where(l => l.StartsWith(sample.ResultLine))).And.Not.Empty);
+            Assert.That(output, Does.Contain($"{sample.Name}: PASSED"));
+        });
+    }
+
+    /// <summary>The output of an undisturbed run under trecr; made once.</summary>
+    private static string[] Undisturbed(Sample sample) => s_undisturbed.GetOrAdd(sample.Name, _ =>
+    {
+        using Job job = new(sample);
+        RunningProgram run = job.Run(held: false);
+        int code = run.WaitForExit(Job.Limit);
+        Assert.That(code, Is.Zero, run.Errors);
+        return run.Output;
+    });
+}
