@@ -111,7 +111,7 @@ place() {
 build_dotnet() {
     local sum projects=() p
     sum=$(hash_of core wrappers delegator gmmu replay process incremental coordinator Directory.Build.props Directory.Packages.props build.proj .editorconfig)
-    unchanged dotnet "$sum" && return
+    unchanged dotnet "$sum" && [ -e out/trecr ] && [ -e out/trecr-init ] && [ -e out/lib/libcuda.so.1 ] && [ -e out/delegator/trecr-delegator ] && return
     for p in coordinator/TreCr.Cli process/TreCr.Init delegator/TreCr.Delegator wrappers/TreCr.Wrapper; do
         p=$p/$(basename "$p").csproj
         if has_sources "$p"; then projects+=("$root/$p"); else say "$p has no sources yet: left out"; fi
@@ -161,6 +161,7 @@ build() {
     build_dotnet
     build_samples
     flock -u 9
+    exec 9>&-
 }
 
 # script NAME ARGS: runs tests/NAME.sh, or says that this checkout does not have it.
@@ -168,7 +169,10 @@ script() {
     local name=$1
     shift
     [ -x "tests/$name.sh" ] || { say "$name: not in this checkout (no tests/$name.sh)"; exit 2; }
+    # Whatever fails, the last line of `test` is the sum.
+    [ "$name" = test ] && trap 'echo "0 passed, 1 failed, 0 skipped"' EXIT
     build
+    trap - EXIT
     exec "tests/$name.sh" "$@"
 }
 
