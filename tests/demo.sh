@@ -119,6 +119,7 @@ wait $restart
 code=$?
 first=$(sed -n 's/^heat2d: step \([0-9]*\) of .*/\1/p' "$work/restart.out" | head -n 1)
 echo "   restarted from ${ids[1]}: went on at step ${first:-?}, exit code $code"
+[ -s "$work/killed.field" ] || fail "the restarted program wrote no result"
 if [ $sabotage = no ]; then
     [ $code = 0 ] || fail "the restarted program must end with 0"
     [ "${first:-0}" -ge "$before" ] || fail "work done before the checkpoint was done again"
