@@ -1,0 +1,83 @@
+using System.Diagnostics;
+
+namespace TreCr.Benchmarks;
+
+/// <summary>What every benchmark needs: programs, runs with a deadline, rows with the goal beside them (tests/goals.toml).</summary>
+/// <param name="outDirectory">the build's out/</param>
+internal sealed class Bench(string outDirectory)
+{
+    /// <summary>Runs of each side, alternately.</summary>
+    public const int Runs = 7;
+
+    private readonly Dictionary<string, double> _goals = ReadGoals(Path.Combine(outDirectory, "..", "tests", "goals.toml"));
+
+    public string Trecr => Path.Combine(outDirectory, "trecr");
+
+    /// <summary>A scratch directory of this run; the store of its jobs lies in it.</summary>
+    public string Scratch { get; } = Directory.CreateTempSubdirectory("trecr-bench-").FullName;
+
+    public void PrintMachine()
+    {
+        string kernel = File.ReadAllText("/proc/sys/kernel/osrelease").Trim();
+        string commit = Run(30, "git", "-C", outDirectory, "rev-parse", "--short", "HEAD").Trim();
+        Console.WriteLine($"cores {Environment.ProcessorCount}, kernel {kernel}, commit {commit}, {Runs} runs each, alternately");
+    }
+
+    /// <summary>Compiles a C program of programs/.</summary>
+    /// <returns>path of the binary</returns>
+    public string Compile(string name)
+    {
+        string source = Path.Combine(AppContext.BaseDirectory, "programs", name + ".c"), binary = Path.Combine(Scratch, name);
+        Run(60, "gcc", "-O2", "-o", binary, source, "-ldl", "-lpthread");
+        return binary;
+    }
+
+    /// <summary>Runs to the end.</summary>
+    /// <returns>standard output</returns>
+    /// <exception cref="InvalidOperationException">exit code not 0, or longer than the deadline</exception>
+    public string Run(int deadlineSeconds, string program, params string[] arguments)
+    {
+        using Process process = Start(program, arguments);
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        Finish(process, deadlineSeconds, program);
+        return output.Result;
+    }
+
+    /// <summary>Starts a program with its output piped and the store in the scratch directory.</summary>
+    public Process Start(string program, params string[] arguments)
+    {
+        ProcessStartInfo start = new(program, arguments) { RedirectStandardOutput = true, RedirectStandardInput = true };
+        start.Environment["TRECR_STORE"] = Path.Combine(Scratch, "store");
+        return Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start");
+    }
+
+    /// <summary>Waits for the end.</summary>
+    public static void Finish(Process process, int deadlineSeconds, string name)
+    {
+        if (!process.WaitForExit(TimeSpan.FromSeconds(deadlineSeconds)))
+        {
+            process.Kill(entireProcessTree: true);
+            throw new InvalidOperationException($"{name} did not end in {deadlineSeconds} s");
+        }
+        if (process.ExitCode != 0) throw new InvalidOperationException($"{name} ended with {process.ExitCode}");
+    }
+
+    /// <summary>One row: median, min and max, with the goal of that name where there is one.</summary>
+    public void Row(string name, string unit, IEnumerable<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        string goal = _goals.TryGetValue(name, out double g) ? $"   goal {g:0.###} {unit}: {(sorted[sorted.Length / 2] <= g ? "reached" : "not reached")}" : "";
+        Console.WriteLine($"{name,-44} {sorted[sorted.Length / 2],10:0.###} {unit,-5} (min {sorted[0]:0.###}, max {sorted[^1]:0.###}){goal}");
+    }
+
+    private static Dictionary<string, double> ReadGoals(string path)
+    {
+        Dictionary<string, double> goals = [];
+        foreach (string line in File.ReadLines(path))
+        {
+            string[] sides = line.Split('#')[0].Split('=', 2, StringSplitOptions.TrimEntries);
+            if (sides.Length == 2) goals[sides[0].Trim('"')] = double.Parse(sides[1], System.Globalization.CultureInfo.InvariantCulture);
+        }
+        return goals;
+    }
+}
