@@ -115,6 +115,10 @@ public static unsafe partial class Sys
         }
     }
 
+    /// <summary>Lowers the calling thread's share of a busy processor (setpriority(2): on Linux nice belongs to a thread).</summary>
+    /// <param name="nice">0 to 19</param>
+    public static void SetThreadNice(int nice) => Raw(SyscallNumber.Setpriority, 0, 0, nice); // a hint: refused only for values below the present one
+
     /// <summary>geteuid(2).</summary>
     public static uint EffectiveUserId() => (uint)Raw(SyscallNumber.Geteuid);
 }

@@ -17,6 +17,6 @@ public enum SyscallNumber : long
     ProcessVmReadv = 310, ProcessVmWritev = 311, Kcmp = 312, SchedSetattr = 314, SchedGetattr = 315, Renameat2 = 316, Getrandom = 318, MemfdCreate = 319,
     Execveat = 322, Userfaultfd = 323, Membarrier = 324, Statx = 332, Rseq = 334, PidfdSendSignal = 424, PidfdOpen = 434, Clone3 = 435,
     CloseRange = 436, PidfdGetfd = 438, Mseal = 462,
-    Geteuid = 107, Getdents64 = 217, SyncFileRange = 277,
+    Setpriority = 141, Geteuid = 107, Getdents64 = 217, SyncFileRange = 277,
     EpollCtl = 233, EpollWait = 232, TimerCreate = 222, TimerfdCreate = 283, TimerfdSettime = 286, IoprioGet = 252, IoprioSet = 251,
 }

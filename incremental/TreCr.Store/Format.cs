@@ -29,6 +29,7 @@ internal static class Format
     internal static ReadOnlySpan<byte> PackMagic => "TreCrPak"u8;
     internal static ReadOnlySpan<byte> IndexMagic => "TreCrIdx"u8;
     internal static ReadOnlySpan<byte> JobMagic => "TreCrJob"u8;
+    internal static ReadOnlySpan<byte> ExportMagic => "TreCrExp"u8;
     internal static ReadOnlySpan<byte> SessionMagic => "TreCrSes"u8;
 
     /// <summary>Fills a header: magic, version, kind of entries, session id, hash.</summary>

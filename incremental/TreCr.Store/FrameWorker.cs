@@ -51,6 +51,7 @@ internal sealed unsafe class FrameWorker
 
     private void Run()
     {
+        Linux.Sys.SetThreadNice(5); // the thread that copies, and then the program, come first
         byte* chunk = (byte*)NativeMemory.Alloc(ChunkBytes);
         using Compressor? compressor = _level > 0 ? new Compressor(_level) : null;
         try
@@ -81,7 +82,7 @@ internal sealed unsafe class FrameWorker
         if (_catalog.Contains(hash) || !_pack.Claim(hash)) return;
         if (chunk.Length - _used < RecordLimitBytes) Flush(chunk);
         Span<byte> record = chunk[_used..], payload = record[Format.RecordHeaderBytes..];
-        if (compressor is null || !Compressibility.IsLikely(frame) || !compressor.TryWrap(frame, payload[..CompressedLimitBytes], out int stored))
+        if (compressor is null || !compressor.TryWrap(frame, payload[..CompressedLimitBytes], out int stored))
         {
             frame.CopyTo(payload);
             stored = frame.Length;

@@ -34,10 +34,11 @@ public interface IStoreFiles : IDisposable
     /// <exception cref="StoreException">Busy: it exists.</exception>
     IStoreFile Create(StoreDirectory directory, string name);
 
-    /// <summary>Opens a file for reading, without following a link.</summary>
+    /// <summary>Opens a file, without following a link.</summary>
+    /// <param name="write">for writing too</param>
     /// <returns>null: no such file</returns>
     /// <exception cref="StoreException">OtherOwner; IO: not a regular file, or not readable.</exception>
-    IStoreFile? TryOpen(StoreDirectory directory, string name);
+    IStoreFile? TryOpen(StoreDirectory directory, string name, bool write = false);
 
     /// <summary>Renames within a directory.</summary>
     /// <param name="replace">false: an existing <paramref name="to"/> is Busy</param>

@@ -86,13 +86,13 @@ public sealed unsafe class LinuxStoreFiles : IStoreFiles
     }
 
     /// <inheritdoc/>
-    public IStoreFile? TryOpen(StoreDirectory directory, string name)
+    public IStoreFile? TryOpen(StoreDirectory directory, string name, bool write = false)
     {
         int parent = Descriptor(directory, create: false);
         if (parent < 0) return null;
         string path = PathOf(directory, name);
         // O_NONBLOCK: opening a pipe that somebody put here must not wait.
-        long fd = Sys.TryOpenAt(parent, name, Sys.O_RDONLY | Sys.O_NOFOLLOW | Sys.O_CLOEXEC | Sys.O_NONBLOCK);
+        long fd = Sys.TryOpenAt(parent, name, (write ? Sys.O_RDWR : Sys.O_RDONLY) | Sys.O_NOFOLLOW | Sys.O_CLOEXEC | Sys.O_NONBLOCK);
         if (fd == -Errno.ENOENT) return null;
         if (fd < 0) throw StoreException.FromErrno((int)-fd, "open", path);
         try

@@ -14,14 +14,16 @@ public sealed partial class SnapshotStore
     /// <param name="manifest">format version, id, job, epoch and owner are checked or filled in</param>
     /// <returns>the checkpoint's id, JOB.EPOCH</returns>
     /// <exception cref="StoreException">Damaged, NotFound: something it names is not there. Busy: the id exists. NoSpace, IO: the previous checkpoint stays the newest.</exception>
-    public string CommitCheckpoint(JobManifest manifest)
+    public string CommitCheckpoint(JobManifest manifest) => Commit(manifest, keepUser: false);
+
+    private string Commit(JobManifest manifest, bool keepUser)
     {
         if (!PartName.IsValidJob(manifest.Job)) throw new ArgumentException($"job name {manifest.Job}: 1 to 64 characters of [A-Za-z0-9._-], the first no dot or minus", nameof(manifest));
         if (manifest.Epoch == 0) throw new ArgumentException("epochs begin with 1", nameof(manifest));
         manifest = manifest.Clone();
         manifest.FormatVersion = FormatVersion.Current;
         manifest.CheckpointId = $"{manifest.Job}.{manifest.Epoch}";
-        manifest.UserId = Linux.Sys.EffectiveUserId();
+        if (!keepUser) manifest.UserId = Linux.Sys.EffectiveUserId();
         if (manifest.CreatedUnixMs == 0) manifest.CreatedUnixMs = (ulong)DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
         using IDisposable lease = Lease();
         Catalog.Refresh();

@@ -55,6 +55,16 @@ internal sealed class StoreCatalog(IStoreFiles files) : IDisposable
         }
     }
 
+    /// <summary>Forgets everything and reads all indexes again.</summary>
+    internal void Reload()
+    {
+        lock (_lock)
+        {
+            Dispose();
+            Refresh();
+        }
+    }
+
     /// <returns>true when a committed pack has the object</returns>
     internal bool Contains(UInt128 hash)
     {

@@ -117,7 +117,7 @@ public sealed class RecordingFiles : IStoreFiles
         }
     }
 
-    public IStoreFile? TryOpen(StoreDirectory directory, string name)
+    public IStoreFile? TryOpen(StoreDirectory directory, string name, bool write = false)
     {
         lock (_lock) return _names.TryGetValue((directory, name), out int file) ? new OpenFile(this, file) : null;
     }

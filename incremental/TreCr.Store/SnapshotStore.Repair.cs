@@ -1,0 +1,116 @@
+using System.Buffers.Binary;
+using TreCr.XxHash;
+using TreCr.Zstd;
+
+namespace TreCr.Store;
+
+// Repair: packs describe themselves, so an index can be made anew, and damaged objects can be taken out of it.
+public sealed partial class SnapshotStore
+{
+    /// <summary>
+    /// Reads every object of every pack. Indexes that are damaged, or that list damaged objects, are made anew from what is whole. Nothing that
+    /// could still be read is removed.
+    /// </summary>
+    /// <exception cref="StoreException">Busy: the store is in use. NoSpace, IO.</exception>
+    public RepairReport Repair()
+    {
+        using IDisposable lease = TryLease(exclusive: true, TimeSpan.Zero)
+            ?? throw new StoreException(StoreErrorKind.Busy, $"store {Location}: in use by a checkpoint, a restart or gc; try again when it has ended");
+        Catalog.Refresh();
+        int rewritten = 0;
+        long dropped = 0, recovered = 0;
+        PackIndex[] packs = Catalog.Packs;
+        foreach (PackIndex pack in packs)
+        {
+            if (pack.Problem is { Kind: StoreErrorKind.NewerFormat } newer) throw newer;
+            using IStoreFile? file = Files.TryOpen(StoreDirectory.Packs, pack.SessionId + Format.PackSuffix);
+            List<IndexEntry> whole;
+            bool indexUsable = pack.Pack is not null;
+            if (file is null) whole = [];
+            else if (indexUsable) whole = [.. pack.Entries.Where(e => IsWhole(file, e))];
+            else whole = Scan(file);
+            if (indexUsable && pack.Problem is null && whole.Count == pack.Entries.Length) continue;
+            if (indexUsable) dropped += pack.Entries.Length - whole.Count; else recovered += whole.Count;
+            RewriteHeader(pack.SessionId, file);
+            whole.Sort((a, b) => a.Hash.CompareTo(b.Hash));
+            if (file is null) Files.Delete(StoreDirectory.Packs, pack.SessionId + Format.IndexSuffix);
+            else
+            {
+                byte[] index = PackIndex.Serialize(pack.SessionId, whole, file.LengthBytes);
+                StoreBytes.WriteDurably(Files, StoreDirectory.Packs, pack.SessionId + Format.IndexSuffix, index);
+            }
+            rewritten++;
+        }
+        Catalog.Reload();
+        List<string> lost = [];
+        foreach (CheckpointInfo info in ListCheckpoints())
+        {
+            try
+            {
+                if (info.Problem is { } problem) throw problem;
+                foreach (Images.SnapshotReference reference in info.Manifest!.Ranks.SelectMany(r => r.Snapshots))
+                    foreach (UInt128 frame in LoadSnapshot(ContentHash.FromBytes(reference.ManifestHash.Span)).AllHashes)
+                        if (!Catalog.Contains(frame)) throw Catalog.Missing(frame);
+            }
+            catch (StoreException) { lost.Add(info.Id); }
+        }
+        return new RepairReport(packs.Length, rewritten, dropped, recovered, lost);
+    }
+
+    /// <summary>Finds the whole objects of a pack without its index; behind damage it looks on at every multiple of 8.</summary>
+    private static List<IndexEntry> Scan(IStoreFile pack)
+    {
+        List<IndexEntry> found = [];
+        HashSet<UInt128> known = [];
+        long length = pack.LengthBytes;
+        Span<byte> header = stackalloc byte[Format.RecordHeaderBytes];
+        for (long at = Format.HeaderBytes; at + Format.RecordHeaderBytes < length;)
+        {
+            if (pack.ReadAt(at, header) != header.Length) break;
+            int stored = BinaryPrimitives.ReadInt32LittleEndian(header[16..]), plain = BinaryPrimitives.ReadInt32LittleEndian(header[20..]);
+            IndexEntry entry = new(BinaryPrimitives.ReadUInt128BigEndian(header), at + Format.RecordHeaderBytes, stored, plain);
+            if (stored <= 0 || plain < stored || plain > Format.MaxObjectBytes || entry.OffsetBytes + stored > length || !IsPlausible(pack, entry) || !IsWhole(pack, entry))
+            {
+                at += 8;
+                continue;
+            }
+            if (known.Add(entry.Hash)) found.Add(entry);
+            at += PackWriter.RecordBytes(stored);
+        }
+        return found;
+    }
+
+    /// <summary>Cheap: random bytes must not make the search read and allocate up to 1 GiB at every step.</summary>
+    private static bool IsPlausible(IStoreFile pack, IndexEntry entry)
+    {
+        if (entry.StoredBytes == entry.PlainBytes) return true;
+        Span<byte> magic = stackalloc byte[4];
+        return pack.ReadAt(entry.OffsetBytes, magic) == 4 && magic.SequenceEqual<byte>([0x28, 0xB5, 0x2F, 0xFD]); // zstd frame, RFC 8878
+    }
+
+    private static bool IsWhole(IStoreFile pack, IndexEntry entry)
+    {
+        byte[] stored = new byte[entry.StoredBytes];
+        if (pack.ReadAt(entry.OffsetBytes, stored) != stored.Length) return false;
+        if (entry.StoredBytes == entry.PlainBytes) return XxHash128.HashToUInt128(stored) == entry.Hash;
+        byte[] plain = new byte[entry.PlainBytes];
+        try
+        {
+            using Decompressor decompressor = new();
+            return decompressor.Unwrap(stored, plain) == plain.Length && XxHash128.HashToUInt128(plain) == entry.Hash;
+        }
+        catch (ZstdException) { return false; }
+    }
+
+    /// <summary>Writes a damaged pack header again: all of it is known.</summary>
+    private void RewriteHeader(string sessionId, IStoreFile? pack)
+    {
+        if (pack is null) return;
+        byte[] header = new byte[Format.HeaderBytes], right = new byte[Format.HeaderBytes];
+        Format.WriteHeader(right, Format.PackMagic, sessionId);
+        if (pack.ReadAt(0, header) == header.Length && header.AsSpan().SequenceEqual(right)) return;
+        using IStoreFile? writable = Files.TryOpen(StoreDirectory.Packs, sessionId + Format.PackSuffix, write: true);
+        writable?.WriteAt(0, right);
+        writable?.Sync();
+    }
+}
