@@ -1,0 +1,60 @@
+using TreCr.Ptx.Ast;
+
+namespace TreCr.Ptx.Passes;
+
+/// <summary>What an instruction reads, writes and does to control flow: the one table that the passes share.</summary>
+public static class InstructionFacts
+{
+    /// <summary>Name of the pseudo instruction that takes a collective's result when the thread goes on.</summary>
+    public const string Collect = "@collect";
+
+    /// <summary>True for barriers and warp collectives: the thread stops until others have come.</summary>
+    public static bool Suspends(PtxInstruction i) => i.Name switch
+    {
+        "bar" or "barrier" => !i.Opcode.Has("arrive"),
+        "shfl" or "vote" or "match" or "redux" or "activemask" => true,
+        _ => false,
+    };
+
+    /// <summary>True where operand 0 is written.</summary>
+    public static bool WritesFirst(PtxInstruction i) => i.Name switch
+    {
+        "st" or "red" or "bra" or "brx" or "call" or "ret" or "exit" or "trap" or "brkpt" or "membar" or "fence" or "prefetch" or "prefetchu" or "nanosleep"
+            or "discard" or "applypriority" or "pmevent" or "griddepcontrol" or "setmaxnreg" or "cp" => false,
+        "bar" or "barrier" => i.Opcode.Has("red"),
+        _ => true,
+    };
+
+    public static void ForDefs<T>(PtxInstruction i, ref T visitor) where T : struct, IRegisterVisitor, allows ref struct
+    {
+        if (i.Name == Collect) { ForDefs(i.Origin!, ref visitor); return; }
+        if (!WritesFirst(i) || i.Operands.Length == 0) return;
+        PtxOperand d = i.Operands[0];
+        if (d.Register >= 0 && d.Kind == OperandKind.Register) visitor.Visit(d.Register);
+        if (d.Register2 >= 0) visitor.Visit(d.Register2);
+        foreach (PtxOperand e in d.Elements)
+            if (e.Kind == OperandKind.Register) visitor.Visit(e.Register);
+    }
+
+    public static void ForUses<T>(PtxInstruction i, ref T visitor) where T : struct, IRegisterVisitor, allows ref struct
+    {
+        if (i.Name == Collect) return;
+        if (i.Guard >= 0) visitor.Visit(i.Guard);
+        for (int n = 0; n < i.Operands.Length; n++)
+        {
+            PtxOperand o = i.Operands[n];
+            bool written = n == 0 && WritesFirst(i);
+            if (written && o.Kind != OperandKind.Memory) continue;
+            if (o.Register >= 0) visitor.Visit(o.Register);
+            if (o.Register2 >= 0) visitor.Visit(o.Register2);
+            foreach (PtxOperand e in o.Elements)
+                if (e.Register >= 0) visitor.Visit(e.Register);
+        }
+    }
+}
+
+/// <summary>Called once per register mention.</summary>
+public interface IRegisterVisitor
+{
+    void Visit(int register);
+}

@@ -1,0 +1,158 @@
+using System.Runtime.InteropServices;
+using TreCr.Ptx;
+using TreCr.Ptx.Ast;
+using TreCr.Ptx.Passes;
+using TreCr.SoftDevice.Engine;
+
+namespace TreCr.SoftDevice.Emit;
+
+/// <summary>Compiles one kernel: finds the functions it needs, places shared memory, cuts code into methods that RyuJIT optimises, emits.</summary>
+sealed unsafe class ProgramBuilder
+{
+    /// <summary>Deepest stack of device function calls, bytes of frames and of local memory per thread.</summary>
+    const int CallStackBytes = 16 << 10, CallLocalBytes = 16 << 10;
+    const int WholeKernelLimit = 1000;
+
+    public PtxModule Module { get; }
+    public ISymbolAddresses Addresses { get; }
+    public bool Checked { get; }
+    /// <summary>Some thread may stop in the middle, so slots and frames are used.</summary>
+    public bool UsesSlots { get; private set; }
+    /// <summary>Set while emitting: a function's address is taken or called through.</summary>
+    public bool NeedsIndirect { get; set; }
+
+    readonly List<FlowGraph> graphs = [];
+    readonly Dictionary<string, int> stateBases = [];
+    readonly Dictionary<PtxVariable, int> sharedOffsets = [];
+    int staticShared, stateCount;
+
+    ProgramBuilder(PtxModule module, ISymbolAddresses addresses, bool isChecked)
+    {
+        Module = module;
+        Addresses = addresses;
+        Checked = isChecked;
+    }
+
+    /// <exception cref="PtxException">209: an instruction that is not supported, by name; 218: text that makes no sense.</exception>
+    public static CompiledKernel Compile(PtxModule module, PtxFunction entry, ISymbolAddresses addresses, bool isChecked)
+    {
+        // First as one method; with ever smaller pieces as long as RyuJIT's limits are exceeded.
+        int instructions = entry.Body.Count;
+        for (int budget = instructions <= WholeKernelLimit ? int.MaxValue : 400; ; budget = budget == int.MaxValue ? 400 : budget / 2)
+        {
+            ProgramBuilder builder = new(module, addresses, isChecked);
+            if (builder.TryCompile(entry, Math.Max(budget, 8)) is { } kernel) return kernel;
+            if (budget <= 8) throw new PtxException(PtxException.NoBinaryForGpu, $"{entry.Name} cannot be cut into methods that are small enough");
+        }
+    }
+
+    CompiledKernel? TryCompile(PtxFunction entry, int budget)
+    {
+        int maxBlock = budget == int.MaxValue ? 4000 : budget;
+        foreach (PtxFunction f in Closure(entry)) graphs.Add(PassList.Run(f, maxBlock));
+        List<(FlowGraph Graph, int First, int End)> cuts = [];
+        foreach (FlowGraph g in graphs)
+        {
+            stateBases[g.Function.Name] = stateCount;
+            stateCount += g.Blocks.Count;
+            int first = 0, count = 0;
+            for (int n = 0; n < g.Blocks.Count; n++)
+            {
+                if (n > first && count + g.Blocks[n].Body.Count > budget)
+                {
+                    cuts.Add((g, first, n));
+                    first = n;
+                    count = 0;
+                }
+                count += g.Blocks[n].Body.Count;
+            }
+            cuts.Add((g, first, g.Blocks.Count));
+        }
+        UsesSlots = cuts.Count > 1 || graphs.Exists(g => g.Suspends) || entry.Locals.Values.Any(v => v.Space == PtxSpace.Param && graphs[0].CallParameterOffset.ContainsKey(v.Name));
+        LayoutShared();
+        CompiledKernel kernel = new()
+        {
+            Name = entry.Name, Chunks = new ChunkMethod[cuts.Count], ChunkOfState = new int[stateCount], UsesSlots = UsesSlots, ParameterBytes = entry.ParameterBytes,
+            InstructionCount = graphs.Sum(g => g.InstructionCount),
+            StateFrameBytes = (int*)NativeMemory.AllocZeroed((nuint)stateCount, 4), StateLocalBytes = (int*)NativeMemory.AllocZeroed((nuint)stateCount, 4),
+        };
+        for (int n = 0; n < cuts.Count; n++)
+        {
+            (FlowGraph g, int first, int end) = cuts[n];
+            int stateBase = stateBases[g.Function.Name];
+            ChunkMethod? method = ScalarEmitter.Emit(this, g, stateBase, first, end, out string size);
+            if (method is null) return null;
+            kernel.Chunks[n] = method;
+            kernel.Size += size + "; ";
+            for (int s = first; s < end; s++) kernel.ChunkOfState[stateBase + s] = n;
+        }
+        bool calls = graphs.Count > 1 || graphs.Exists(g => g.Calls);
+        kernel.FrameBytes = UsesSlots ? graphs[0].FrameBytes + (calls ? CallStackBytes : 0) : 0;
+        kernel.LocalBytes = graphs[0].LocalBytes + (graphs.Count > 1 ? CallLocalBytes : 0);
+        foreach (FlowGraph g in graphs)
+        {
+            int state = stateBases[g.Function.Name];
+            kernel.StateFrameBytes[state] = g.FrameBytes;
+            kernel.StateLocalBytes[state] = g.LocalBytes;
+            if (!g.Function.IsEntry) kernel.FunctionStates[Addresses.Of(g.Function.Name)] = state;
+        }
+        kernel.StaticSharedBytes = staticShared;
+        kernel.DynamicSharedOffset = staticShared + 15 & ~15;
+        return kernel;
+    }
+
+    /// <summary>The entry, then every function it can reach: by name, or, where an address is taken or called through, all whose address the module takes.</summary>
+    List<PtxFunction> Closure(PtxFunction entry)
+    {
+        List<PtxFunction> found = [entry];
+        bool indirect = false;
+        for (int n = 0; n < found.Count; n++)
+        {
+            foreach (PtxInstruction i in found[n].Body)
+            {
+                indirect |= i.Name == "call" && i.Operands.Any(o => o.Kind == OperandKind.Register);
+                foreach (PtxOperand o in i.Operands)
+                {
+                    if (o.Kind != OperandKind.Symbol || found[n].Locals.ContainsKey(o.Name!) || !Module.FunctionsByName.TryGetValue(o.Name!, out PtxFunction? callee)) continue;
+                    if (callee.IsExtern) continue;
+                    if (!found.Contains(callee)) found.Add(callee);
+                }
+            }
+            if (!indirect || n != found.Count - 1) continue;
+            indirect = false;
+            foreach (PtxFunction f in Module.Functions)
+                if (!f.IsEntry && !f.IsExtern && !found.Contains(f)) found.Add(f);
+        }
+        return found;
+    }
+
+    /// <summary>Static shared variables of all functions one after the other; extern arrays share the place behind them.</summary>
+    void LayoutShared()
+    {
+        HashSet<string> used = [];
+        foreach (FlowGraph g in graphs)
+            foreach (PtxInstruction i in g.Function.Body)
+                foreach (PtxOperand o in i.Operands)
+                {
+                    if (o.Name is not null) used.Add(o.Name);
+                    foreach (PtxOperand e in o.Elements) if (e.Name is not null) used.Add(e.Name);
+                }
+        List<PtxVariable> dynamic = [];
+        void Place(PtxVariable v)
+        {
+            if (v.Space != PtxSpace.Shared || sharedOffsets.ContainsKey(v)) return;
+            if (v.Extern && v.SizeBytes == 0) { dynamic.Add(v); return; }
+            staticShared = staticShared + v.AlignBytes - 1 & -v.AlignBytes;
+            sharedOffsets[v] = staticShared;
+            staticShared += (int)v.SizeBytes;
+        }
+        foreach (PtxVariable v in Module.Variables) if (used.Contains(v.Name)) Place(v);
+        foreach (FlowGraph g in graphs)
+            foreach (PtxVariable v in g.Function.Locals.Values) Place(v);
+        foreach (PtxVariable v in dynamic) sharedOffsets[v] = staticShared + 15 & ~15;
+    }
+
+    public long SharedOffset(PtxVariable v) => sharedOffsets.TryGetValue(v, out int at) ? at : throw new PtxException(PtxException.InvalidPtx, $"shared variable {v.Name} is not placed");
+
+    public int StateOf(string function) => stateBases.TryGetValue(function, out int state) ? state : throw new PtxException(PtxException.InvalidPtx, $"call of {function}, which is not defined");
+}

@@ -1,0 +1,438 @@
+using System.Reflection.Emit;
+using TreCr.Ptx.Ast;
+using TreCr.Ptx.Passes;
+
+namespace TreCr.SoftDevice.Emit;
+
+/// <summary>One instruction that does not end a block.</summary>
+sealed unsafe partial class ScalarEmitter
+{
+    void EmitInstruction(PtxInstruction i)
+    {
+        PtxOpcode op = i.Opcode;
+        switch (op.Name)
+        {
+            case InstructionFacts.Collect: EmitCollect(); break;
+            case "ld" or "ldu": EmitLoad(); break;
+            case "st": EmitStore(); break;
+            case "mov": EmitMove(); break;
+            case "cvta": EmitAddressConversion(); break;
+            case "isspacep": EmitIsSpace(); break;
+            case "atom": EmitAtomic(true); break;
+            case "red": EmitAtomic(false); break;
+            case "cvt": EmitConvert(); break;
+            case "setp": EmitSetp(); break;
+            case "set": EmitSet(); break;
+            case "selp": EmitSelp(); break;
+            case "slct": EmitSlct(); break;
+            case "add" or "sub" when op.Has("cc"): EmitCarry(); break;
+            case "addc" or "subc": EmitCarry(); break;
+            case "mad" when op.Has("cc"): EmitCarry(); break;
+            case "madc": EmitCarry(); break;
+            case "add" or "sub" or "mul" or "mad" or "fma" or "div" or "rem" or "min" or "max" or "abs" or "neg" or "copysign"
+                or "sqrt" or "rsqrt" or "rcp" or "sin" or "cos" or "ex2" or "lg2" or "tanh" or "testp" or "sad" or "mul24" or "mad24":
+                EmitArithmetic();
+                break;
+            case "and" or "or" or "xor" or "not" or "cnot": EmitLogic(); break;
+            case "shl" or "shr" or "shf": EmitShift(); break;
+            case "lop3" or "bfe" or "bfi" or "bfind" or "popc" or "clz" or "brev" or "prmt" or "bmsk" or "fns" or "dp4a" or "dp2a": EmitBits(); break;
+            case "bar" or "barrier": // arrive: the only form that does not stop the thread
+                il.Ldarg(0);
+                PushI(0, PtxType.U32);
+                Call("Arrive");
+                break;
+            case "membar" or "fence": il.Call(typeof(Interlocked).GetMethod("MemoryBarrier")!); break;
+            case "prefetch" or "prefetchu" or "discard" or "applypriority" or "pmevent" or "brkpt" or "griddepcontrol" or "setmaxnreg": break;
+            case "nanosleep": break; // the loop around it gives way, see SpinPass
+            case "cp": EmitAsyncCopy(); break;
+            default: throw Unsupported();
+        }
+    }
+
+    void EmitMove()
+    {
+        PtxType type = current.Opcode.Type;
+        PtxOperand d = Operand(0), s = Operand(1);
+        if (d.Kind == OperandKind.Vector || s.Kind == OperandKind.Vector && s.Elements.Length > 1)
+        {
+            PtxOperand[] parts = d.Kind == OperandKind.Vector ? d.Elements : s.Elements;
+            int bits = type.Bits() / parts.Length;
+            if (bits is not (8 or 16 or 32) || type.Bits() > 64) throw Unsupported();
+            PtxType part = bits switch { 8 => PtxType.B8, 16 => PtxType.B16, _ => PtxType.B32 };
+            if (d.Kind == OperandKind.Vector)
+            {
+                LocalBuilder whole = Temporary(RegisterClass.I64);
+                Push(s, type.Bits() == 64 ? PtxType.B64 : PtxType.B32);
+                if (type.Bits() < 64) il.Op(OpCodes.Conv_U8);
+                il.Stloc(whole);
+                for (int n = 0; n < parts.Length; n++)
+                {
+                    if (parts[n].Kind == OperandKind.Sink) continue;
+                    il.Ldloc(whole);
+                    if (n > 0)
+                    {
+                        il.LdcI4(n * bits);
+                        il.Op(OpCodes.Shr_Un);
+                    }
+                    il.Op(bits == 8 ? OpCodes.Conv_U1 : bits == 16 ? OpCodes.Conv_U2 : OpCodes.Conv_I4);
+                    Pop(parts[n], part);
+                }
+                return;
+            }
+            for (int n = 0; n < parts.Length; n++)
+            {
+                Push(parts[n], part);
+                il.Op(OpCodes.Conv_U8);
+                if (n == 0) continue;
+                il.LdcI4(n * bits);
+                il.Op(OpCodes.Shl);
+                il.Op(OpCodes.Or);
+            }
+            if (type.Bits() < 64) il.Op(OpCodes.Conv_I4);
+            Pop(d, type.Bits() == 64 ? PtxType.B64 : type.Bits() == 16 ? PtxType.B16 : PtxType.B32);
+            return;
+        }
+        Push(s, type);
+        Pop(d, type);
+    }
+
+    /// <summary>Pushes operand <paramref name="n"/>, flushed where the instruction says .ftz.</summary>
+    void Source(int n, PtxType type)
+    {
+        PushI(n, type);
+        if (current.Opcode.Ftz && type == PtxType.F32) Call("FlushF32");
+    }
+
+    /// <summary>.ftz and .sat on a result, then into operand 0.</summary>
+    void Result(PtxType type)
+    {
+        if (type == PtxType.F32)
+        {
+            if (current.Opcode.Ftz) Call("FlushF32");
+            if (current.Opcode.Sat) Call("SatF32");
+        }
+        else if (type == PtxType.F64 && current.Opcode.Sat) Call("SatF64");
+        Pop(Operand(0), type);
+    }
+
+    static string Suffix(PtxType type) => type switch
+    {
+        PtxType.B16 => "U16", PtxType.B32 => "U32", PtxType.B64 => "U64", _ => type.ToString(),
+    };
+
+    static readonly string[] Comparisons = ["eq", "ne", "lt", "le", "gt", "ge", "lo", "ls", "hi", "hs", "equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan"];
+
+    /// <summary>Pushes 0 or 1 for operands a and b compared as the opcode says.</summary>
+    void Compare(int a, int b, PtxType type)
+    {
+        string how = current.Opcode.First(Comparisons) ?? throw Unsupported();
+        if (type.IsHalf())
+        {
+            if (type.Bits() != 16) throw Unsupported();
+            PushHalf(a, type);
+            PushHalf(b, type);
+        }
+        else
+        {
+            Source(a, type);
+            Source(b, type);
+        }
+        if (type == PtxType.Pred) throw Unsupported();
+        bool real = type.IsFloat() || type.IsHalf();
+        bool unsigned = !real && !type.IsSigned() || how is "lo" or "ls" or "hi" or "hs";
+        // For floats, cgt/clt are ordered, their .un forms are unordered-true; for integers .un means unsigned.
+        switch (how)
+        {
+            case "eq": il.Op(OpCodes.Ceq); break;
+            case "neu" or "ne" when !real || how == "neu": il.Op(OpCodes.Ceq); Not(); break;
+            case "ne": Call(type == PtxType.F64 ? "NotEqualF64" : "NotEqualF32"); break;
+            case "lt" or "lo": il.Op(unsigned ? OpCodes.Clt_Un : OpCodes.Clt); break;
+            case "gt" or "hi": il.Op(unsigned ? OpCodes.Cgt_Un : OpCodes.Cgt); break;
+            case "le" or "ls": il.Op(unsigned != real ? OpCodes.Cgt_Un : OpCodes.Cgt); Not(); break;
+            case "ge" or "hs": il.Op(unsigned != real ? OpCodes.Clt_Un : OpCodes.Clt); Not(); break;
+            case "equ": Call(type == PtxType.F64 ? "EqualUnorderedF64" : "EqualUnorderedF32"); break;
+            case "ltu": il.Op(OpCodes.Clt_Un); break;
+            case "gtu": il.Op(OpCodes.Cgt_Un); break;
+            case "leu": il.Op(OpCodes.Cgt); Not(); break;
+            case "geu": il.Op(OpCodes.Clt); Not(); break;
+            case "num": Call(type == PtxType.F64 ? "BothNumbersF64" : "BothNumbersF32"); break;
+            default: Call(type == PtxType.F64 ? "BothNumbersF64" : "BothNumbersF32"); Not(); break;
+        }
+    }
+
+    void EmitSetp()
+    {
+        PtxOpcode op = current.Opcode;
+        string? boolean = op.First("and", "or", "xor");
+        PtxOperand d = Operand(0);
+        Compare(1, 2, op.Type);
+        if (boolean is null && d.Register2 < 0) { Pop(d, PtxType.Pred); return; }
+        LocalBuilder result = Temporary(RegisterClass.Pred), second = Temporary(RegisterClass.Pred);
+        il.Stloc(result);
+        OpCode code = boolean switch { "and" => OpCodes.And, "or" => OpCodes.Or, _ => OpCodes.Xor };
+        if (boolean is not null)
+        {
+            PushI(3, PtxType.Pred);
+            il.Stloc(second);
+        }
+        if (d.Register2 >= 0)
+        {
+            il.Ldloc(result);
+            Not();
+            if (boolean is not null) { il.Ldloc(second); il.Op(code); }
+            PopRegister(d.Register2, PtxType.Pred);
+        }
+        il.Ldloc(result);
+        if (boolean is not null) { il.Ldloc(second); il.Op(code); }
+        if (d.Kind == OperandKind.Sink) il.Op(OpCodes.Pop);
+        else PopRegister(d.Register, PtxType.Pred);
+    }
+
+    void EmitSet()
+    {
+        PtxOpcode op = current.Opcode;
+        Compare(1, 2, op.Type2);
+        if (op.First("and", "or", "xor") is { } boolean)
+        {
+            PushI(3, PtxType.Pred);
+            il.Op(boolean switch { "and" => OpCodes.And, "or" => OpCodes.Or, _ => OpCodes.Xor });
+        }
+        if (op.Type == PtxType.F32) il.Op(OpCodes.Conv_R4);
+        else if (op.Type.Bits() == 32 && !op.Type.IsHalf()) il.Op(OpCodes.Neg);
+        else throw Unsupported();
+        Pop(Operand(0), op.Type);
+    }
+
+    void EmitSelp()
+    {
+        PtxType type = current.Opcode.Type;
+        Label no = il.NewLabel(), end = il.NewLabel();
+        LocalBuilder result = Temporary(ClassOf(type));
+        PushI(3, PtxType.Pred);
+        il.Brfalse(no);
+        PushI(1, type);
+        il.Stloc(result);
+        il.Br(end);
+        il.Mark(no);
+        PushI(2, type);
+        il.Stloc(result);
+        il.Mark(end);
+        il.Ldloc(result);
+        Pop(Operand(0), type);
+    }
+
+    void EmitSlct()
+    {
+        PtxType type = current.Opcode.Type, test = current.Opcode.Type2;
+        Label no = il.NewLabel(), end = il.NewLabel();
+        LocalBuilder result = Temporary(ClassOf(type));
+        Source(3, test);
+        if (test == PtxType.F32) { il.LdcR4(0); il.Op(OpCodes.Blt_Un, no); }
+        else { il.LdcI4(0); il.Op(OpCodes.Blt, no); }
+        PushI(1, type);
+        il.Stloc(result);
+        il.Br(end);
+        il.Mark(no);
+        PushI(2, type);
+        il.Stloc(result);
+        il.Mark(end);
+        il.Ldloc(result);
+        Pop(Operand(0), type);
+    }
+
+    void EmitLogic()
+    {
+        PtxOpcode op = current.Opcode;
+        PtxType type = op.Type;
+        PushI(1, type);
+        switch (op.Name)
+        {
+            case "not":
+                if (type == PtxType.Pred) Not();
+                else il.Op(OpCodes.Not);
+                break;
+            case "cnot":
+                if (type.Bits() == 64) { il.LdcI8(0); il.Op(OpCodes.Ceq); il.Op(OpCodes.Conv_U8); }
+                else Not();
+                break;
+            default:
+                PushI(2, type);
+                il.Op(op.Name == "and" ? OpCodes.And : op.Name == "or" ? OpCodes.Or : OpCodes.Xor);
+                break;
+        }
+        Pop(Operand(0), type);
+    }
+
+    void EmitShift()
+    {
+        PtxOpcode op = current.Opcode;
+        PtxType type = op.Type;
+        if (op.Name == "shf")
+        {
+            PushI(1, PtxType.U32);
+            PushI(2, PtxType.U32);
+            PushI(3, PtxType.U32);
+            Call((op.Has("l") ? "ShfL" : "ShfR") + (op.Has("wrap") ? "Wrap" : "Clamp"));
+            Pop(Operand(0), PtxType.B32);
+            return;
+        }
+        PtxOperand amount = Operand(2);
+        bool left = op.Name == "shl", signed = type.IsSigned();
+        int width = type.Bits();
+        if (amount.Kind == OperandKind.Integer)
+        {
+            uint n = (uint)amount.Value;
+            if (n < width || signed && !left)
+            {
+                PushI(1, type);
+                il.LdcI4((int)Math.Min(n, (uint)width - 1));
+                il.Op(left ? OpCodes.Shl : signed ? OpCodes.Shr : OpCodes.Shr_Un);
+            }
+            else Constant(0, type);
+            Pop(Operand(0), type);
+            return;
+        }
+        PushI(1, type);
+        PushI(2, PtxType.U32);
+        // .NET masks the amount, PTX clamps it.
+        Call((left ? "Shl" : signed ? "ShrS" : "ShrU") + width);
+        Pop(Operand(0), type);
+    }
+
+    void EmitBits()
+    {
+        PtxOpcode op = current.Opcode;
+        PtxType type = op.Type;
+        bool wide = type.Bits() == 64;
+        switch (op.Name)
+        {
+            case "lop3":
+                if (op.First("and", "or") is not null) throw Unsupported();
+                PushI(1, PtxType.B32);
+                PushI(2, PtxType.B32);
+                PushI(3, PtxType.B32);
+                PushI(4, PtxType.B32);
+                Call("Lop3");
+                Pop(Operand(0), PtxType.B32);
+                return;
+            case "bfe":
+                PushI(1, type);
+                PushI(2, PtxType.U32);
+                PushI(3, PtxType.U32);
+                Call("Bfe" + Suffix(type));
+                break;
+            case "bfi":
+                PushI(1, type);
+                PushI(2, type);
+                PushI(3, PtxType.U32);
+                PushI(4, PtxType.U32);
+                Call(wide ? "Bfi64" : "Bfi32");
+                break;
+            case "bfind":
+                PushI(1, type);
+                il.LdcI4(op.Has("shiftamt") ? 1 : 0);
+                Call("Bfind" + Suffix(type));
+                Pop(Operand(0), PtxType.U32);
+                return;
+            case "popc" or "clz":
+                PushI(1, type);
+                Call((op.Name == "popc" ? "Popc" : "Clz") + (wide ? "64" : "32"));
+                Pop(Operand(0), PtxType.U32);
+                return;
+            case "brev":
+                PushI(1, type);
+                Call(wide ? "Brev64" : "Brev32");
+                break;
+            case "prmt":
+                PushI(1, PtxType.B32);
+                PushI(2, PtxType.B32);
+                PushI(3, PtxType.B32);
+                Call("Prmt" + (op.First("f4e", "b4e", "rc8", "ecl", "ecr", "rc16") is { } mode ? "_" + mode : ""));
+                break;
+            case "bmsk":
+                PushI(1, PtxType.U32);
+                PushI(2, PtxType.U32);
+                Call(op.Has("wrap") ? "BmskWrap" : "BmskClamp");
+                break;
+            case "fns":
+                PushI(1, PtxType.U32);
+                PushI(2, PtxType.U32);
+                PushI(3, PtxType.S32);
+                Call("Fns");
+                break;
+            case "dp4a" or "dp2a":
+                PushI(1, PtxType.B32);
+                PushI(2, PtxType.B32);
+                PushI(3, PtxType.B32);
+                il.LdcI4((type.IsSigned() ? 1 : 0) | (op.Type2.IsSigned() ? 2 : 0) | (op.Has("hi") ? 4 : 0));
+                Call(op.Name == "dp4a" ? "Dp4a" : "Dp2a");
+                Pop(Operand(0), PtxType.B32);
+                return;
+        }
+        Pop(Operand(0), type);
+    }
+
+    /// <summary>The carry flag is a local of the thread's run: the chain may not cross a block, as compilers never let it.</summary>
+    LocalBuilder? carry;
+
+    void EmitCarry()
+    {
+        PtxOpcode op = current.Opcode;
+        PtxType type = op.Type;
+        if (type.Bits() is not (32 or 64)) throw Unsupported();
+        carry ??= il.NewLocal(typeof(int));
+        bool wide = type.Bits() == 64, mad = op.Name is "mad" or "madc";
+        LocalBuilder a = Temporary(wide ? RegisterClass.I64 : RegisterClass.I32);
+        if (mad)
+        {
+            PushI(1, type);
+            PushI(2, type);
+            if (op.Has("hi")) Call("MulHi" + Suffix(type));
+            else il.Op(OpCodes.Mul);
+            il.Stloc(a);
+        }
+        bool subtract = op.Name is "sub" or "subc", takes = op.Name is "addc" or "subc" or "madc";
+        if (mad) il.Ldloc(a);
+        else PushI(1, type);
+        PushI(mad ? 3 : 2, type);
+        if (takes) il.Ldloc(carry);
+        else il.LdcI4(0);
+        LocalBuilder result = Temporary(wide ? RegisterClass.I64 : RegisterClass.I32), x = Temporary(wide ? RegisterClass.I64 : RegisterClass.I32), y = Temporary(wide ? RegisterClass.I64 : RegisterClass.I32);
+        LocalBuilder c = Temporary(RegisterClass.I32);
+        il.Stloc(c);
+        il.Stloc(y);
+        il.Stloc(x);
+        il.Ldloc(x);
+        il.Ldloc(y);
+        il.Ldloc(c);
+        Call((subtract ? "SubCarry" : "AddCarry") + (wide ? "64" : "32"));
+        il.Stloc(result);
+        if (op.Has("cc"))
+        {
+            il.Ldloc(x);
+            il.Ldloc(y);
+            il.Ldloc(c);
+            Call((subtract ? "SubBorrowOut" : "AddCarryOut") + (wide ? "64" : "32"));
+            il.Stloc(carry);
+        }
+        il.Ldloc(result);
+        Pop(Operand(0), type);
+    }
+
+    /// <summary>cp.async.{ca,cg}.shared.global [dst], [src], size{, srcSize}: done at once, which the ISA allows; commit and wait have nothing left to do.</summary>
+    void EmitAsyncCopy()
+    {
+        PtxOpcode op = current.Opcode;
+        if (!op.Has("async") || op.Has("bulk") || op.Has("mbarrier")) throw Unsupported();
+        if (op.First("commit_group", "wait_group", "wait_all") is not null) return;
+        if (current.Operands.Length is < 3 or > 4) throw Unsupported();
+        il.Ldarg(0);
+        il.Ldloc(thread);
+        EffectiveAddress(Operand(0));
+        EffectiveAddress(Operand(1));
+        PushI(2, PtxType.U32);
+        if (current.Operands.Length > 3) PushI(3, PtxType.U32);
+        else PushI(2, PtxType.U32);
+        Call("AsyncCopy");
+    }
+}

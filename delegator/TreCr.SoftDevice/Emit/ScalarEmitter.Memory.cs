@@ -1,0 +1,234 @@
+using System.Reflection.Emit;
+using TreCr.Ptx;
+using TreCr.Ptx.Ast;
+
+namespace TreCr.SoftDevice.Emit;
+
+/// <summary>Memory access. <see cref="Address"/> is the only place where an address that a kernel computed becomes a pointer.</summary>
+sealed unsafe partial class ScalarEmitter
+{
+    static OpCode Load(PtxType type) => type switch
+    {
+        PtxType.B8 or PtxType.U8 => OpCodes.Ldind_U1, PtxType.S8 => OpCodes.Ldind_I1,
+        PtxType.S16 => OpCodes.Ldind_I2,
+        PtxType.F32 => OpCodes.Ldind_R4, PtxType.F64 => OpCodes.Ldind_R8,
+        _ => type.Bits() switch { 16 => OpCodes.Ldind_U2, 64 => OpCodes.Ldind_I8, _ => OpCodes.Ldind_I4 },
+    };
+
+    static OpCode Store(PtxType type) => type switch
+    {
+        PtxType.F32 => OpCodes.Stind_R4, PtxType.F64 => OpCodes.Stind_R8,
+        _ => type.Bits() switch { 8 => OpCodes.Stind_I1, 16 => OpCodes.Stind_I2, 64 => OpCodes.Stind_I8, _ => OpCodes.Stind_I4 },
+    };
+
+    /// <summary>
+    /// Checks an access of <paramref name="bytes"/> (a power of two, up to 32) and pushes its pointer. Rotating the distance from the window's start right by log2(bytes)
+    /// moves the bits of a misaligned address to the top, so one unsigned compare checks bounds and alignment. What fails it goes to a helper out of line, which
+    /// knows the other allowed ranges and ends the launch with 700 or 716. The IL stack must be empty: the helper's way joins here.
+    /// </summary>
+    void Address(PtxSpace space, PtxOperand m, int bytes)
+    {
+        int k = Log2(bytes);
+        if (space == PtxSpace.Param)
+        {
+            if (m.Name is { } name)
+            {
+                if (!f.Locals.TryGetValue(name, out PtxVariable? p) || p.Space != PtxSpace.Param) throw Unsupported($"parameter {name}");
+                if (m.Value < 0 || m.Value + bytes > Math.Max(8, p.SizeBytes)) throw new PtxException(PtxException.InvalidPtx, $"access outside parameter {name}", current.Line);
+                ParameterAddress(p, m.Value);
+                return;
+            }
+            space = PtxSpace.Generic;
+        }
+        LocalBuilder address = Temporary(Ptx.Passes.RegisterClass.I64);
+        EffectiveAddress(m);
+        il.Stloc(address);
+        switch (space)
+        {
+            case PtxSpace.Shared:
+                Check(address, k, null, sharedLimit[k], "SharedFault");
+                il.Ldloc(sharedBase!);
+                il.Ldloc(address);
+                il.Add();
+                break;
+            case PtxSpace.Local:
+                if (program.Checked)
+                {
+                    il.Ldarg(0);
+                    il.Ldloc(thread);
+                    il.Ldloc(address);
+                    il.LdcI4(bytes);
+                    Call("CheckLocal");
+                }
+                // Offsets are from the start of the thread's local memory, not the function's.
+                il.Ldloc(localBase!);
+                il.Ldloc(address);
+                il.Add();
+                break;
+            default:
+                Check(address, k, windowBase, windowLimit[k], "SlowAccess");
+                il.Ldloc(address);
+                break;
+        }
+    }
+
+    void EffectiveAddress(PtxOperand m)
+    {
+        if (m.Kind != OperandKind.Memory) throw new PtxException(PtxException.InvalidPtx, $"'{current.Opcode.Text}' needs an address in brackets", current.Line);
+        if (m.Name is { } name) { SymbolAddress(name, m.Value); return; }
+        if (m.Register < 0) { il.LdcI8(m.Value); return; }
+        il.Ldloc(Local(m.Register));
+        FromRegister(g.Classes[m.Register], f.Registers[m.Register].Type, PtxType.U64);
+        if (m.Value == 0) return;
+        il.LdcI8(m.Value);
+        il.Add();
+    }
+
+    void Check(LocalBuilder address, int k, LocalBuilder? start, LocalBuilder? limit, string slowHelper)
+    {
+        if (!program.Checked) return;
+        Label slow = il.NewLabel(), good = il.NewLabel();
+        il.Ldloc(address);
+        if (start is not null)
+        {
+            il.Ldloc(start);
+            il.Op(OpCodes.Sub);
+        }
+        if (k > 0)
+        {
+            il.LdcI4(k);
+            il.Call(RotateRight64);
+        }
+        il.Ldloc(limit!);
+        il.Op(OpCodes.Bge_Un, slow);
+        il.Mark(good);
+        int bytes = 1 << k;
+        outOfLine.Add(() =>
+        {
+            il.Mark(slow);
+            il.Ldarg(0);
+            il.Ldloc(thread);
+            il.Ldloc(address);
+            il.LdcI4(bytes);
+            Call(slowHelper);
+            il.Br(good);
+        });
+    }
+
+    void EmitLoad()
+    {
+        PtxOpcode op = current.Opcode;
+        PtxOperand d = Operand(0), m = Operand(1);
+        PtxType type = op.Type;
+        if (type is PtxType.None or PtxType.B128) throw Unsupported();
+        if (op.Space == PtxSpace.Param && IsHoistable(current, m, out PtxVariable? v) && hoistedParameters.TryGetValue((v!.Offset + m.Value, type), out LocalBuilder? hoisted))
+        {
+            il.Ldloc(hoisted);
+            Pop(d, type);
+            return;
+        }
+        Address(op.Space, m, type.Bytes() * op.Vector);
+        if (op.Vector == 1)
+        {
+            if (op.Strong) il.Op(OpCodes.Volatile);
+            il.Op(Load(type));
+            Pop(d.Kind == OperandKind.Vector ? d.Elements[0] : d, type);
+            return;
+        }
+        if (d.Elements.Length != op.Vector) throw new PtxException(PtxException.InvalidPtx, $"'{op.Text}' needs {op.Vector} registers", current.Line);
+        LocalBuilder pointer = Temporary(Ptx.Passes.RegisterClass.I64);
+        il.Stloc(pointer);
+        for (int n = 0; n < op.Vector; n++)
+        {
+            if (d.Elements[n].Kind == OperandKind.Sink) continue;
+            Element(pointer, n * type.Bytes());
+            if (op.Strong) il.Op(OpCodes.Volatile);
+            il.Op(Load(type));
+            Pop(d.Elements[n], type);
+        }
+    }
+
+    void Element(LocalBuilder pointer, int offset)
+    {
+        il.Ldloc(pointer);
+        if (offset == 0) return;
+        il.LdcI8(offset);
+        il.Add();
+    }
+
+    void EmitStore()
+    {
+        PtxOpcode op = current.Opcode;
+        PtxOperand m = Operand(0), s = Operand(1);
+        PtxType type = op.Type;
+        if (type is PtxType.None or PtxType.B128) throw Unsupported();
+        Address(op.Space, m, type.Bytes() * op.Vector);
+        if (op.Vector == 1)
+        {
+            Push(s.Kind == OperandKind.Vector ? s.Elements[0] : s, type);
+            if (op.Strong) il.Op(OpCodes.Volatile);
+            il.Op(Store(type));
+            return;
+        }
+        if (s.Elements.Length != op.Vector) throw new PtxException(PtxException.InvalidPtx, $"'{op.Text}' needs {op.Vector} registers", current.Line);
+        LocalBuilder pointer = Temporary(Ptx.Passes.RegisterClass.I64);
+        il.Stloc(pointer);
+        for (int n = 0; n < op.Vector; n++)
+        {
+            Element(pointer, n * type.Bytes());
+            Push(s.Elements[n], type);
+            if (op.Strong) il.Op(OpCodes.Volatile);
+            il.Op(Store(type));
+        }
+    }
+
+    /// <summary>cvta: windows are real addresses, so global and const are the identity; shared and local add or take away the window's start.</summary>
+    void EmitAddressConversion()
+    {
+        PtxOpcode op = current.Opcode;
+        PushI(1, PtxType.U64);
+        if (op.Space is PtxSpace.Shared or PtxSpace.Local)
+        {
+            il.Ldloc(op.Space == PtxSpace.Shared ? sharedBase! : localBase!);
+            il.Op(op.Has("to") ? OpCodes.Sub : OpCodes.Add);
+        }
+        Pop(Operand(0), PtxType.U64);
+    }
+
+    void EmitIsSpace()
+    {
+        il.Ldarg(0);
+        il.Ldloc(thread);
+        PushI(1, PtxType.U64);
+        il.LdcI4((int)current.Opcode.Space);
+        Call("IsSpace");
+        Pop(Operand(0), PtxType.Pred);
+    }
+
+    void EmitAtomic(bool returns)
+    {
+        PtxOpcode op = current.Opcode;
+        PtxType type = op.Type;
+        if (op.Vector != 1 || op.Space is not (PtxSpace.Global or PtxSpace.Shared or PtxSpace.Generic)) throw Unsupported();
+        string? kind = op.First("add", "min", "max", "and", "or", "xor", "exch", "cas", "inc", "dec");
+        int at = returns ? 1 : 0;
+        string suffix = kind switch
+        {
+            "add" => type switch { PtxType.F32 => "F32", PtxType.F64 => "F64", _ => type.Bits() == 64 ? "B64" : "B32" },
+            "min" or "max" => type switch { PtxType.S32 => "S32", PtxType.U32 => "U32", PtxType.S64 => "S64", PtxType.U64 => "U64", _ => throw Unsupported() },
+            "and" or "or" or "xor" or "exch" => type.Bits() == 64 ? "B64" : type.Bits() == 32 ? "B32" : throw Unsupported(),
+            "cas" => type.Bits() switch { 64 => "B64", 32 => "B32", 16 => "B16", _ => throw Unsupported() },
+            "inc" or "dec" => type == PtxType.U32 ? "U32" : throw Unsupported(),
+            _ => throw Unsupported(),
+        };
+        if (kind == "add" && (type.IsHalf() || type.Bits() is not (32 or 64))) throw Unsupported();
+        PtxType value = type is PtxType.F32 or PtxType.F64 && kind == "exch" ? type.Bits() == 64 ? PtxType.B64 : PtxType.B32 : type;
+        Address(op.Space, Operand(at), type.Bytes());
+        PushI(at + 1, value);
+        if (kind == "cas") PushI(at + 2, value);
+        // A block never leaves its worker, so shared memory needs no locked instruction.
+        Call((op.Space == PtxSpace.Shared ? "Shared" : "Atomic") + char.ToUpperInvariant(kind![0]) + kind[1..] + suffix);
+        if (returns) Pop(Operand(0), value);
+        else il.Op(OpCodes.Pop);
+    }
+}

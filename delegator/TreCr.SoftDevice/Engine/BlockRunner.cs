@@ -1,0 +1,239 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+
+namespace TreCr.SoftDevice.Engine;
+
+/// <summary>How far a block came.</summary>
+enum BlockProgress { Done, Spinning }
+
+/// <summary>Runs blocks of one kernel, one at a time, on the calling OS thread. Owns the block's shared and local memory, frames and slots, and reuses them.</summary>
+sealed unsafe class BlockRunner : IDisposable
+{
+    /// <summary>Flag in <see cref="ThreadSlot.Kind"/>: a collective without a mask; those who are there when nobody can run take part.</summary>
+    public const int Opportunistic = 0x1000;
+    public const int ReduceAnd = 0x100, ReduceOr = 0x200, ReducePopc = 0x300;
+    const int Warp = 32;
+
+    readonly BlockContext* context;
+    readonly GCHandle self;
+    nuint sharedCapacity, localCapacity, frameCapacity, slotCapacity;
+    int finished;
+
+    public CompiledKernel Kernel { get; private set; } = null!;
+    public AccessMap Memory { get; private set; } = AccessMap.Empty;
+    public DeviceOutput Output { get; private set; } = null!;
+    public BlockContext* Context => context;
+
+    public BlockRunner()
+    {
+        context = (BlockContext*)NativeMemory.AllocZeroed((nuint)sizeof(BlockContext));
+        self = GCHandle.Alloc(this);
+        context->Runner = GCHandle.ToIntPtr(self);
+    }
+
+    /// <summary>Makes ready for blocks of a launch; allocates only where an earlier launch needed less.</summary>
+    public void Prepare(GridLaunch launch, AccessMap memory, int worker, int workers)
+    {
+        Kernel = launch.Kernel;
+        Memory = memory;
+        Output = launch.Output;
+        BlockContext* c = context;
+        c->ThreadCount = launch.BlockThreads;
+        c->SharedBytes = launch.SharedBytes;
+        c->DynamicSharedBytes = launch.DynamicSharedBytes;
+        // A 32-byte access checked by units must not pass the end.
+        c->Shared = Grow(c->Shared, ref sharedCapacity, (nuint)Math.Max(16, launch.SharedBytes));
+        c->LocalStride = Kernel.LocalBytes;
+        c->Local = Grow(c->Local, ref localCapacity, (nuint)Math.Max(16, (long)Kernel.LocalBytes * launch.BlockThreads));
+        if (Kernel.UsesSlots)
+        {
+            c->FrameStride = Kernel.FrameBytes;
+            c->Frames = Grow(c->Frames, ref frameCapacity, (nuint)((long)Kernel.FrameBytes * launch.BlockThreads));
+            c->Slots = (ThreadSlot*)Grow((byte*)c->Slots, ref slotCapacity, (nuint)(sizeof(ThreadSlot) * launch.BlockThreads));
+        }
+        c->Parameters = launch.Parameters;
+        c->ParameterBytes = Kernel.ParameterBytes;
+        c->WindowBase = memory.WindowBase;
+        c->WindowBytes = memory.WindowBytes;
+        (c->NtidX, c->NtidY, c->NtidZ) = (launch.BlockX, launch.BlockY, launch.BlockZ);
+        (c->NctaidX, c->NctaidY, c->NctaidZ) = (launch.GridX, launch.GridY, launch.GridZ);
+        c->SmId = (uint)worker;
+        c->NSmId = (uint)workers;
+        c->GridId = launch.GridId;
+        c->Tids = launch.Tids;
+        c->StateFrameBytes = Kernel.StateFrameBytes;
+        c->StateLocalBytes = Kernel.StateLocalBytes;
+        c->StateCount = Kernel.ChunkOfState.Length;
+    }
+
+    static byte* Grow(byte* old, ref nuint capacity, nuint bytes)
+    {
+        if (bytes <= capacity && old != null) return old;
+        NativeMemory.AlignedFree(old);
+        capacity = bytes + 4095 & ~(nuint)4095;
+        return (byte*)NativeMemory.AlignedAlloc(capacity, 4096);
+    }
+
+    /// <summary>Starts block <paramref name="index"/> (x fastest); <see cref="Step"/> runs it.</summary>
+    public void Begin(ulong index)
+    {
+        BlockContext* c = context;
+        c->CtaidX = (uint)(index % c->NctaidX);
+        ulong rest = index / c->NctaidX;
+        c->CtaidY = (uint)(rest % c->NctaidY);
+        c->CtaidZ = (uint)(rest / c->NctaidY);
+        if (!Kernel.UsesSlots) return;
+        finished = 0;
+        for (int n = 0; n < 16; n++) c->Arrived[n] = 0;
+        int entry = Kernel.EntryState;
+        for (int t = 0; t < c->ThreadCount; t++)
+        {
+            ThreadSlot* s = c->Slots + t;
+            s->Status = (int)ThreadStatus.Running;
+            s->State = entry;
+            s->Frame = 0;
+        }
+    }
+
+    /// <summary>Runs the block until it ends, or until all its threads wait in loops for something outside of it.</summary>
+    /// <exception cref="DeviceFaultException">The kernel faulted, or its threads wait for each other for ever (719).</exception>
+    public BlockProgress Step()
+    {
+        BlockContext* c = context;
+        if (!Kernel.UsesSlots)
+        {
+            Kernel.Chunks[0](c, 0, c->ThreadCount);
+            return BlockProgress.Done;
+        }
+        int threads = c->ThreadCount;
+        while (true)
+        {
+            bool yielded = false;
+            for (int first = 0; first < threads; first += Warp)
+            {
+                int last = Math.Min(first + Warp, threads);
+                do RunWarp(first, last);
+                while (ResolveWarp(first, last, ref yielded));
+            }
+            bool released = ResolveBarriers();
+            if (finished == threads) return BlockProgress.Done;
+            if (yielded)
+            {
+                bool ranOthers = released;
+                for (int t = 0; t < threads; t++)
+                    if (c->Slots[t].Status == (int)ThreadStatus.Yielded) c->Slots[t].Status = (int)ThreadStatus.Running;
+                if (!ranOthers) return BlockProgress.Spinning;
+            }
+            else if (!released)
+                throw new DeviceFaultException(719, "threads of the block wait for each other for ever (barrier or collective that some never reach)", 0, -1);
+        }
+    }
+
+    void RunWarp(int first, int last)
+    {
+        BlockContext* c = context;
+        if (Kernel.Chunks.Length == 1)
+        {
+            Kernel.Chunks[0](c, first, last);
+            return;
+        }
+        for (int t = first; t < last; t++)
+        {
+            ThreadSlot* s = c->Slots + t;
+            while (s->Status == (int)ThreadStatus.Running) Kernel.Chunks[Kernel.ChunkOfState[s->State]](c, t, t + 1);
+        }
+    }
+
+    /// <summary>Completes the warp's collectives that have all their lanes. True when some thread can run again.</summary>
+    bool ResolveWarp(int first, int last, ref bool yielded)
+    {
+        ThreadSlot* slots = context->Slots + first;
+        uint waiting = 0, live = 0, moving = 0;
+        for (int n = 0; n < last - first; n++)
+        {
+            int status = slots[n].Status;
+            if (status != (int)ThreadStatus.Done) live |= 1u << n;
+            if (status == (int)ThreadStatus.Warp) waiting |= 1u << n;
+            else if (status == (int)ThreadStatus.Yielded) moving |= 1u << n;
+        }
+        yielded |= moving != 0;
+        if (waiting == 0) return false;
+        uint released = 0;
+        for (uint left = waiting; left != 0;)
+        {
+            int lane = BitOperations.TrailingZeroCount(left);
+            int kind = slots[lane].Kind;
+            uint mask = slots[lane].Mask, group = 0;
+            bool explicitMask = (kind & Opportunistic) == 0;
+            for (uint others = left; others != 0; others &= others - 1)
+            {
+                int other = BitOperations.TrailingZeroCount(others);
+                if (slots[other].Kind == kind && slots[other].Mask == mask && (explicitMask || slots[other].State == slots[lane].State)) group |= 1u << other;
+            }
+            left &= ~group;
+            // Lanes that have ended, or that the mask leaves out, are not waited for; without a mask nobody is, but first all others must have stopped.
+            if (explicitMask && (mask & live & ~group) != 0) continue;
+            if (!explicitMask && released != 0) continue;
+            WarpCollectives.Run(slots, group, (CollectiveKind)(kind & 0xfff));
+            released |= group;
+        }
+        for (uint left = released; left != 0; left &= left - 1) slots[BitOperations.TrailingZeroCount(left)].Status = (int)ThreadStatus.Running;
+        return released != 0;
+    }
+
+    /// <summary>Opens the block barriers that all their threads have reached.</summary>
+    bool ResolveBarriers()
+    {
+        BlockContext* c = context;
+        int threads = c->ThreadCount, done = 0;
+        Span<int> came = stackalloc int[16], expected = stackalloc int[16], trues = stackalloc int[16];
+        came.Clear();
+        trues.Clear();
+        expected.Clear();
+        for (int t = 0; t < threads; t++)
+        {
+            ThreadSlot* s = c->Slots + t;
+            if (s->Status == (int)ThreadStatus.Done) done++;
+            if (s->Status != (int)ThreadStatus.Barrier) continue;
+            int id = s->Kind & 15;
+            came[id]++;
+            expected[id] = (int)s->Mask;
+            if ((s->Kind & 0x300) != 0 && s->Value != 0) trues[id]++;
+        }
+        finished = done;
+        uint open = 0;
+        for (int id = 0; id < 16; id++)
+        {
+            if (came[id] == 0) continue;
+            int need = expected[id] == 0 ? threads - done : Math.Min(expected[id], threads);
+            if (came[id] + c->Arrived[id] < need) continue;
+            open |= 1u << id;
+            c->Arrived[id] = 0;
+        }
+        if (open == 0) return false;
+        for (int t = 0; t < threads; t++)
+        {
+            ThreadSlot* s = c->Slots + t;
+            if (s->Status != (int)ThreadStatus.Barrier || (open >> (s->Kind & 15) & 1) == 0) continue;
+            int id = s->Kind & 15;
+            switch (s->Kind & 0x300)
+            {
+                case ReduceAnd: s->Flag = trues[id] == came[id] ? 1 : 0; break;
+                case ReduceOr: s->Flag = trues[id] > 0 ? 1 : 0; break;
+                case ReducePopc: s->Result = (ulong)trues[id]; break;
+            }
+            s->Status = (int)ThreadStatus.Running;
+        }
+        return true;
+    }
+
+    public void Dispose()
+    {
+        NativeMemory.AlignedFree(context->Shared);
+        NativeMemory.AlignedFree(context->Local);
+        NativeMemory.AlignedFree(context->Frames);
+        NativeMemory.AlignedFree(context->Slots);
+        NativeMemory.Free(context);
+        self.Free();
+    }
+}

@@ -1,0 +1,82 @@
+using System.Runtime.InteropServices;
+
+namespace TreCr.SoftDevice.Engine;
+
+/// <summary>One kernel launch while it waits and runs. Reused by the stream that made it.</summary>
+sealed unsafe class GridLaunch
+{
+    public CompiledKernel Kernel = null!;
+    public uint GridX, GridY, GridZ, BlockX, BlockY, BlockZ;
+    public int BlockThreads, SharedBytes, DynamicSharedBytes;
+    public ulong GridId;
+    public DeviceOutput Output = null!;
+    /// <summary>a copy of the parameter block, owned by this object</summary>
+    public byte* Parameters;
+    int parameterCapacity;
+    /// <summary>packed thread numbers of the block's shape; owned by <see cref="ThreadTables"/></summary>
+    public uint* Tids;
+
+    public ulong Blocks => (ulong)GridX * GridY * GridZ;
+    ulong nextBlock;
+    int batch;
+    /// <summary>the first fault; the launch hands out no more blocks</summary>
+    public volatile DeviceFaultException? Fault;
+    public (uint X, uint Y, uint Z) FaultBlock;
+
+    public void SetParameters(void* source, nuint bytes)
+    {
+        int need = Math.Max(16, Kernel.ParameterBytes);
+        if (need > parameterCapacity)
+        {
+            NativeMemory.AlignedFree(Parameters);
+            Parameters = (byte*)NativeMemory.AlignedAlloc((nuint)need + 32, 64);
+            parameterCapacity = need;
+        }
+        nuint n = Math.Min(bytes, (nuint)Kernel.ParameterBytes);
+        NativeMemory.Copy(source, Parameters, n);
+        NativeMemory.Clear(Parameters + n, (nuint)need - n);
+    }
+
+    public void Start(int workers)
+    {
+        nextBlock = 0;
+        Fault = null;
+        batch = (int)Math.Clamp(Blocks / (ulong)(8 * workers), 1, 64);
+    }
+
+    public bool HasBlocks => Volatile.Read(ref nextBlock) < Blocks && Fault is null;
+
+    /// <summary>Takes the next batch of blocks.</summary>
+    public bool Take(out ulong first, out ulong end)
+    {
+        first = end = 0;
+        if (!HasBlocks) return false;
+        first = Interlocked.Add(ref nextBlock, (ulong)batch) - (ulong)batch;
+        end = Math.Min(first + (ulong)batch, Blocks);
+        return first < end;
+    }
+
+    ~GridLaunch() => NativeMemory.AlignedFree(Parameters);
+}
+
+/// <summary>Thread numbers by block shape, made once per shape and kept.</summary>
+static unsafe class ThreadTables
+{
+    static readonly Dictionary<(uint, uint, uint), nint> Tables = [];
+
+    public static uint* For(uint x, uint y, uint z)
+    {
+        lock (Tables)
+        {
+            if (Tables.TryGetValue((x, y, z), out nint known)) return (uint*)known;
+            uint* table = (uint*)NativeMemory.Alloc((nuint)x * y * z, 4);
+            uint* at = table;
+            for (uint c = 0; c < z; c++)
+                for (uint b = 0; b < y; b++)
+                    for (uint a = 0; a < x; a++)
+                        *at++ = a | b << 10 | c << 20;
+            Tables[(x, y, z)] = (nint)table;
+            return table;
+        }
+    }
+}
