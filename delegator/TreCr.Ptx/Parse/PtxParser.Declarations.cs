@@ -45,7 +45,7 @@ public sealed partial class PtxParser
     }
 
     /// <summary>".space [.attribute] [.align N] [.vN] .type name[dims] [= initialiser] {, name…};" — at the space.</summary>
-    List<PtxVariable> Variables()
+    List<PtxVariable> Variables(bool single = false)
     {
         PtxSpace space = Word() switch
         {
@@ -103,7 +103,7 @@ public sealed partial class PtxParser
             }
             else if (unsized && !v.Extern && space != PtxSpace.Param) throw Bad($"{v.Name} has no size");
             found.Add(v);
-        } while (Take(','));
+        } while (!single && Take(','));
         if (space != PtxSpace.Param) Want(';');
         return found;
     }
@@ -242,7 +242,7 @@ public sealed partial class PtxParser
         {
             if (At(".reg"))
                 throw Bad("functions with register parameters are not supported");
-            list.AddRange(Variables());
+            list.AddRange(Variables(single: true));
             if (!Take(',') && !At(')')) throw Bad($"')' expected, found {Found}");
         }
         return list;

@@ -69,7 +69,7 @@ sealed unsafe class ProgramBuilder
             cuts.Add((g, first, g.Blocks.Count));
         }
         UsesSlots = cuts.Count > 1 || graphs.Exists(g => g.Suspends) || entry.Locals.Values.Any(v => v.Space == PtxSpace.Param && graphs[0].CallParameterOffset.ContainsKey(v.Name));
-        LayoutShared();
+        LayoutShared(graphs.Select(g => g.Function));
         CompiledKernel kernel = new()
         {
             Name = entry.Name, Chunks = new ChunkMethod[cuts.Count], ChunkOfState = new int[stateCount], UsesSlots = UsesSlots, ParameterBytes = entry.ParameterBytes,
@@ -126,12 +126,20 @@ sealed unsafe class ProgramBuilder
         return found;
     }
 
+    /// <summary>Bytes of static shared memory a kernel will have, without compiling it.</summary>
+    public static int StaticSharedBytes(PtxModule module, PtxFunction entry)
+    {
+        ProgramBuilder builder = new(module, null!, false);
+        builder.LayoutShared(builder.Closure(entry));
+        return builder.staticShared;
+    }
+
     /// <summary>Static shared variables of all functions one after the other; extern arrays share the place behind them.</summary>
-    void LayoutShared()
+    void LayoutShared(IEnumerable<PtxFunction> functions)
     {
         HashSet<string> used = [];
-        foreach (FlowGraph g in graphs)
-            foreach (PtxInstruction i in g.Function.Body)
+        foreach (PtxFunction f in functions)
+            foreach (PtxInstruction i in f.Body)
                 foreach (PtxOperand o in i.Operands)
                 {
                     if (o.Name is not null) used.Add(o.Name);
@@ -147,8 +155,8 @@ sealed unsafe class ProgramBuilder
             staticShared += (int)v.SizeBytes;
         }
         foreach (PtxVariable v in Module.Variables) if (used.Contains(v.Name)) Place(v);
-        foreach (FlowGraph g in graphs)
-            foreach (PtxVariable v in g.Function.Locals.Values) Place(v);
+        foreach (PtxFunction f in functions)
+            foreach (PtxVariable v in f.Locals.Values) Place(v);
         foreach (PtxVariable v in dynamic) sharedOffsets[v] = staticShared + 15 & ~15;
     }
 

@@ -37,7 +37,7 @@ sealed unsafe partial class ScalarEmitter
 
     static readonly Dictionary<string, FieldInfo> ContextFields = typeof(BlockContext).GetFields().ToDictionary(x => x.Name);
     static readonly Dictionary<string, FieldInfo> SlotFields = typeof(ThreadSlot).GetFields().ToDictionary(x => x.Name);
-    static readonly Dictionary<string, MethodInfo> Helpers = typeof(PtxMath).GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic)
+    static readonly Dictionary<string, MethodInfo> Helpers = typeof(PtxMath).GetMethods(BindingFlags.Static | BindingFlags.Public)
         .Concat(typeof(PtxAtomics).GetMethods(BindingFlags.Static | BindingFlags.Public)).Concat(typeof(KernelSupport).GetMethods(BindingFlags.Static | BindingFlags.Public))
         .Where(m => m.DeclaringType != typeof(object)).ToDictionary(m => m.Name);
     static readonly MethodInfo RotateRight64 = typeof(System.Numerics.BitOperations).GetMethod("RotateRight", [typeof(ulong), typeof(int)])!;

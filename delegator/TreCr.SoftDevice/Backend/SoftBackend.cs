@@ -1,0 +1,104 @@
+using TreCr.Calls.Cuda;
+using TreCr.Ptx;
+using TreCr.Ptx.Container;
+using TreCr.SoftDevice.Streams;
+using static TreCr.Calls.Cuda.CUresult;
+
+namespace TreCr.SoftDevice.Backend;
+
+/// <summary>The software CUDA device behind the back-end interfaces: one device, memory at its fixed addresses in this process.</summary>
+/// <remarks>Any thread; no call throws. Handles are numbers of a table, so a wrong one is CUDA_ERROR_INVALID_HANDLE, never a crash.</remarks>
+public sealed unsafe partial class SoftBackend : ICudaBackend, IDisposable
+{
+    const ulong FirstHandle = 0x50F7_0000_0001;
+    readonly IDeviceAllocator allocator;
+    readonly ZstdDecoder? zstd;
+    readonly bool isChecked;
+    readonly SoftScheduler scheduler;
+    readonly Lock gate = new();
+    readonly Dictionary<ulong, object> objects = [];
+    readonly Dictionary<object, ulong> handles = new(ReferenceEqualityComparer.Instance);
+    ulong nextHandle = FirstHandle;
+    SoftContext? primary;
+    bool initialised;
+    [ThreadStatic] static (SoftBackend Owner, SoftContext Context)? current;
+
+    /// <param name="allocator">gives device memory for module variables</param>
+    /// <param name="zstd">decoder for zstd-compressed fat binaries; null: they are refused by name</param>
+    /// <param name="isChecked">false leaves out all address checks (benches only)</param>
+    /// <param name="workers">OS threads that run kernels; 0: one per core</param>
+    public SoftBackend(IDeviceAllocator allocator, ZstdDecoder? zstd = null, bool isChecked = true, int workers = 0)
+    {
+        this.allocator = allocator;
+        this.zstd = zstd;
+        this.isChecked = isChecked;
+        scheduler = new(workers > 0 ? workers : SoftDeviceFacts.Multiprocessors);
+    }
+
+    public string DeviceKind => "soft";
+    public bool DeviceMemoryIsHostMemory => true;
+
+    public bool Drain(TimeSpan deadline, out string? blocker) => scheduler.DrainAll(deadline, out blocker);
+
+    ulong Add(object o)
+    {
+        lock (gate)
+        {
+            if (handles.TryGetValue(o, out ulong known)) return known;
+            ulong h = nextHandle++;
+            objects[h] = o;
+            handles[o] = h;
+            return h;
+        }
+    }
+
+    void Remove(object o)
+    {
+        lock (gate)
+            if (handles.Remove(o, out ulong h)) objects.Remove(h);
+    }
+
+    T? Find<T>(ulong handle) where T : class
+    {
+        lock (gate) return objects.TryGetValue(handle, out object? o) ? o as T : null;
+    }
+
+    SoftContext? Current
+    {
+        get
+        {
+            if (current is not { } c || c.Owner != this) return null;
+            lock (gate) return handles.ContainsKey(c.Context) ? c.Context : null;
+        }
+    }
+
+    /// <summary>The current context, or why there is none that works.</summary>
+    CUresult NeedContext(out SoftContext context)
+    {
+        context = Current!;
+        return context is null ? CUDA_ERROR_INVALID_CONTEXT : (CUresult)context.StickyError;
+    }
+
+    CUresult NeedStream(CUstream handle, out SoftStream stream)
+    {
+        stream = null!;
+        CUresult result = NeedContext(out SoftContext context);
+        if (context is null) return result;
+        if (handle.Value <= 2) stream = context.Legacy;
+        else if (Find<SoftStream>(handle.Value) is { Destroyed: false } s) stream = s;
+        else return CUDA_ERROR_INVALID_HANDLE;
+        return (CUresult)stream.Context.StickyError;
+    }
+
+    static CUresult Say(PtxException e, string what)
+    {
+        Console.Error.WriteLine($"trecr: {what}: {e.Message}");
+        return (CUresult)e.CudaError;
+    }
+
+    public void Dispose()
+    {
+        scheduler.Dispose();
+        ReleaseMemory();
+    }
+}

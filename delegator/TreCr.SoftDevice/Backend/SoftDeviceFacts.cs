@@ -1,0 +1,66 @@
+using System.Globalization;
+
+namespace TreCr.SoftDevice.Backend;
+
+/// <summary>What the software device says of itself. Environment: TRECR_SOFT_CC (compute capability, default 10.0), TRECR_SOFT_MEMORY (bytes, or with suffix K, M, G, T).</summary>
+public static class SoftDeviceFacts
+{
+    public const string Name = "TreCr Software Device";
+    public const int SharedPerBlock = 48 << 10, SharedOptIn = 99 << 10, SharedPerMultiprocessor = 100 << 10, MaxThreads = 1024;
+    /// <summary>What is reported: serves CUDA 11.8 runtimes with the fewest tables (facts/cuda-trace.md section 7).</summary>
+    public const int DriverVersion = 12000;
+
+    /// <summary>Fixed: the same device on every machine.</summary>
+    public static ReadOnlySpan<byte> Uuid => "TreCrSoftDevice0"u8;
+
+    public static int ComputeMajor { get; private set; } = 10;
+    public static int ComputeMinor { get; private set; }
+    public static ulong MemoryBytes { get; private set; }
+    public static int Multiprocessors { get; } = Math.Max(1, Environment.ProcessorCount);
+
+    static SoftDeviceFacts()
+    {
+        string? cc = Environment.GetEnvironmentVariable("TRECR_SOFT_CC");
+        if (cc is not null)
+        {
+            string[] parts = cc.Split('.');
+            if (parts.Length <= 2 && int.TryParse(parts[0], CultureInfo.InvariantCulture, out int major) && major is > 0 and < 1000)
+            {
+                ComputeMajor = major;
+                ComputeMinor = parts.Length == 2 && int.TryParse(parts[1], CultureInfo.InvariantCulture, out int minor) && minor is >= 0 and < 10 ? minor : 0;
+            }
+            else Console.Error.WriteLine($"trecr: TRECR_SOFT_CC={cc} is no compute capability; 10.0 is used");
+        }
+        ulong half = (ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
+        MemoryBytes = Math.Min(16UL << 30, half) & ~((2UL << 20) - 1);
+        if (Environment.GetEnvironmentVariable("TRECR_SOFT_MEMORY") is { Length: > 0 } text)
+        {
+            int shift = char.ToUpperInvariant(text[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, 'T' => 40, _ => 0 };
+            if (ulong.TryParse(shift == 0 ? text : text[..^1], CultureInfo.InvariantCulture, out ulong n) && n > 0 && n << shift >> shift == n && n << shift <= 1UL << 40) MemoryBytes = (n << shift) + (2 << 20) - 1 & ~((2UL << 20) - 1);
+            else Console.Error.WriteLine($"trecr: TRECR_SOFT_MEMORY={text} is no size; {MemoryBytes >> 20} MiB is used");
+        }
+    }
+
+    /// <summary>Compute capability times ten, as in sm_100.</summary>
+    public static int Sm => ComputeMajor * 10 + ComputeMinor;
+
+    /// <summary>Value of a CUdevice_attribute; null for numbers the driver does not know.</summary>
+    public static int? Attribute(int attribute) => attribute switch
+    {
+        1 => 1024, 2 => 1024, 3 => 64, // max block dimensions
+        4 => 64, // z
+        5 => int.MaxValue, 6 => 65535, 7 => 65535,
+        8 => SharedPerBlock, 9 => 65536, 10 => 32, 11 => int.MaxValue, 12 => 65536,
+        13 => 1_000_000, // clock, kHz
+        14 => 512, 15 => 1, 16 => Multiprocessors, 17 => 0, 18 => 0, 19 => 1, 20 => 0,
+        21 => 131072, 22 => 131072, 23 => 65536, 24 => 16384, 25 => 16384, 26 => 16384, 27 => 32768, 28 => 32768, 29 => 2048,
+        30 => 512, 31 => 1, 32 => 0, 33 => 1, 34 => 0, 35 => 0, 36 => 1_000_000, 37 => 64, 38 => 4 << 20, 39 => 2048, 40 => 1, 41 => 1,
+        42 => 32768, 43 => 2048, 45 => 16384, 46 => 16384, 47 => 16384, 48 => 16384, 49 => 16384, 50 => 0, 51 => 32,
+        52 => 32768, 53 => 2046, 54 => 32768, 55 => 131072, 56 => 65536, 57 => 16384, 58 => 16384, 59 => 16384, 60 => 32768, 61 => 2048, 62 => 32768, 63 => 32768, 64 => 2048,
+        65 => 32768, 66 => 2046, 67 => 32768, 68 => 2046, 69 => 131072, 70 => 131072, 71 => 65000, 72 => 2097120, 73 => 32768, 74 => 32768,
+        75 => ComputeMajor, 76 => ComputeMinor, 77 => 32768, 78 => 1, 79 => 1, 80 => 1, 81 => SharedPerMultiprocessor, 82 => 65536, 83 => 1, 84 => 0, 85 => 0, 86 => 0,
+        87 => 2, 88 => 0, 89 => 0, 90 => 0, 91 => 0, 92 => 0, 93 => 0, 94 => 0, 95 => 1, 96 => 0, 97 => SharedOptIn, 98 => 0, 99 => 1, 100 => 0, 101 => 0, 102 => 0, 103 => 0, 104 => 0, 105 => 0,
+        106 => 16, 107 => 0, 108 => 0, 109 => 0, 110 => 0, 111 => 1024, 112 => 0, 113 => 0, 114 => 0, 115 => 0, 116 => 0, 117 => 0, 118 => 0, 119 => 0, 120 => 0,
+        _ => null,
+    };
+}

@@ -1,0 +1,139 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using TreCr.Calls.Cuda;
+using TreCr.Ptx;
+using TreCr.Ptx.Ast;
+using TreCr.Ptx.Container;
+using TreCr.Ptx.Parse;
+using TreCr.SoftDevice.Emit;
+using TreCr.SoftDevice.Engine;
+using TreCr.SoftDevice.Streams;
+
+namespace TreCr.SoftDevice.Backend;
+
+/// <summary>A loaded module: parsed text, and one block of device memory that holds its globals, constants and the addresses of its functions.</summary>
+/// <remarks>The block comes from the GMMU, so it is saved with the arena; a module loaded again at the same address finds its variables as they were.</remarks>
+sealed unsafe class SoftModule : ISymbolAddresses
+{
+    public const int FunctionAddressBytes = 16;
+    readonly Dictionary<string, ulong> addresses = [];
+
+    public required SoftContext Context { get; init; }
+    public PtxModule Ptx { get; private init; } = null!;
+    /// <summary>device address and size of the block; 0 where the module has no variables and no functions</summary>
+    public ulong Block { get; private set; }
+    public ulong BlockBytes { get; private set; }
+    public Dictionary<string, SoftFunction> Functions { get; } = [];
+
+    public ulong Of(string name) => addresses.TryGetValue(name, out ulong a) ? a : throw new PtxException(PtxException.InvalidPtx, $"{name} has no definition in this module");
+    public bool TryGetGlobal(string name, out ulong address, out ulong bytes)
+    {
+        bytes = 0;
+        if (!addresses.TryGetValue(name, out address) || !Ptx.VariablesByName.TryGetValue(name, out PtxVariable? v)) return false;
+        bytes = (ulong)v.SizeBytes;
+        return true;
+    }
+
+    /// <summary>Parses an image and places its variables.</summary>
+    /// <exception cref="PtxException">200, 209, 218 or 222.</exception>
+    public static SoftModule Load(ReadOnlySpan<byte> image, SoftContext context, int deviceSm, ZstdDecoder? zstd, Func<ulong, ulong> allocate)
+    {
+        PtxModule ptx = PtxParser.Parse(TextOf(image, deviceSm, zstd));
+        if (ptx.TargetSm > deviceSm || ptx.TargetSuffix != "" && ptx.TargetSm != deviceSm && ptx.TargetSuffix != "f")
+            throw new PtxException(PtxException.InvalidPtx, $"the PTX is for sm_{ptx.TargetSm}{ptx.TargetSuffix}, the device is sm_{deviceSm}");
+        SoftModule m = new() { Context = context, Ptx = ptx };
+        m.Place(allocate);
+        return m;
+    }
+
+    static ReadOnlySpan<byte> TextOf(ReadOnlySpan<byte> image, int deviceSm, ZstdDecoder? zstd)
+    {
+        uint magic = image.Length >= 4 ? MemoryMarshal.Read<uint>(image) : 0;
+        if (magic == Fatbin.Magic) return Fatbin.SelectPtx(image, deviceSm, zstd);
+        if (magic == Fatbin.ElfMagic) throw new PtxException(PtxException.NoBinaryForGpu, "the image is machine code (cubin); the software device needs PTX");
+        if (magic == Fatbin.WrapperMagic) throw new PtxException(PtxException.InvalidImage, "a fatbin wrapper holds pointers of the program; its fat binary is needed");
+        int end = image.IndexOf((byte)0);
+        ReadOnlySpan<byte> text = end >= 0 ? image[..end] : image;
+        if (text.IndexOf(".version"u8) < 0) throw new PtxException(text.IsEmpty || text.IndexOfAnyExceptInRange((byte)9, (byte)126) >= 0 ? PtxException.InvalidImage : PtxException.InvalidPtx, "the image is neither PTX nor a fat binary");
+        return text;
+    }
+
+    void Place(Func<ulong, ulong> allocate)
+    {
+        ulong at = 0;
+        foreach (PtxVariable v in Ptx.Variables)
+        {
+            if (v.Space is not (PtxSpace.Global or PtxSpace.Const)) continue;
+            if (v.Extern) continue;
+            ulong align = (ulong)Math.Max(v.AlignBytes, 16);
+            at = at + align - 1 & ~(align - 1);
+            v.Offset = (long)at;
+            at += (ulong)Math.Max(v.SizeBytes, 1);
+        }
+        ulong functions = at = at + 15 & ~15UL;
+        at += (ulong)Ptx.Functions.Count * FunctionAddressBytes;
+        BlockBytes = at;
+        if (at == 0) return;
+        Block = allocate(at);
+        if (Block == 0) throw new OutOfMemoryException("no device memory for the module's variables");
+        foreach (PtxVariable v in Ptx.Variables)
+            if (v.Offset >= 0 && v.Space is PtxSpace.Global or PtxSpace.Const) addresses[v.Name] = Block + (ulong)v.Offset;
+        for (int n = 0; n < Ptx.Functions.Count; n++) addresses[Ptx.Functions[n].Name] = Block + functions + (ulong)n * FunctionAddressBytes;
+        foreach (PtxVariable v in Ptx.Variables)
+        {
+            if (v.Initial is null || !addresses.TryGetValue(v.Name, out ulong to)) continue;
+            Marshal.Copy(v.Initial, 0, (nint)to, v.Initial.Length);
+            foreach (AddressFixup x in v.Fixups)
+            {
+                ulong value = (Of(x.Symbol) + (ulong)x.Addend) >> x.ShiftBits;
+                new ReadOnlySpan<byte>(&value, x.SizeBytes).CopyTo(new((byte*)to + x.Offset, x.SizeBytes));
+            }
+        }
+    }
+
+    /// <summary>A kernel by name; null where there is none.</summary>
+    public SoftFunction? Find(string name)
+    {
+        lock (Functions)
+        {
+            if (Functions.TryGetValue(name, out SoftFunction? known)) return known;
+            if (!Ptx.FunctionsByName.TryGetValue(name, out PtxFunction? f) || !f.IsEntry) return null;
+            return Functions[name] = new SoftFunction(this, f);
+        }
+    }
+}
+
+/// <summary>A kernel of a loaded module; compiled at its first launch.</summary>
+sealed class SoftFunction(SoftModule module, PtxFunction ptx)
+{
+    readonly object compiling = new();
+    volatile CompiledKernel? kernel;
+    PtxException? failure;
+
+    public SoftModule Module => module;
+    public PtxFunction Ptx => ptx;
+    public int MaxDynamicSharedBytes = SoftDeviceFacts.SharedPerBlock;
+    public int StaticShared { get; } = ProgramBuilder.StaticSharedBytes(module.Ptx, ptx);
+    public int PreferredCarveout = -1, CacheConfig;
+
+    /// <summary>The code, compiled now if need be; any thread.</summary>
+    /// <exception cref="PtxException">The kernel uses something that is not supported; the same each time.</exception>
+    public CompiledKernel Compile(bool isChecked)
+    {
+        if (kernel is { } done) return done;
+        lock (compiling)
+        {
+            if (kernel is { } other) return other;
+            if (failure is not null) throw failure;
+            try
+            {
+                return kernel = ProgramBuilder.Compile(module.Ptx, ptx, module, isChecked);
+            }
+            catch (PtxException e)
+            {
+                failure = e;
+                throw;
+            }
+        }
+    }
+}

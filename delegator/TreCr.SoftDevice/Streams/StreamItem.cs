@@ -1,0 +1,29 @@
+using TreCr.SoftDevice.Engine;
+
+namespace TreCr.SoftDevice.Streams;
+
+enum ItemKind : byte { Kernel, Copy, Fill, HostFunction, RecordEvent, Wait }
+
+/// <summary>One entry of a stream's queue. Recycled: a steady stream of work allocates nothing.</summary>
+sealed class StreamItem
+{
+    public ItemKind Kind;
+    public GridLaunch? Launch;
+    public ulong Destination, Source, DestinationPitch, SourcePitch, WidthBytes, Height;
+    public uint Value;
+    public int ElementBytes;
+    public unsafe delegate* unmanaged<void*, void> Function;
+    public ulong UserData;
+    public SoftEvent? Event;
+    public SoftStream Stream = null!;
+    /// <summary>workers that are in it</summary>
+    public int Participants;
+    public bool Started;
+    /// <summary>what must be done first: (stream, items completed)</summary>
+    public readonly List<(SoftStream Stream, long Count)> Dependencies = [];
+
+    public string Describe() => Kind switch
+    {
+        ItemKind.Kernel => $"kernel {Launch!.Kernel.Name}", ItemKind.HostFunction => $"host function 0x{UserData:x}", ItemKind.Copy => "copy", ItemKind.Fill => "memset", ItemKind.RecordEvent => "event record", _ => "wait for an event",
+    } + $" in stream {Stream.Number}";
+}
