@@ -78,15 +78,30 @@ public sealed partial class SnapshotStore
     {
         IReadOnlyList<string> names = Files.List(StoreDirectory.Checkpoints);
         if (TryParseId(idOrJob, out _, out _) && names.Contains(idOrJob)) return Inspect(idOrJob);
-        string? newest = null;
-        ulong newestEpoch = 0;
+        List<(ulong Epoch, string Id)> ofJob = [];
         foreach (string name in names)
+            if (TryParseId(name, out string job, out ulong epoch) && job == idOrJob) ofJob.Add((epoch, name));
+        if (ofJob.Count == 0) throw new StoreException(StoreErrorKind.NotFound, $"{idOrJob}: no such checkpoint or job in {Location}");
+        ofJob.Sort();
+        try { return Inspect(ofJob[^1].Id); }
+        catch (StoreException e) when (ofJob.Count > 1) { throw new StoreException(e.Kind, $"{e.Message}; the checkpoint before it is {ofJob[^2].Id}", e); }
+    }
+
+    /// <summary>Adds up the sizes that the snapshots of a checkpoint note about themselves.</summary>
+    /// <exception cref="StoreException">Damaged, NewerFormat; Busy: gc is running.</exception>
+    public CheckpointSizes SizesOf(JobManifest checkpoint)
+    {
+        using IDisposable lease = Lease();
+        Catalog.Refresh();
+        long plain = 0, fresh = 0, stored = 0;
+        foreach (SnapshotReference reference in checkpoint.Ranks.SelectMany(r => r.Snapshots))
         {
-            if (!TryParseId(name, out string job, out ulong epoch) || job != idOrJob || epoch <= newestEpoch) continue;
-            newest = name;
-            newestEpoch = epoch;
+            SnapshotFrames frames = LoadSnapshot(ContentHash.FromBytes(reference.ManifestHash.Span));
+            plain += frames.AllHashes.LongCount() * Format.FrameSizeBytes;
+            fresh += (long)frames.Manifest.BytesNew;
+            stored += (long)frames.Manifest.BytesStored;
         }
-        return newest is not null ? Inspect(newest) : throw new StoreException(StoreErrorKind.NotFound, $"{idOrJob}: no such checkpoint or job in {Location}");
+        return new CheckpointSizes(plain, fresh, stored);
     }
 
     /// <summary>Reads the job manifest of a checkpoint.</summary>

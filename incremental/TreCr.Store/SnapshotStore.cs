@@ -44,19 +44,15 @@ public sealed partial class SnapshotStore : IDisposable
     public static SnapshotStore Open(IStoreFiles files, StoreOptions? options = null)
     {
         options ??= new StoreOptions();
-        string path = $"{files.Location}/{Format.FormatFile}";
-        using (IStoreFile? existing = files.TryOpen(StoreDirectory.Root, Format.FormatFile))
+        if (!TryCheckFormat(files))
         {
-            if (existing is null)
+            try { RequireUnused(files, options.Create); }
+            catch (StoreException) when (TryCheckFormat(files))
             {
-                RequireUnused(files, options.Create);
+                // Another process made the store between the two looks.
+            }
+            if (!TryCheckFormat(files))
                 StoreBytes.WriteDurably(files, StoreDirectory.Root, Format.FormatFile, Encoding.ASCII.GetBytes(FormatLine(Images.FormatVersion.Current)));
-            }
-            else
-            {
-                Span<byte> bytes = stackalloc byte[256];
-                CheckFormat(Encoding.Latin1.GetString(bytes[..existing.ReadAt(0, bytes)]), path);
-            }
         }
         SnapshotStore store = new(files, options);
         store.Catalog.Refresh();
@@ -65,7 +61,7 @@ public sealed partial class SnapshotStore : IDisposable
 
     /// <summary>Begins a snapshot.</summary>
     /// <param name="baseManifest">snapshot whose frames may be kept; null: none</param>
-    /// <exception cref="StoreException">Busy: gc is running. NotFound, Damaged: the base. NoSpace, IO.</exception>
+    /// <exception cref="StoreException">Busy: gc is running. Damaged: the base is not (whole) in the store. NoSpace, IO.</exception>
     public StoreSnapshotWriter BeginSnapshot(ContentHash? baseManifest = null)
     {
         IDisposable lease = Lease();
@@ -83,7 +79,7 @@ public sealed partial class SnapshotStore : IDisposable
     }
 
     /// <summary>Opens a snapshot for reading. gc has to wait until the reader is disposed.</summary>
-    /// <exception cref="StoreException">Busy: gc is running. NotFound, Damaged, NewerFormat.</exception>
+    /// <exception cref="StoreException">Busy: gc is running. Damaged: missing, or not what was written. NewerFormat.</exception>
     public StoreSnapshotReader OpenSnapshot(ContentHash manifest)
     {
         IDisposable lease = Lease();
@@ -144,6 +140,17 @@ public sealed partial class SnapshotStore : IDisposable
     {
         string text = $"trecr-store {version}";
         return $"{text} {XxHash128.HashToUInt128(Encoding.ASCII.GetBytes(text)):x32}\n";
+    }
+
+    /// <returns>false: there is none</returns>
+    /// <exception cref="StoreException">NotAStore, Damaged, NewerFormat.</exception>
+    private static bool TryCheckFormat(IStoreFiles files)
+    {
+        using IStoreFile? file = files.TryOpen(StoreDirectory.Root, Format.FormatFile);
+        if (file is null) return false;
+        Span<byte> bytes = stackalloc byte[256];
+        CheckFormat(Encoding.Latin1.GetString(bytes[..file.ReadAt(0, bytes)]), $"{files.Location}/{Format.FormatFile}");
+        return true;
     }
 
     /// <summary>The first line is "trecr-store VERSION HASH" in every version, so that older builds can tell newer from damaged.</summary>

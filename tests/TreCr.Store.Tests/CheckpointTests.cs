@@ -67,6 +67,7 @@ public sealed class CheckpointTests : StoreTestBase
         Assert.That(problem.CheckpointId, Is.EqualTo("job.1"));
         Assert.That(problem.Message, Does.Contain("part memory").And.Contain(Path.GetFileName(pack)));
         Assert.That(again.Verify("job.2").Problems, Is.Empty);
+        Assert.That(again.SizesOf(again.Inspect("job.1")), Is.EqualTo(new CheckpointSizes(2 * Frame, 2 * Frame, 2 * Frame)));
         Assert.That(KindOf(() => again.Verify("job.3")), Is.EqualTo(StoreErrorKind.NotFound));
     }
 

@@ -179,6 +179,35 @@ public sealed class SnapshotTests : StoreTestBase
     }
 
     [Test]
+    public void ManyOpenersMakeOneStore()
+    {
+        for (int round = 0; round < 20; round++)
+        {
+            string path = Path.Combine(Dir, $"round{round}");
+            Thread[] threads = new Thread[4];
+            Exception? failure = null;
+            for (int i = 0; i < threads.Length; i++)
+            {
+                ulong epoch = (ulong)i + 1;
+                threads[i] = new Thread(() =>
+                {
+                    try
+                    {
+                        using SnapshotStore store = SnapshotStore.Open(path, Small);
+                        Checkpoint(store, "job", epoch, (0, Soft((int)epoch)));
+                    }
+                    catch (Exception e) { failure = e; }
+                });
+            }
+            foreach (Thread thread in threads) thread.Start();
+            foreach (Thread thread in threads) Assert.That(thread.Join(30_000));
+            Assert.That(failure, Is.Null);
+            using SnapshotStore again = SnapshotStore.Open(path, Small);
+            Assert.That(again.ListCheckpoints(), Has.Count.EqualTo(4));
+        }
+    }
+
+    [Test]
     public void AnAbortedSnapshotLeavesNoFile()
     {
         using SnapshotStore store = Open();
