@@ -8,7 +8,7 @@ public enum SyscallNumber : long
     Madvise = 28, Dup = 32, Dup2 = 33, Pause = 34, Nanosleep = 35, Getitimer = 36, Setitimer = 38, Getpid = 39, Socket = 41, Connect = 42,
     Sendmsg = 46, Recvmsg = 47, Bind = 49, Listen = 50, Socketpair = 53, Getsockopt = 55, Clone = 56, Fork = 57, Execve = 59, Exit = 60,
     Wait4 = 61, Kill = 62, Fcntl = 72, Flock = 73, Fsync = 74, Fdatasync = 75, Ftruncate = 77, Chdir = 80, Fchdir = 81, Rename = 82,
-    Mkdir = 83, Rmdir = 84, Unlink = 87, Readlink = 89, Fchmod = 91, Umask = 95, Ptrace = 101, Getuid = 102, Getgid = 104, Setpgid = 109,
+    Mkdir = 83, Rmdir = 84, Unlink = 87, Readlink = 89, Fchmod = 91, Umask = 95, Ptrace = 101, Getuid = 102, Getgid = 104, Geteuid = 107, Getegid = 108, Setpgid = 109,
     Getppid = 110, Setsid = 112, Capget = 125, Capset = 126, RtSigqueueinfo = 129, RtSigtimedwait = 128, Sigaltstack = 131, Personality = 135,
     Statfs = 137, Mlock = 149, Prctl = 157, ArchPrctl = 158, Chroot = 161, Mount = 165, Gettid = 186, Futex = 202, SchedSetaffinity = 203,
     SchedGetaffinity = 204, SetTidAddress = 218, RestartSyscall = 219, ClockGettime = 228, ExitGroup = 231, Tgkill = 234, Openat = 257,
@@ -17,6 +17,6 @@ public enum SyscallNumber : long
     ProcessVmReadv = 310, ProcessVmWritev = 311, Kcmp = 312, SchedSetattr = 314, SchedGetattr = 315, Renameat2 = 316, Getrandom = 318, MemfdCreate = 319,
     Execveat = 322, Userfaultfd = 323, Membarrier = 324, Statx = 332, Rseq = 334, PidfdSendSignal = 424, PidfdOpen = 434, Clone3 = 435,
     CloseRange = 436, PidfdGetfd = 438, Mseal = 462,
-    Setpriority = 141, Geteuid = 107, Getdents64 = 217, SyncFileRange = 277,
+    Setpriority = 141, Getdents64 = 217, SyncFileRange = 277, Getrlimit = 97, Signalfd4 = 289, Getpgid = 121, Getsid = 124,
     EpollCtl = 233, EpollWait = 232, TimerCreate = 222, TimerfdCreate = 283, TimerfdSettime = 286, IoprioGet = 252, IoprioSet = 251,
 }

@@ -1,0 +1,12 @@
+namespace TreCr.Process.Engine;
+
+/// <summary>A dump or a restore failed. The program runs on unharmed, or nothing of the restored one is left.</summary>
+/// <param name="message">names the step and the thread, descriptor or area</param>
+public sealed class ProcessException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>The process, or an image of it, holds something that cannot be saved or restored here. Nothing was touched.</summary>
+/// <param name="findings">all of them, one line each</param>
+public sealed class RefusedException(IReadOnlyList<string> findings) : Exception(string.Join("\n", findings))
+{
+    public IReadOnlyList<string> Findings => findings;
+}

@@ -1,0 +1,31 @@
+using TreCr.Linux;
+
+namespace TreCr.Process.Engine;
+
+/// <summary>Waits for stops of traced threads, always with an explicit tid, __WALL and a deadline (process.md §1, §7).</summary>
+internal static class TraceWait
+{
+    /// <summary>Longest wait for one stop of a thread that runs our code, ms.</summary>
+    public const int StepMs = 5000;
+
+    /// <summary>The thread's next stop or end.</summary>
+    /// <exception cref="ProcessException">nothing within the deadline</exception>
+    /// <exception cref="LinuxException">ECHILD: not our tracee, or gone.</exception>
+    public static StopStatus Next(int tid, int timeoutMs = StepMs)
+        => Try(tid, timeoutMs) ?? throw new ProcessException($"thread {tid} did not stop within {timeoutMs} ms");
+
+    /// <returns>null on timeout</returns>
+    public static StopStatus? Try(int tid, int timeoutMs)
+    {
+        long start = Sys.ClockNs(1), end = start + timeoutMs * 1_000_000L;
+        for (int round = 0; ; round++)
+        {
+            int got = Sys.Wait(tid, Sys.WALL | Sys.WNOHANG, out int status);
+            if (got == tid) return new StopStatus(status);
+            Sys.Check(got, "wait4", $"thread {tid}");
+            if (round < 200) { Sys.Yield(); continue; }
+            if (Sys.ClockNs(1) > end) return null;
+            Sys.SleepNs(50_000);
+        }
+    }
+}

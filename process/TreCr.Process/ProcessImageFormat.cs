@@ -1,0 +1,30 @@
+namespace TreCr.Process;
+
+/// <summary>Names and version of a saved process (core/TreCr.Images/process.proto).</summary>
+public static class ProcessImageFormat
+{
+    /// <summary>Raised when a reader of the version before could not restore the image.</summary>
+    public const uint Current = 1;
+
+    /// <summary>The record.</summary>
+    public const string Record = "process";
+
+    /// <summary>The part with private pages; offset = virtual address.</summary>
+    public const string MemoryPart = "memory";
+
+    /// <summary>Length of that part: all of user space with four-level paging.</summary>
+    public const long MemoryPartBytes = 1L << 47;
+
+    /// <summary>Options of the namespace in which a snapshot is restored: clocks inside go on where they were at the freeze.</summary>
+    public static Launch.NamespaceOptions NamespaceFor(Images.ISnapshotReader reader, string initPath)
+    {
+        Images.ProcessImage image = Restore.RestoreCheck.Load(reader);
+        // A time namespace may not go below zero; CLOCK_MONOTONIC of a host that was started later is behind, so offsets are usually positive.
+        return new Launch.NamespaceOptions
+        {
+            InitPath = initPath,
+            MonotonicOffsetNs = image.MonotonicNs - Linux.Sys.ClockNs(1),
+            BoottimeOffsetNs = image.BoottimeNs - Linux.Sys.ClockNs(7),
+        };
+    }
+}

@@ -1,0 +1,58 @@
+using System.Globalization;
+using TreCr.Linux;
+
+namespace TreCr.Process.Read;
+
+/// <summary>One entry of /proc/PID/fd with its fdinfo.</summary>
+internal sealed class OpenDescriptor
+{
+    public int Number;
+    public string Link = "";
+    public long Position;
+    public uint Flags;
+    public bool HasLock;
+    public ulong EventCount;
+    public bool EventSemaphore;
+    public List<(int Number, uint Events, ulong Data)> EpollTargets = [];
+    public string UserfaultApi = "";
+
+    public bool IsPath => (Flags & Sys.O_PATH) != 0;
+    public bool CanWrite => !IsPath && (Flags & 3) != 0;
+
+    /// <summary>All descriptors, ascending.</summary>
+    public static List<OpenDescriptor> ReadAll(int pid)
+    {
+        List<OpenDescriptor> all = [];
+        foreach (string entry in Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd"))
+        {
+            int number = int.Parse(System.IO.Path.GetFileName(entry.AsSpan()));
+            if (Sys.ReadLink(entry) is not { } link) continue; // closed since
+            OpenDescriptor d = new() { Number = number, Link = link };
+            try { foreach (string line in File.ReadLines($"/proc/{pid}/fdinfo/{number}")) d.ParseLine(line); }
+            catch (IOException) { continue; }
+            all.Add(d);
+        }
+        all.Sort((a, b) => a.Number.CompareTo(b.Number));
+        return all;
+    }
+
+    internal void ParseLine(string line)
+    {
+        int colon = line.IndexOf(':');
+        if (colon < 0) return;
+        string value = line[(colon + 1)..].Trim();
+        switch (line[..colon].Trim())
+        {
+            case "pos": Position = long.Parse(value); break;
+            case "flags": Flags = Convert.ToUInt32(value, 8); break;
+            case "lock": HasLock = true; break;
+            case "eventfd-count": EventCount = ulong.Parse(value, NumberStyles.HexNumber); break;
+            case "eventfd-semaphore": EventSemaphore = value != "0"; break;
+            case "API": UserfaultApi = value; break;
+            case "tfd":
+                string[] f = line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries); // tfd: N events: HEX data: HEX pos:.. ino:.. sdev:..
+                EpollTargets.Add((int.Parse(f[1]), uint.Parse(f[3], NumberStyles.HexNumber), ulong.Parse(f[5], NumberStyles.HexNumber)));
+                break;
+        }
+    }
+}

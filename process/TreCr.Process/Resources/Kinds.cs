@@ -1,0 +1,26 @@
+namespace TreCr.Process.Resources;
+
+/// <summary>What an area of memory is made of. On-disk numbers.</summary>
+internal enum VmaKind : uint
+{
+    Refused = 0,
+    Anonymous = 1,
+    File = 2,
+    SharedMemory = 3,
+    Segment = 4,
+    Pinned = 5,
+    Kernel = 6,
+}
+
+/// <summary>What a descriptor refers to. On-disk numbers.</summary>
+internal enum DescriptorKind : uint
+{
+    Refused = 0,
+    File = 1,
+    Pipe = 2,
+    Eventfd = 3,
+    Epoll = 4,
+    SharedMemory = 5,
+    ExternalStream = 6,
+    ExternalConnection = 7,
+}

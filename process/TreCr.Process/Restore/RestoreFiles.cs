@@ -1,0 +1,38 @@
+using TreCr.Images;
+
+namespace TreCr.Process.Restore;
+
+/// <summary>Brings files that the program had open for writing back to length and content at the checkpoint.</summary>
+internal static class RestoreFiles
+{
+    public static void Run(ISnapshotReader reader, ProcessImage image)
+    {
+        byte[] saved = new byte[ISnapshotWriter.FrameSizeBytes], now = new byte[ISnapshotWriter.FrameSizeBytes];
+        foreach (FileImage file in image.Files)
+        {
+            if (!file.Writable) continue;
+            using FileStream stream = new(file.Path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, 1);
+            if (stream.Length != (long)file.LengthBytes) stream.SetLength((long)file.LengthBytes);
+            if (file.Part.Length == 0) continue;
+            IPartReader part = reader.OpenPart(file.Part);
+            for (long at = 0; at < (long)file.LengthBytes; at += saved.Length)
+            {
+                int length = (int)Math.Min(saved.Length, (long)file.LengthBytes - at);
+                part.ReadFrame(at, saved);
+                stream.Position = at;
+                stream.ReadExactly(now, 0, length);
+                if (now.AsSpan(0, length).SequenceEqual(saved.AsSpan(0, length))) continue;
+                stream.Position = at;
+                stream.Write(saved, 0, length);
+            }
+        }
+    }
+
+    /// <summary>Makes files that are gone and were saved, so that the program's descriptors can be opened.</summary>
+    public static void MakeMissing(ProcessImage image)
+    {
+        foreach (FileImage file in image.Files)
+            if (file.Part.Length > 0 && !File.Exists(file.Path))
+                new FileStream(file.Path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = (UnixFileMode)(file.Mode & 0xfff) }).Dispose();
+    }
+}

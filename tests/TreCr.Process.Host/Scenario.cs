@@ -1,0 +1,244 @@
+using System.Text;
+using TreCr.Linux;
+using TreCr.Process.Launch;
+
+namespace TreCr.Process.Host;
+
+/// <summary>
+/// Runs one program in a namespace and does to it what the scenario says, as words separated by blanks:
+/// <c>cycle:N</c> dump, kill, restore in the same namespace N times; <c>go:N</c> dump and go on; <c>fresh:N</c> dump, end the namespace, restore in a new
+/// one; <c>pre:N</c> prepare, dump, compare with a full dump, go on; <c>fault:POINT[:n]:KIND</c> arm and dump (the program must go on).
+/// The program says "ready" on its standard output, works until its standard input closes, checks itself, and exits 0.
+/// </summary>
+internal sealed class Scenario(string init, string scenario, string[] command)
+{
+    private RankNamespace _namespace = null!;
+    private SpawnedProcess _program, _engine;
+    private int _control = -1, _stdin = -1, _stdout = -1, _programIn = -1, _programOut = -1;
+    private readonly StringBuilder _output = new();
+    private readonly Random _random = new(Environment.GetEnvironmentVariable("SEED") is { Length: > 0 } seed ? int.Parse(seed) : 1);
+    private int _snapshot;
+    private string _directory = "";
+
+    public int Run()
+    {
+        _directory = Directory.CreateTempSubdirectory("trecr-scenario-").FullName;
+        StartNamespace(new NamespaceOptions { InitPath = init });
+        (_programIn, _stdin) = Sys.Pipe();
+        (_stdout, _programOut) = Sys.Pipe();
+        string path = command[0];
+        List<string> environment = [.. Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Select(e => $"{e.Key}={e.Value}")];
+        try { _program = _namespace.SpawnProgram(path, command, environment, Directory.GetCurrentDirectory(), [_programIn, _programOut, 2], false, Environment.ProcessId); }
+        catch (LaunchException e) { Console.Error.WriteLine($"host: {e.Message}"); _namespace.Dispose(); return e.ExitCode; }
+        StartEngine();
+        if (!WaitForOutput("ready", 20_000)) return Fail("the program did not say ready: " + _output);
+        foreach (string step in scenario.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            string[] f = step.Split(':', 2);
+            string argument = f.Length > 1 ? f[1] : "1";
+            string? error = f[0] switch
+            {
+                "cycle" => Repeat(int.Parse(argument), Cycle),
+                "go" => Repeat(int.Parse(argument), DumpAndGo),
+                "fresh" => Repeat(int.Parse(argument), Fresh),
+                "pre" => Repeat(int.Parse(argument), PreCopy),
+                "dumpfault" => DumpFault(argument),
+                "restorefault" => RestoreFault(argument),
+                "check" => Findings(),
+                "refused" => Refused(),
+                "closens" => CloseNamespace(),
+                _ => "unknown step " + step,
+            };
+            if (error is not null) return Fail($"{step}: {error}");
+        }
+        if (_stdin < 0) return 0;
+        Sys.Close(_stdin);
+        int? status = _namespace.WaitForExit(_program.Pid, 20_000);
+        if (status is not { } ended) return Fail("the program did not end");
+        DrainOutput(0);
+        Console.Out.Write(_output);
+        _namespace.Dispose();
+        Directory.Delete(_directory, true);
+        return (ended & 0x7f) == 0 ? ended >> 8 : 128 + (ended & 0x7f);
+    }
+
+    private int Fail(string message)
+    {
+        Console.Error.WriteLine("host: " + message);
+        DrainOutput(0);
+        Console.Out.Write(_output);
+        _namespace.Dispose();
+        return 98;
+    }
+
+    private string? Repeat(int count, Func<string?> step)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            if (step() is { } error) return $"round {i + 1}: {error}";
+            Thread.Sleep(_random.Next(1, 25)); // random moment of the next dump, not a wait for anything
+            if (_namespace.InitEnded || ProgramEnded() is { } ended) return $"round {i + 1}: the program ended: {ProgramEnded()}";
+        }
+        return null;
+    }
+
+    private string? ProgramEnded()
+    {
+        Span<PollEntry> e = [new PollEntry { Fd = _program.Pidfd, Events = Sys.POLLIN }];
+        if (Sys.Poll(e, 0) <= 0) return null;
+        while (_namespace.TryReadEvent(out int pid, out int status)) if (pid == _program.Pid) return $"status {status:x}";
+        return "no status";
+    }
+
+    private void StartNamespace(NamespaceOptions options) => _namespace = RankNamespace.Start(options);
+
+    private void StartEngine()
+    {
+        if (_control >= 0) Sys.Close(_control);
+        (_control, int theirs) = Sys.SocketPair();
+        _engine = _namespace.SpawnEngine(Environment.ProcessPath!, ["host", "engine"], [theirs]);
+        Sys.Close(theirs);
+    }
+
+    private string[] Ask(string text, params int[] descriptors)
+    {
+        byte[] buffer = new byte[8192];
+        if (Sys.Send(_control, Encoding.UTF8.GetBytes(text), descriptors) < 0) return ["error", "engine is gone"];
+        Span<PollEntry> e = [new PollEntry { Fd = _control, Events = Sys.POLLIN }];
+        if (Sys.Poll(e, 60_000) <= 0) return ["error", "engine does not answer to " + text];
+        long n = Sys.Receive(_control, buffer, default, out _);
+        return n <= 0 ? ["error", "engine died"] : Encoding.UTF8.GetString(buffer, 0, (int)n).Split('\t');
+    }
+
+    private string Externals => $"{Sys.ReadLink($"/proc/self/fd/{_programIn}")}\t{Sys.ReadLink($"/proc/self/fd/{_programOut}")}\t{Sys.ReadLink("/proc/self/fd/2")}";
+
+    private string[] Ask0 = [];
+
+    private string? Do(string text, params int[] descriptors)
+    {
+        Ask0 = Ask(text, descriptors);
+        return Ask0[0] == "ok" ? null : text.Split('\t')[0] + ": " + string.Join(" ", Ask0.Skip(1));
+    }
+
+    private string Name() => "s" + ++_snapshot;
+
+    private string? Cycle()
+    {
+        string name = Name();
+        string? error = Do($"freeze\t{_program.Pid}") ?? Do($"capture\t{name}\t{Externals}") ?? Do("kill") ?? Reaped() ?? Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release");
+        if (error is not null) return error;
+        Sys.Close(_program.Pidfd);
+        _program = _namespace.AdoptProgram(_program.Pid);
+        return null;
+    }
+
+    private string? Reaped() => _namespace.WaitForExit(_program.Pid, 10_000) is 9 ? null : "init did not report the kill";
+
+    private string? DumpAndGo() => Do($"freeze\t{_program.Pid}") ?? Do($"capture\t{Name()}\t{Externals}") ?? Do("resume");
+
+    private string? Findings()
+    {
+        string? error = Do($"check\t{_program.Pid}\t{Externals}");
+        foreach (string finding in Ask0.Skip(1)) if (finding.Length > 0) Console.WriteLine("finding: " + finding);
+        return error;
+    }
+
+    /// <summary>A dump must be refused, and the program runs on.</summary>
+    private string? Refused()
+    {
+        if (Do($"freeze\t{_program.Pid}") is { } error) return error;
+        string? refused = Do($"capture\t{Name()}\t{Externals}");
+        return Do("resume") ?? (refused is null ? "nothing was refused" : refused.Contains("Refused") ? null : refused);
+    }
+
+    private string? Fresh()
+    {
+        string name = Name(), file = Path.Combine(_directory, name);
+        if ((Do($"freeze\t{_program.Pid}") ?? Do($"capture\t{name}\t{Externals}") ?? Do("kill") ?? Do($"save\t{name}\t{file}")) is { } error) return error;
+        _namespace.Dispose();
+        StartNamespace(Images(file));
+        StartEngine();
+        if ((Do($"load\t{name}\t{file}") ?? Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release")) is { } failed) return failed;
+        _program = _namespace.AdoptProgram(_program.Pid);
+        File.Delete(file);
+        return null;
+    }
+
+    private NamespaceOptions Images(string file) => ProcessImageFormat.NamespaceFor(SnapshotFile.Read(file), init);
+
+    private string? PreCopy()
+    {
+        string incremental = Name(), full = Name();
+        string? error = Do($"prepare\t{_program.Pid}\t{incremental}") ?? Do($"freeze\t{_program.Pid}") ?? Do($"capture\t{incremental}\t{Externals}");
+        long copied = error is null ? long.Parse(Ask0[1]) : 0;
+        error ??= Do($"capture\t{full}\t{Externals}") ?? Do($"compare\t{incremental}\t{full}");
+        if (error is null) Console.Error.WriteLine($"host: pre-copy left {copied >> 10} KiB");
+        return error ?? Do("resume") ?? Do(_random.Next(3) == 0 ? "abort" : $"commit\t{incremental}");
+    }
+
+    /// <summary>The engine fails or dies in the dump; the program must run on.</summary>
+    private string? DumpFault(string fault)
+    {
+        if (Do($"fault\t{fault}") is { } error) return error;
+        string? failed = DumpAndGo();
+        if (failed is null) { Console.WriteLine("fault not reached"); return Do("fault\t"); }
+        if (fault.EndsWith("kill")) StartEngine(); else if ((Do("fault\t") ?? Do("resume")) is { } r) return r;
+        if (ProgramEnded() is { } ended) return $"the program ended after a fault in the dump: {ended}";
+        // Still healthy: a whole dump and restore goes through.
+        return Cycle();
+    }
+
+    /// <summary>The engine fails or dies in the restore; nothing may be left of the process, and the image restores afterwards.</summary>
+    private string? RestoreFault(string fault)
+    {
+        string name = Name(), file = Path.Combine(_directory, name);
+        if ((Do($"freeze\t{_program.Pid}") ?? Do($"capture\t{name}\t{Externals}") ?? Do($"save\t{name}\t{file}") ?? Do("kill") ?? Reaped() ?? Do($"fault\t{fault}")) is { } error) return error;
+        string? failed = Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release");
+        if (failed is null) Console.WriteLine("fault not reached");
+        else
+        {
+            if (fault.EndsWith("kill")) { StartEngine(); if (Do($"load\t{name}\t{file}") is { } l) return l; }
+            else if ((Do("fault\t") ?? Do("discard")) is { } r) return r;
+            if ((Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release")) is { } second) return $"after {failed}: second restore: {second}";
+        }
+        _program = _namespace.AdoptProgram(_program.Pid);
+        return Do("fault\t");
+    }
+
+    private string? CloseNamespace()
+    {
+        int watch = _program.Pidfd;
+        _namespace.Dispose();
+        Span<PollEntry> e = [new PollEntry { Fd = watch, Events = Sys.POLLIN }];
+        if (Sys.Poll(e, 5000) <= 0) return "the program outlived its namespace";
+        Sys.Close(_stdin);
+        _stdin = -1;
+        return null;
+    }
+
+    private bool WaitForOutput(string text, int timeoutMs)
+    {
+        long end = Environment.TickCount64 + timeoutMs;
+        while (!_output.ToString().Contains(text))
+        {
+            int left = (int)(end - Environment.TickCount64);
+            if (left <= 0 || !DrainOutput(left)) return false;
+        }
+        return true;
+    }
+
+    private unsafe bool DrainOutput(int timeoutMs)
+    {
+        byte* buffer = stackalloc byte[4096];
+        bool any = false;
+        while (true)
+        {
+            Span<PollEntry> e = [new PollEntry { Fd = _stdout, Events = Sys.POLLIN }];
+            if (Sys.Poll(e, any ? 0 : timeoutMs) <= 0) return any;
+            long n = Sys.Read(_stdout, buffer, 4096);
+            if (n <= 0) return any;
+            _output.Append(Encoding.UTF8.GetString(buffer, (int)n));
+            any = true;
+        }
+    }
+}

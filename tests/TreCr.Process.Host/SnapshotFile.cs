@@ -1,0 +1,55 @@
+using TreCr.Images;
+
+namespace TreCr.Process.Host;
+
+/// <summary>A snapshot as one plain file, and the comparison of two.</summary>
+internal static class SnapshotFile
+{
+    public static void Write(ISnapshotReader snapshot, string path)
+    {
+        using BinaryWriter w = new(File.Create(path));
+        w.Write(snapshot.Records.Count);
+        foreach (string r in snapshot.Records) { byte[] b = snapshot.GetRecord(r); w.Write(r); w.Write(b.Length); w.Write(b); }
+        w.Write(snapshot.Parts.Count);
+        byte[] frame = new byte[ISnapshotWriter.FrameSizeBytes];
+        foreach (string p in snapshot.Parts)
+        {
+            IPartReader part = snapshot.OpenPart(p);
+            w.Write(p); w.Write(part.LengthBytes); w.Write(part.FrameOffsets.Count);
+            foreach (long at in part.FrameOffsets) { part.ReadFrame(at, frame); w.Write(at); w.Write(frame); }
+        }
+    }
+
+    public static MemorySnapshot Read(string path)
+    {
+        MemorySnapshot snapshot = new();
+        using BinaryReader r = new(File.OpenRead(path));
+        for (int i = r.ReadInt32(); i > 0; i--) { string name = r.ReadString(); snapshot.PutRecord(name, r.ReadBytes(r.ReadInt32())); }
+        for (int i = r.ReadInt32(); i > 0; i--)
+        {
+            string name = r.ReadString();
+            IPartWriter part = ((ISnapshotWriter)snapshot).OpenPart(name, r.ReadInt64());
+            for (int k = r.ReadInt32(); k > 0; k--) { long at = r.ReadInt64(); part.WriteFrame(at, r.ReadBytes(ISnapshotWriter.FrameSizeBytes)); }
+        }
+        return snapshot;
+    }
+
+    /// <summary>Compares the present pages of two captures made in one freeze; null: equal.</summary>
+    public static string? Difference(ISnapshotReader a, ISnapshotReader b)
+    {
+        ProcessImage left = ProcessImage.Parser.ParseFrom(a.GetRecord("process")), right = ProcessImage.Parser.ParseFrom(b.GetRecord("process"));
+        var runs = Memory.PageRun.Decode(left.RunGapPages, left.RunLengthPages);
+        var others = Memory.PageRun.Decode(right.RunGapPages, right.RunLengthPages);
+        if (!runs.SequenceEqual(others)) return $"page runs differ: {runs.Count} and {others.Count}";
+        IPartReader x = a.OpenPart("memory"), y = b.OpenPart("memory");
+        byte[] p = new byte[ISnapshotWriter.FrameSizeBytes], q = new byte[ISnapshotWriter.FrameSizeBytes];
+        foreach (var run in runs)
+            for (ulong page = run.Start; page < run.End; page += 4096)
+            {
+                ulong frame = page & ~0xffffUL; int at = (int)(page - frame);
+                x.ReadFrame((long)frame, p); y.ReadFrame((long)frame, q);
+                if (!p.AsSpan(at, 4096).SequenceEqual(q.AsSpan(at, 4096))) return $"page {page:x} differs";
+            }
+        return null;
+    }
+}

@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using System.Reflection;
+
+namespace TreCr.Process.Tests;
+
+/// <summary>Compiles the C programs once and runs scenarios of TreCr.Process.Host on them, as root or as an ordinary user without any capability.</summary>
+[SetUpFixture]
+public sealed class Runner
+{
+    private static string s_directory = "", s_init = "";
+
+    private static string Metadata(string key) => typeof(Runner).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(a => a.Key == key).Value!;
+
+    [OneTimeSetUp]
+    public void Prepare()
+    {
+        s_directory = Directory.CreateTempSubdirectory("trecr-process-tests-").FullName;
+        File.SetUnixFileMode(s_directory, (UnixFileMode)0x1ed);
+        string root = Metadata("Root");
+        foreach (string source in Directory.EnumerateFiles(Path.Combine(root, "tests/programs/process"), "*.c"))
+            Execute("gcc", ["-O1", "-w", "-o", Program(Path.GetFileNameWithoutExtension(source)), source, "-lpthread"], 60_000).Expect(0);
+        s_init = Environment.GetEnvironmentVariable("TRECR_INIT") ?? "";
+        if (s_init.Length == 0)
+        {
+            s_init = Path.Combine(s_directory, "init", "trecr-init");
+            Execute("dotnet", ["publish", Path.Combine(root, "process/TreCr.Init"), "-c", "Release", "-o", Path.GetDirectoryName(s_init)!, "-v", "q"], 300_000).Expect(0);
+            File.SetUnixFileMode(Path.GetDirectoryName(s_init)!, (UnixFileMode)0x1ed);
+        }
+    }
+
+    [OneTimeTearDown]
+    public void Clean() => Directory.Delete(s_directory, true);
+
+    public static string Program(string name) => Path.Combine(s_directory, name);
+
+    /// <summary>Runs one scenario.</summary>
+    /// <param name="unprivileged">as user 65534 without capabilities, new privileges or bounding set</param>
+    public static Outcome Run(string scenario, string[] command, bool unprivileged = false, int seed = 1, int timeoutMs = 120_000)
+    {
+        if (unprivileged && Environment.UserName != "root") Assert.Ignore("needs root to become another user");
+        string[] host = [Metadata("Host"), "run", s_init, scenario, .. command];
+        if (!unprivileged) return Execute(host[0], host[1..], timeoutMs, seed);
+        return Execute("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs", "--bounding-set", "-all", .. host], timeoutMs, seed);
+    }
+
+    private static Outcome Execute(string file, string[] arguments, int timeoutMs, int seed = 1)
+    {
+        ProcessStartInfo start = new(file, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/tmp" };
+        start.Environment["SEED"] = seed.ToString();
+        start.Environment["HOME"] = "/tmp/";
+        if (file == "dotnet") start.Environment.Remove("HOME");
+        using System.Diagnostics.Process process = System.Diagnostics.Process.Start(start)!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        if (!process.WaitForExit(timeoutMs))
+        {
+            process.Kill();
+            Assert.Fail($"{file} {string.Join(' ', arguments)}: no end within {timeoutMs} ms");
+        }
+        return new Outcome(process.ExitCode, output.Result, error.Result);
+    }
+}
+
+/// <summary>How a run ended.</summary>
+public sealed record Outcome(int ExitCode, string Output, string Error)
+{
+    public Outcome Expect(int exitCode)
+    {
+        Assert.That(ExitCode, Is.EqualTo(exitCode), () => $"output:\n{Output}\nerrors:\n{Error}");
+        return this;
+    }
+
+    /// <summary>The program said ready and done with one nonce: it was not started over.</summary>
+    public Outcome ExpectSameRun()
+    {
+        string[] nonces = [.. Output.Split('\n').Where(l => l.StartsWith("ready ") || l.StartsWith("done ")).Select(l => l[(l.IndexOf(' ') + 1)..])];
+        Assert.That(nonces, Has.Length.EqualTo(2), () => Output);
+        Assert.That(nonces[1], Is.EqualTo(nonces[0]));
+        return this;
+    }
+}
