@@ -40,7 +40,7 @@ internal sealed unsafe class StackInjector(int pid, Gadgets gadgets, IReadOnlyLi
         fixed (byte* p = frame)
         {
             *(ulong*)p = gadgets.SignalReturn;
-            WriteContext((ulong*)(p + 8), Restartable(thread.Registers), floating, thread.SignalMask);
+            WriteContext((ulong*)(p + 8), Restartable(thread.Portable), floating, thread.SignalMask);
             byte* f = p + (floating - _returnAddress);
             state.AsSpan(0, stateBytes).CopyTo(new Span<byte>(f, stateBytes));
             *(uint*)(f + 464) = 0x46505853; // FP_XSTATE_MAGIC1

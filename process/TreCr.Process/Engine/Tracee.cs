@@ -10,6 +10,25 @@ internal sealed class Tracee(int tid)
     /// <summary>As the program has them: read at the freeze, after the rseq and EINTR cures; put back before it runs on.</summary>
     public UserRegisters Registers;
 
+    /// <summary>
+    /// The same, as they are saved and put into a signal frame: where the thread was in restart_syscall (after an earlier stop), the call that it restarts
+    /// stands in its place, because the kernel's restart block does not survive either.
+    /// </summary>
+    public UserRegisters Portable
+    {
+        get
+        {
+            UserRegisters r = Registers;
+            if ((long)r.Rax != -516 || (long)r.OrigRax != (long)SyscallNumber.RestartSyscall) return r;
+            if (RestartedCall >= 0) r.OrigRax = (ulong)RestartedCall;
+            else (r.Rax, r.OrigRax) = (unchecked((ulong)-Errno.EINTR), ulong.MaxValue);
+            return r;
+        }
+    }
+
+    /// <summary>What restart_syscall would restart: poll, nanosleep, clock_nanosleep or futex; -1: not in it, or not known.</summary>
+    public long RestartedCall = -1;
+
     public ulong SignalMask;
 
     /// <summary>XSAVE area, read on first use.</summary>

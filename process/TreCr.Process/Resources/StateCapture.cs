@@ -48,7 +48,7 @@ internal sealed unsafe class StateCapture(FrozenProcess frozen, StackInjector in
     private ThreadImage FromOutside(Tracee thread)
     {
         int pid = frozen.Pid, tid = thread.Tid;
-        UserRegisters registers = thread.Registers;
+        UserRegisters registers = thread.Portable;
         ThreadImage to = new()
         {
             Tid = tid,
