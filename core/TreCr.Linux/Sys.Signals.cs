@@ -3,7 +3,7 @@ namespace TreCr.Linux;
 /// <summary>Signals and their descriptors: rt_sigprocmask(2), signalfd4(2), eventfd2(2), pidfd_getfd(2), kcmp(2).</summary>
 public static unsafe partial class Sys
 {
-    public const int SIGTRAP = 5, SIGSEGV = 11, SIGTSTP = 20, SIGTTIN = 21, SIGTTOU = 22;
+    public const int SIGTRAP = 5, SIGTSTP = 20, SIGTTIN = 21, SIGTTOU = 22;
 
     /// <summary>Replaces the calling thread's signal mask.</summary>
     /// <returns>the mask before</returns>
