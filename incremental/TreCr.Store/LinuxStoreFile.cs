@@ -41,6 +41,7 @@ internal sealed unsafe class LinuxStoreFile(int fd, string path) : IStoreFile
     /// <inheritdoc/>
     public void WriteAt(long offsetBytes, ReadOnlySpan<byte> bytes)
     {
+        StoreFault.At(FaultPoint.StoreWrite, path);
         fixed (byte* p = bytes)
         {
             int done = 0;
@@ -60,6 +61,7 @@ internal sealed unsafe class LinuxStoreFile(int fd, string path) : IStoreFile
     /// <inheritdoc/>
     public void Sync()
     {
+        StoreFault.At(FaultPoint.StoreSync, path);
         long r = Sys.Fsync(_fd);
         if (r < 0) throw StoreException.FromErrno((int)-r, "fsync", path);
     }

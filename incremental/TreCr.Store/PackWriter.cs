@@ -25,7 +25,13 @@ internal sealed class PackWriter : IDisposable
         _file = files.Create(StoreDirectory.Packs, sessionId + Format.PackSuffix);
         Span<byte> header = stackalloc byte[Format.HeaderBytes];
         Format.WriteHeader(header, Format.PackMagic, sessionId);
-        _file.WriteAt(0, header);
+        try { _file.WriteAt(0, header); }
+        catch
+        {
+            _file.Dispose();
+            Discard();
+            throw;
+        }
     }
 
     internal string SessionId { get; }

@@ -52,7 +52,7 @@ public sealed partial class SnapshotStore
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(12), body.Length);
         body.CopyTo(bytes.AsSpan(JobHeaderBytes));
         XxHash128.Hash(bytes.AsSpan(0, bytes.Length - Format.HashBytes), bytes.AsSpan(bytes.Length - Format.HashBytes));
-        StoreBytes.WriteDurably(Files, StoreDirectory.Checkpoints, manifest.CheckpointId, bytes, replace: false);
+        StoreBytes.WriteDurably(Files, StoreDirectory.Checkpoints, manifest.CheckpointId, bytes, replace: false, Linux.FaultPoint.ManifestRename);
         ForgetSessions(taken);
         return manifest.CheckpointId;
     }

@@ -64,9 +64,11 @@ public sealed partial class SnapshotStore
                 if (state is { ThisMachine: true } || age > TimeSpan.FromMinutes(1)) dead.Add(name);
                 continue;
             }
-            if (state is { Finished: false, ThisMachine: false } && age < SessionFile.Lifetime && age > -SessionFile.Lifetime)
+            // Finished is noted just before the pack becomes visible: without its snapshot, a session is one that still runs or was killed there.
+            bool whole = state is { Finished: true } s && Catalog.Contains(s.Manifest.Value);
+            if (!whole && state is { ThisMachine: false } && age < SessionFile.Lifetime && age > -SessionFile.Lifetime)
                 throw new StoreException(StoreErrorKind.Busy, $"store {Location}: session {id} of another host is not finished; gc can run when it is, or 24 hours after its begin");
-            if (state is { Finished: true } finished && age < SessionFile.Lifetime) waiting.Add(finished.Manifest);
+            if (whole && age < SessionFile.Lifetime) waiting.Add(state!.Value.Manifest);
             else dead.Add(name);
         }
         return waiting;
@@ -79,8 +81,8 @@ public sealed partial class SnapshotStore
         HashSet<UInt128> live = [];
         foreach (ContentHash hash in waiting)
         {
-            if (!Catalog.Contains(hash.Value)) continue; // its pack was lost in a crash
-            MarkSnapshot(hash, live);
+            try { MarkSnapshot(hash, live); }
+            catch (StoreException e) when (e.Kind == StoreErrorKind.Damaged && options.DropDamaged) { } // its commit will be refused
         }
         foreach (IGrouping<string, CheckpointInfo> job in ListCheckpoints().GroupBy(c => c.Job))
         {

@@ -1,3 +1,5 @@
+using TreCr.Linux;
+
 namespace TreCr.Store;
 
 /// <summary>Whole small files: read at once, written durably.</summary>
@@ -17,7 +19,7 @@ internal static class StoreBytes
 
     /// <summary>Writes a file that is there whole and durable, or not at all: temporary file, fsync, rename, fsync of the directory.</summary>
     /// <exception cref="StoreException">Busy: exists and <paramref name="replace"/> is false; NoSpace, IO. No temporary file is left.</exception>
-    internal static void WriteDurably(IStoreFiles files, StoreDirectory directory, string name, ReadOnlySpan<byte> bytes, bool replace = true)
+    internal static void WriteDurably(IStoreFiles files, StoreDirectory directory, string name, ReadOnlySpan<byte> bytes, bool replace = true, FaultPoint beforeRename = FaultPoint.None)
     {
         string temporary = Format.TemporaryPrefix + Format.NewSessionId(DateTimeOffset.UtcNow);
         try
@@ -27,6 +29,7 @@ internal static class StoreBytes
                 file.WriteAt(0, bytes);
                 file.Sync();
             }
+            if (beforeRename != FaultPoint.None) StoreFault.At(beforeRename, $"{files.Location}/{name}");
             files.Rename(directory, temporary, name, replace);
         }
         catch

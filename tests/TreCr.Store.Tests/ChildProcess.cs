@@ -2,13 +2,18 @@ using TreCr.Images;
 
 namespace TreCr.Store.Tests;
 
-/// <summary>What the tests start as a second process: <c>dotnet TreCr.Store.Tests.dll write|hang STORE</c>.</summary>
+/// <summary>What the tests start as a second process: <c>dotnet TreCr.Store.Tests.dll write|hang|commit STORE</c>.</summary>
 internal sealed class ChildProcess : StoreTestBase
 {
     private static int Main(string[] arguments)
     {
         if (arguments.Length != 2) return 2;
         using SnapshotStore store = SnapshotStore.Open(arguments[1], Small);
+        if (arguments[0] == "commit")
+        {
+            Checkpoint(store, "job", 2, [.. Enumerable.Range(0, 40).Select(i => ((long)i, Random(i)))]);
+            return 0;
+        }
         using StoreSnapshotWriter writer = store.BeginSnapshot();
         IPartWriter part = writer.OpenPart("memory", 1L << 47);
         if (arguments[0] == "write")

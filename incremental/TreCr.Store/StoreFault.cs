@@ -1,0 +1,13 @@
+using TreCr.Linux;
+
+namespace TreCr.Store;
+
+/// <summary>Fault points of the store: an armed errno comes as the <see cref="StoreException"/> that a failed call there would be.</summary>
+internal static class StoreFault
+{
+    internal static void At(FaultPoint point, string path)
+    {
+        try { Fault.At(point); }
+        catch (LinuxException e) { throw StoreException.FromErrno(e.ErrorNumber, e.Call, path); }
+    }
+}
