@@ -58,9 +58,9 @@ sealed unsafe partial class ScalarEmitter
         int k = Log2(i.Opcode.Type.Bytes() * i.Opcode.Vector);
         usesLocal |= space == PtxSpace.Local;
         if (space == PtxSpace.Shared) HoistShared(program.Checked ? k : -1);
-        else if (space == PtxSpace.Param)
+        // A parameter whose address was taken into a register (a structure by value, say) is reached like a generic address.
+        else if (space == PtxSpace.Param && i.Operands.FirstOrDefault(o => o.Kind == OperandKind.Memory) is { Name: not null } m)
         {
-            PtxOperand m = i.Operands.Length > 1 ? i.Operands[1] : i.Operands[0];
             if (IsHoistable(i, m, out PtxVariable? v) && hoistedParameters.Count < MaxHoistedParameters && !hoistedParameters.ContainsKey((v!.Offset + m.Value, i.Opcode.Type)))
             {
                 LocalBuilder local = il.NewLocal(LocalTypes[(int)ClassOf(i.Opcode.Type)]);
@@ -70,7 +70,7 @@ sealed unsafe partial class ScalarEmitter
                 hoistedParameters[(v.Offset + m.Value, i.Opcode.Type)] = local;
             }
         }
-        else if (space is PtxSpace.Global or PtxSpace.Generic or PtxSpace.Const && program.Checked)
+        else if (space is PtxSpace.Global or PtxSpace.Generic or PtxSpace.Const or PtxSpace.Param && program.Checked)
         {
             if (windowBase is null)
             {
