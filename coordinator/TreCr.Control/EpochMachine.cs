@@ -1,0 +1,101 @@
+namespace TreCr.Control;
+
+/// <summary>
+/// One attempt at a checkpoint of a job, as the coordinator sees it: a two-phase commit over the ranks. No I/O, no clock of its own: it is fed
+/// events with the time, and answers with actions, so that tests can drive it on a fake clock and a fake network.
+/// </summary>
+/// <remarks>
+/// Preparing: every rank was told. All prepared: Committing. One failed, lost or late: Aborted, and every rank that may be gated is told.
+/// Committing: the manifest is written by the caller. From here on a lost rank changes nothing: its snapshot is durable. Not thread safe.
+/// Times are milliseconds of any steady clock.
+/// </remarks>
+public sealed class EpochMachine
+{
+    private readonly SortedSet<uint> _waiting;
+    private readonly SortedSet<uint> _lost = [];
+    private readonly SortedDictionary<uint, RankPrepared> _prepared = [];
+    private readonly uint[] _ranks;
+    private readonly long _deadline;
+    private readonly uint _deadlineMs;
+    private readonly bool _stop;
+    private long _nextKeepAlive;
+
+    /// <param name="ranks">all ranks of the job</param>
+    /// <param name="deadlineMs">from now on; an epoch that has not reached its commit by then is aborted</param>
+    public EpochMachine(ulong epoch, IEnumerable<uint> ranks, bool stop, uint deadlineMs, long nowMs)
+    {
+        Epoch = epoch;
+        _ranks = [.. ranks];
+        if (_ranks.Length == 0) throw new ArgumentException("a job has at least one rank", nameof(ranks));
+        _waiting = [.. _ranks];
+        _stop = stop;
+        _deadlineMs = deadlineMs;
+        _deadline = nowMs + deadlineMs;
+        _nextKeepAlive = nowMs + ControlWire.KeepAliveMs;
+    }
+
+    /// <summary>Number of the attempt.</summary>
+    public ulong Epoch { get; }
+
+    public EpochState State { get; private set; } = EpochState.Preparing;
+
+    /// <summary>What ranks that have prepared said.</summary>
+    public IReadOnlyDictionary<uint, RankPrepared> Prepared => _prepared;
+
+    /// <summary>First actions.</summary>
+    public IReadOnlyList<EpochAction> Start() => [.. _ranks.Select(r => new EpochAction.SendPrepare(r, _deadlineMs, _stop))];
+
+    /// <summary>A rank's snapshots are durable.</summary>
+    public IReadOnlyList<EpochAction> RankPrepared(uint rank, ulong epoch, RankPrepared prepared)
+    {
+        if (State != EpochState.Preparing || epoch != Epoch || !_waiting.Remove(rank)) return Late(rank, epoch);
+        _prepared[rank] = prepared;
+        if (_waiting.Count > 0) return [];
+        State = EpochState.Committing;
+        return [new EpochAction.Commit(_prepared)];
+    }
+
+    /// <summary>A rank cannot, and runs on.</summary>
+    public IReadOnlyList<EpochAction> RankFailed(uint rank, ulong epoch, RankFailed failed)
+        => State == EpochState.Preparing && epoch == Epoch && _ranks.Contains(rank) ? Abort(failed.Error, failed.Reason, [.. failed.Findings], except: rank) : [];
+
+    /// <summary>The connection to a rank's supervisor closed.</summary>
+    public IReadOnlyList<EpochAction> RankLost(uint rank)
+    {
+        _lost.Add(rank);
+        return State == EpochState.Preparing && _ranks.Contains(rank) ? Abort(TrecrError.JobEnded.Number, $"rank {rank} ended while the checkpoint was taken", [], except: rank) : [];
+    }
+
+    /// <summary>Time passes: deadline and signs of life.</summary>
+    public IReadOnlyList<EpochAction> Tick(long nowMs)
+    {
+        if (State is EpochState.Committed or EpochState.Aborted) return [];
+        if (State == EpochState.Preparing && nowMs >= _deadline)
+            return Abort(TrecrError.Deadline.Number, $"rank {string.Join(", ", _waiting)} had not prepared after {_deadlineMs} ms", [], except: null);
+        if (nowMs < _nextKeepAlive) return [];
+        _nextKeepAlive = nowMs + ControlWire.KeepAliveMs;
+        return [.. _ranks.Where(r => !_lost.Contains(r)).Select(r => new EpochAction.SendKeepAlive(r))];
+    }
+
+    /// <summary>The job manifest is in place and durable.</summary>
+    public IReadOnlyList<EpochAction> CommitFinished()
+    {
+        if (State != EpochState.Committing) return [];
+        State = EpochState.Committed;
+        return [.. _ranks.Where(r => !_lost.Contains(r)).Select(r => (EpochAction)new EpochAction.SendCommit(r)), new EpochAction.Finished(0, "", [])];
+    }
+
+    /// <summary>The job manifest could not be written.</summary>
+    public IReadOnlyList<EpochAction> CommitFailed(int error, string reason) => State == EpochState.Committing ? Abort(error, reason, [], except: null) : [];
+
+    private IReadOnlyList<EpochAction> Abort(int error, string reason, IReadOnlyList<string> findings, uint? except)
+    {
+        State = EpochState.Aborted;
+        return [.. _ranks.Where(r => r != except && !_lost.Contains(r)).Select(r => (EpochAction)new EpochAction.SendAbort(r, reason)),
+            new EpochAction.Finished(error, reason, findings)];
+    }
+
+    /// <summary>A message that came too late: a rank that still holds the program for an epoch that is over is told so.</summary>
+    private IReadOnlyList<EpochAction> Late(uint rank, ulong epoch)
+        => State == EpochState.Aborted || epoch < Epoch ? [new EpochAction.SendAbort(rank, $"epoch {epoch} is over")] : [];
+}
