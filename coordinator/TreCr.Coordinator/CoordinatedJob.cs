@@ -1,0 +1,33 @@
+using TreCr.Control;
+
+namespace TreCr.Coordinator;
+
+/// <summary>A job as the coordinator knows it: nothing here is needed by the job, and all of it comes back when its supervisors register again.</summary>
+internal sealed class CoordinatedJob(string name)
+{
+    public string Name => name;
+    public SortedDictionary<uint, CoordinatedRank> Ranks { get; } = [];
+    public EpochMachine? Epoch { get; set; }
+    public ulong LastEpoch { get; set; }
+    public bool Stop { get; set; }
+    public string CheckpointId { get; set; } = "";
+
+    /// <summary>Who asked for the checkpoint under way.</summary>
+    public ControlChannel? Requester { get; set; }
+    public ulong RequestId { get; set; }
+
+    public RegisterRank Facts => Ranks.First().Value.Facts;
+}
+
+/// <summary>A registered rank.</summary>
+internal sealed record CoordinatedRank(uint Rank, string Host, RegisterRank Facts, ControlChannel Channel);
+
+/// <summary>A question passed on to ranks, answered when all have answered or time is up.</summary>
+internal sealed class PassedQuestion(ControlChannel requester, ulong requestId, Answer answer, long deadlineMs)
+{
+    public ControlChannel Requester => requester;
+    public ulong RequestId => requestId;
+    public Answer Answer => answer;
+    public long DeadlineMs => deadlineMs;
+    public Dictionary<ulong, RankEntry> Waiting { get; } = [];
+}

@@ -1,0 +1,58 @@
+using TreCr.Control;
+using TreCr.Linux;
+
+namespace TreCr.Coordinator;
+
+/// <summary>
+/// This user's private directory for sockets, locks and logs: $XDG_RUNTIME_DIR/trecr where that is a directory of this user, else /tmp/trecr-UID. 0700, never
+/// through a link, never another user's.
+/// </summary>
+public sealed class RuntimeDirectory
+{
+    private RuntimeDirectory(string path) => Path = path;
+
+    /// <summary>Absolute path.</summary>
+    public string Path { get; }
+
+    /// <summary>Where the coordinator listens.</summary>
+    public string CoordinatorSocket => $"{Path}/coordinator.sock";
+
+    /// <summary>Held (flock) by the coordinator that serves.</summary>
+    public string CoordinatorLock => $"{Path}/coordinator.lock";
+
+    public string CoordinatorLog => $"{Path}/coordinator.log";
+
+    /// <summary>Held (flock) by the supervisor of a job; lists its processes, for cleanup.</summary>
+    public string JobFile(string job) => $"{Path}/{job}.job";
+
+    /// <summary>Where the programs of a job reach their supervisor.</summary>
+    public string SessionSocket(int supervisorPid) => $"{Path}/session-{supervisorPid}.sock";
+
+    /// <summary>Opens or makes the directory.</summary>
+    /// <exception cref="TrecrException">it belongs to another user, is open to others, or cannot be made</exception>
+    public static RuntimeDirectory Open()
+    {
+        uint uid = Sys.EffectiveUserId();
+        string? xdg = Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR");
+        string path = !string.IsNullOrEmpty(xdg) && xdg[0] == '/' && xdg.Length < 60 && IsOwn(xdg, uid) ? $"{xdg}/trecr" : $"/tmp/trecr-{uid}";
+        Sys.MakeDirectoryAt(Sys.AT_FDCWD, path, 0x1C0);
+        long fd = Sys.TryOpen(path, Sys.O_RDONLY | Sys.O_DIRECTORY | Sys.O_NOFOLLOW | Sys.O_CLOEXEC);
+        if (fd < 0) throw new TrecrException(TrecrError.RuntimeDirectory, $"cannot use the runtime directory {path}: {Errno.Describe((int)-fd)}");
+        try
+        {
+            FileFacts facts = Sys.Fstat((int)fd);
+            if (facts.UserId != uid) throw new TrecrException(TrecrError.RuntimeDirectory, $"cannot use the runtime directory {path}: it belongs to user {facts.UserId}");
+            if ((facts.Mode & 0x3F) != 0) throw new TrecrException(TrecrError.RuntimeDirectory, $"cannot use the runtime directory {path}: others may enter it (mode {Convert.ToString(facts.Mode & 0x1FF, 8)})");
+        }
+        finally { Sys.Close((int)fd); }
+        return new RuntimeDirectory(path);
+    }
+
+    private static bool IsOwn(string path, uint uid)
+    {
+        long fd = Sys.TryOpen(path, Sys.O_RDONLY | Sys.O_DIRECTORY | Sys.O_CLOEXEC);
+        if (fd < 0) return false;
+        try { return Sys.Fstat((int)fd).UserId == uid; }
+        finally { Sys.Close((int)fd); }
+    }
+}
