@@ -1,0 +1,50 @@
+using TreCr.Control;
+
+namespace TreCr.Cli;
+
+/// <summary>All verbs.</summary>
+internal static class Verbs
+{
+    private static readonly Option s_device = new("--device", "KIND", "auto (default: a GPU where there is one), soft, cuda");
+
+    public static IReadOnlyList<Verb> All { get; } =
+    [
+        new("run", "[--job NAME] [--device KIND] -- CMD...", "runs a program under TreCr; the exit code is the program's",
+            [new("--job", "NAME", "name of the job (default: the program's name and a number)"), s_device],
+            ["trecr run -- ./app 10", "trecr run --job heat --device soft -- ./heat2d 4096"], RunVerb.Run) { TakesCommand = true },
+        new("checkpoint", "JOB [--stop]", "saves a running job; prints the checkpoint's id last",
+            [new("--stop", "", "end the program once the checkpoint is durable"), new("--deadline", "SECONDS", "give up after this long (default 300)")],
+            ["trecr checkpoint heat", "trecr checkpoint heat --stop --json"], JobVerbs.Checkpoint) { MinOperands = 1, MaxOperands = 1 },
+        new("restart", "ID|JOB [--device KIND]", "restarts a checkpoint, or a job's newest; the exit code is the program's",
+            [s_device, new("--trust", "", "accept a checkpoint of another user: its code will run as you")],
+            ["trecr restart heat", "trecr restart heat.3"], RestartVerb.Run) { MinOperands = 1, MaxOperands = 1 },
+        new("status", "[JOB]", "running jobs", [], ["trecr status", "trecr status heat --json"], JobVerbs.Status) { MaxOperands = 1 },
+        new("list", "[JOB]", "checkpoints in the store", [], ["trecr list", "trecr list heat --json"], StoreVerbs.List) { MaxOperands = 1 },
+        new("inspect", "ID|JOB", "what a checkpoint holds", [], ["trecr inspect heat.3"], StoreVerbs.Inspect) { MinOperands = 1, MaxOperands = 1 },
+        new("verify", "[ID|JOB]", "reads every frame of a checkpoint, or of all, and names what is damaged", [], ["trecr verify", "trecr verify heat.3"], StoreVerbs.Verify) { MaxOperands = 1 },
+        new("diff", "ID ID", "what two checkpoints have in common, part by part", [], ["trecr diff heat.2 heat.3"], StoreVerbs.Diff) { MinOperands = 2, MaxOperands = 2 },
+        new("gc", "", "removes checkpoints beyond the last of each job, and what nothing needs",
+            [new("--keep", "N", "checkpoints kept of each job (default 3)"), new("--keep-id", "ID", "keep this one too; may be repeated"), new("--drop-damaged", "", "remove what cannot be read")],
+            ["trecr gc", "trecr gc --keep 1"], StoreVerbs.Gc),
+        new("du", "", "what the store takes on disk, and what each checkpoint holds", [], ["trecr du", "trecr du --json"], StoreVerbs.DiskUse),
+        new("stop", "JOB", "ends a job: SIGTERM, then SIGKILL", [new("--grace", "SECONDS", "between the two (default 10)")], ["trecr stop heat"], JobVerbs.Stop) { MinOperands = 1, MaxOperands = 1 },
+        new("check", "JOB | -- CMD...", "what a checkpoint would refuse, all findings at once; nothing is stopped", [], ["trecr check heat", "trecr check -- ./app"], CheckVerb.Run) { MinOperands = 1, MaxOperands = 1, TakesCommand = true },
+        new("doctor", "", "what TreCr needs of this machine: ok, degraded or missing", [], ["trecr doctor", "trecr doctor --json"], DoctorVerb.Run),
+        new("cleanup", "", "removes what dead jobs of this user left behind", [], ["trecr cleanup"], CleanupVerb.Run),
+        new("coordinator", "[--port 7790]", "serves as coordinator in the foreground (one is started by itself when needed)",
+            [new("--port", "N", "for other hosts (not in this version)"), new("--idle", "SECONDS", "end when nobody was connected for so long"), new("--ready-fd", "N", "closed when it serves")],
+            ["trecr coordinator"], CoordinatorVerb.Run),
+        new("faults", "list", "points where a test can make TreCr fail (TRECR_FAULT)", [], ["trecr faults list", "TRECR_FAULT=ManifestRename:1:kill trecr run -- ./app"], FaultsVerb.Run) { MinOperands = 1, MaxOperands = 1 },
+        new("engine", "--control-fd N", "the process that freezes, dumps and restores (started by run and restart)", [new("--control-fd", "N", "socket of the supervisor")], ["(not for hands)"], EngineVerb.Run) { Hidden = true },
+    ];
+
+    private static readonly string[] s_later = ["repair", "export", "import", "drain", "undrain", "migrate", "clone", "rollback", "logs", "watch", "events", "top", "report", "completion"];
+
+    /// <exception cref="TrecrException">no such verb, or not in this version</exception>
+    public static Verb Find(string name)
+    {
+        if (All.FirstOrDefault(v => v.Name == name) is { } verb) return verb;
+        if (s_later.Contains(name)) throw new TrecrException(TrecrError.NotYet, $"trecr {name}: this version does not have this verb");
+        throw new TrecrException(TrecrError.Usage, $"trecr {name}: no such verb");
+    }
+}
