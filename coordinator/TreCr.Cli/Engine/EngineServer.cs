@@ -1,0 +1,125 @@
+using Google.Protobuf;
+using TreCr.Control;
+using TreCr.Linux;
+using TreCr.Process;
+using TreCr.Process.Engine;
+using TreCr.Rank;
+using TreCr.Store;
+
+namespace TreCr.Cli;
+
+/// <summary>Answers the supervisor's requests with the process engine and the store, one at a time. Ends when the supervisor closes; a frozen program then runs on.</summary>
+internal sealed class EngineServer(int control, string storePath) : IDisposable
+{
+    private readonly RankConnection _connection = new(control);
+    private readonly ProcessEngine _engine = new();
+    private readonly SnapshotStore _store = SnapshotStore.Open(storePath);
+    private StoreSnapshotWriter? _writer;
+    private StoreSnapshotReader? _reader;
+
+    public void Run()
+    {
+        while (_connection.Receive(Request.Parser, out int[] descriptors) is { } request)
+        {
+            Reply reply = new() { Id = request.Id };
+            long start = Sys.ClockNs(1);
+            try { Answer(request, reply, descriptors); }
+            catch (RefusedException e)
+            {
+                bool restoring = request.VerbCase == Request.VerbOneofCase.ProcessRestore;
+                reply.ErrorCode = (restoring ? TrecrError.RestoreRefused : TrecrError.CheckpointRefused).Number;
+                reply.Error = $"cannot {(restoring ? "restore" : "save")} the program: {e.Findings[0]}{(e.Findings.Count > 1 ? $" (and {e.Findings.Count - 1} more)" : "")}";
+                reply.Findings.AddRange(e.Findings);
+            }
+            catch (Exception e)
+            {
+                (TrecrError error, string message, _) = e is ProcessException ? (TrecrError.CheckpointFailed, e.Message, []) : Program.Explain(e);
+                reply.Error = message;
+                reply.ErrorCode = e is ProcessException or LinuxException ? 0 : error.Number; // 0: the supervisor knows what it was about
+            }
+            foreach (int fd in descriptors) Sys.Close(fd);
+            reply.Microseconds = (ulong)(Sys.ClockNs(1) - start) / 1000;
+            _connection.Send(reply);
+        }
+    }
+
+    private void Answer(Request request, Reply reply, int[] descriptors)
+    {
+        switch (request.VerbCase)
+        {
+            case Request.VerbOneofCase.Check:
+                reply.Findings.AddRange(_engine.Check(request.Check.Pid, Read(request.Check.Externals)));
+                break;
+            case Request.VerbOneofCase.Prepare:
+                Begin(request.Prepare.BaseManifestHash);
+                if (request.Prepare.Track) _engine.Prepare(request.Prepare.Pid, _writer!);
+                break;
+            case Request.VerbOneofCase.Freeze:
+                _engine.Freeze(request.Freeze.Pid, (int)request.Freeze.DeadlineMs);
+                break;
+            case Request.VerbOneofCase.ProcessCapture:
+                if (_writer is null) Begin(request.ProcessCapture.BaseManifestHash);
+                _engine.Capture(_writer!, Read(request.ProcessCapture.Externals));
+                break;
+            case Request.VerbOneofCase.Resume:
+                if (request.Resume.Kill) _engine.Kill(); else _engine.Resume();
+                break;
+            case Request.VerbOneofCase.Finish:
+                SnapshotResult result = (_writer ?? throw new ProcessException("nothing was captured")).Finish();
+                _writer.Dispose();
+                _writer = null;
+                reply.ManifestHash = result.ManifestHash.ToByteString();
+                reply.BytesTotal = (ulong)result.BytesTotal;
+                reply.BytesStored = (ulong)result.BytesStored;
+                break;
+            case Request.VerbOneofCase.EpochEnd:
+                if (request.EpochEnd.Committed) _engine.Commit();
+                else
+                {
+                    _engine.Abort();
+                    _writer?.Dispose();
+                    _writer = null;
+                }
+                break;
+            case Request.VerbOneofCase.ProcessRestore:
+                GivenDescriptors given = new();
+                for (int i = 0; i < 3; i++) given.Streams[i] = descriptors[i];
+                for (int i = 0; i < request.ProcessRestore.SessionNumbers.Count; i++)
+                    given.Sessions[request.ProcessRestore.SessionNumbers[i]] = (descriptors[3 + 3 * i], descriptors[4 + 3 * i], descriptors[5 + 3 * i]);
+                _reader = _store.OpenSnapshot(ContentHash.FromBytes(request.ProcessRestore.ManifestHash.Span));
+                reply.Pid = _engine.Restore(_reader, given);
+                break;
+            case Request.VerbOneofCase.Release:
+                _engine.Release();
+                _reader?.Dispose();
+                _reader = null;
+                break;
+            default: throw new ProcessException($"the engine does not know {request.VerbCase}");
+        }
+    }
+
+    private void Begin(ByteString baseHash)
+    {
+        _writer?.Dispose();
+        _writer = null;
+        _writer = _store.BeginSnapshot(baseHash.Length == 0 ? null : ContentHash.FromBytes(baseHash.Span));
+    }
+
+    private static ExternalObjects Read(Externals? externals)
+    {
+        ExternalObjects read = new();
+        foreach (ExternalStreamFacts stream in externals?.Streams ?? []) read.Streams.Add(new ExternalStream(stream.Number, stream.Link));
+        foreach (ExternalSessionFacts session in externals?.Sessions ?? [])
+            read.Sessions.Add(new ExternalSession(session.Number, session.ConnectionLink, session.SegmentInode, session.PinnedInode));
+        return read;
+    }
+
+    public void Dispose()
+    {
+        _engine.Dispose();
+        _writer?.Dispose();
+        _reader?.Dispose();
+        _store.Dispose();
+        _connection.Dispose();
+    }
+}

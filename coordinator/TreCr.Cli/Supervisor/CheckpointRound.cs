@@ -1,0 +1,214 @@
+using Google.Protobuf;
+using TreCr.Control;
+using TreCr.Images;
+using TreCr.Linux;
+using TreCr.Rank;
+using TreCr.Store;
+
+namespace TreCr.Cli;
+
+/// <summary>One rank's part in one epoch: prepare, gate, freeze, capture, resume, finish, and then what the coordinator decides (design.md §4).</summary>
+/// <remarks>
+/// On a thread of its own. Whatever fails, gates open and the program runs on; the checkpoint before stays valid. Only after a commit is the
+/// program ended where --stop asked for it.
+/// </remarks>
+internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, PrepareEpoch order)
+{
+    private const int FreezeMs = 5_000, SessionMs = 30_000, EngineStepMs = 120_000;
+
+    private readonly long _deadline = Environment.TickCount64 + order.DeadlineMs;
+    private readonly List<RankSnapshot> _snapshots = [];
+    private readonly Dictionary<(string, int), ByteString> _hashes = [];
+    private EngineProcess? _engine;
+    private RankState? _rank;
+    private List<Session> _sessions = [];
+    private bool _held, _gated, _frozen;
+    private long _gateNs, _stopTimeUs;
+    private ulong _bytesTotal, _bytesStored;
+
+    /// <summary>For <c>trecr status</c>.</summary>
+    public string State { get; private set; } = "preparing";
+
+    public void Run()
+    {
+        bool committed = false;
+        try
+        {
+            Prepare();
+            Gate();
+            Freeze();
+            Capture();
+            if (!order.Stop) Resume();
+            Finish();
+            supervisor.RequireLease(epoch);
+            RankPrepared prepared = new()
+            {
+                StopTimeUs = (ulong)_stopTimeUs, BytesTotal = _bytesTotal, BytesStored = _bytesStored,
+                DeviceKind = _sessions.Select(s => s.DeviceKind).FirstOrDefault(k => k.Length > 0) ?? "none",
+            };
+            prepared.Snapshots.AddRange(_snapshots);
+            if (!supervisor.Send(new Envelope { Epoch = epoch, Prepared = prepared })) throw new TrecrException(TrecrError.CoordinatorLost, "the coordinator ended during the checkpoint");
+            CommitEpoch commit = supervisor.WaitForDecision(epoch);
+            committed = true;
+            supervisor.Committed(commit.CheckpointId, _hashes);
+            if (order.Stop) End(commit.CheckpointId);
+        }
+        catch (Exception e)
+        {
+            (TrecrError error, string message, IReadOnlyList<string> findings) = Program.Explain(e);
+            if (supervisor.ProgramEnded) (error, message, findings) = (TrecrError.JobEnded, "the program ended while the checkpoint was taken", []);
+            RankFailed failed = new() { Error = error.Number, Reason = message };
+            failed.Findings.AddRange(findings);
+            Undo();
+            supervisor.Send(new Envelope { Epoch = epoch, Failed = failed });
+        }
+        finally
+        {
+            if (!committed) Undo();
+            if (_engine is { IsAlive: true } engine && !(committed && order.Stop)) TryAsk(engine.Peer, new Request { EpochEnd = new EpochEndRequest { Committed = committed } });
+            if (_held) supervisor.Listener.AllowNew();
+            _held = false;
+            supervisor.EndEpoch(epoch);
+        }
+    }
+
+    /// <summary>The program runs: refusals, pre-copy, everything that can be made ready.</summary>
+    private void Prepare()
+    {
+        _engine = supervisor.Engine();
+        Reply check = Ask(_engine.Peer, new Request { Check = new CheckRequest { Pid = supervisor.ProgramPid, Externals = supervisor.Externals() } });
+        if (check.Findings.Count > 0)
+            throw new TrecrException(TrecrError.CheckpointRefused, $"cannot save the program: {check.Findings[0]}{(check.Findings.Count > 1 ? $" (and {check.Findings.Count - 1} more)" : "")}") { Findings = [.. check.Findings] };
+        ByteString hash = supervisor.BaseOf(RankRecord.ProcessRole, supervisor.ProgramPid);
+        Ask(_engine.Peer, new Request { Prepare = new PrepareRequest { Pid = supervisor.ProgramPid, Track = true, BaseManifestHash = hash } });
+    }
+
+    /// <summary>The program runs, delegators issue nothing new, and what was issued ends.</summary>
+    private void Gate()
+    {
+        supervisor.RequireLease(epoch);
+        if (!supervisor.Listener.HoldNew(SessionMs)) throw new TrecrException(TrecrError.Deadline, "a process of the program is still waiting for its delegator");
+        _held = true;
+        _sessions = [.. supervisor.Listener.Sessions.Where(s => s.IsConnected)];
+        State = "gated";
+        _gateNs = Sys.ClockNs(1);
+        _gated = true;
+        int left = Left();
+        InParallel(s => s.Delegator.Peer.Ask(new Request { Gate = new GateRequest { DeadlineMs = (uint)left } }, left + 2_000, TrecrError.Deadline));
+        Fault.At(FaultPoint.SupervisorGated);
+    }
+
+    private void Freeze()
+    {
+        supervisor.RequireLease(epoch);
+        Ask(_engine!.Peer, new Request { Freeze = new FreezeRequest { Pid = supervisor.ProgramPid, DeadlineMs = (uint)Math.Min(FreezeMs, Left()) } });
+        State = "frozen";
+        _frozen = true;
+        Fault.At(FaultPoint.SupervisorFrozen);
+    }
+
+    private void Capture()
+    {
+        supervisor.Streams.DrainOutput();
+        RankState state = supervisor.Describe(epoch, _sessions);
+        RankSupervisor owner = supervisor;
+        Task delegators = Task.Run(() => InParallel(s => s.Delegator.Peer.Ask(new Request { DelegatorCapture = new DelegatorCaptureRequest { BaseManifestHash = owner.BaseOf(RankRecord.DelegatorRole, s.Pid) } },
+            Left(), TrecrError.CheckpointFailed)));
+        try
+        {
+            Ask(_engine!.Peer, new Request { ProcessCapture = new ProcessCaptureRequest { BaseManifestHash = owner.BaseOf(RankRecord.ProcessRole, owner.ProgramPid), Externals = owner.Externals(_sessions) } });
+        }
+        finally { Task.WaitAny(delegators); }
+        delegators.GetAwaiter().GetResult();
+        State = "captured";
+        Fault.At(FaultPoint.SupervisorCaptured);
+        _rank = state;
+    }
+
+    private void Resume()
+    {
+        Ask(_engine!.Peer, new Request { Resume = new ResumeRequest() });
+        _frozen = false;
+        InParallel(s => s.Delegator.Peer.Ask(new Request { Open = new OpenRequest() }, Left(), TrecrError.CheckpointFailed));
+        _gated = false;
+        _stopTimeUs = (Sys.ClockNs(1) - _gateNs) / 1000;
+        State = "finishing";
+        supervisor.Listener.AllowNew();
+        _held = false;
+        Fault.At(FaultPoint.SupervisorResumed);
+    }
+
+    /// <summary>Waits until every snapshot is durable.</summary>
+    private void Finish()
+    {
+        if (order.Stop) _stopTimeUs = (Sys.ClockNs(1) - _gateNs) / 1000;
+        Lock gathered = new();
+        Task delegators = Task.Run(() => InParallel(s =>
+        {
+            Reply reply = s.Delegator.Peer.Ask(new Request { Finish = new FinishRequest() }, Left(), TrecrError.CheckpointFailed);
+            lock (gathered) Add(RankRecord.DelegatorRole, s.Pid, reply.ManifestHash, reply.BytesTotal, reply.BytesStored);
+        }));
+        try
+        {
+            Reply reply = Ask(_engine!.Peer, new Request { Finish = new FinishRequest() });
+            lock (gathered) Add(RankRecord.ProcessRole, supervisor.ProgramPid, reply.ManifestHash, reply.BytesTotal, reply.BytesStored);
+        }
+        finally { Task.WaitAny(delegators); }
+        delegators.GetAwaiter().GetResult();
+        using SnapshotStore store = SnapshotStore.Open(supervisor.Store);
+        SnapshotResult own = RankRecord.Write(store, _rank!);
+        Add(RankRecord.Role, supervisor.ProgramPid, own.ManifestHash.ToByteString(), (ulong)own.BytesTotal, (ulong)own.BytesStored);
+    }
+
+    private void Add(string role, int pid, ByteString hash, ulong total, ulong stored)
+    {
+        _snapshots.Add(new RankSnapshot { Role = role, Pid = pid, ManifestHash = hash });
+        _hashes[(role, pid)] = hash;
+        _bytesTotal += total;
+        _bytesStored += stored;
+    }
+
+    /// <summary>The checkpoint is durable: ends the program and its delegators.</summary>
+    private void End(string checkpointId)
+    {
+        supervisor.StoppedAt = checkpointId;
+        try { Ask(_engine!.Peer, new Request { Resume = new ResumeRequest { Kill = true } }); }
+        catch (TrecrException) { supervisor.KillProgram(); }
+        (_frozen, _gated) = (false, false);
+    }
+
+    /// <summary>Lets the program run on, whatever happened.</summary>
+    private void Undo()
+    {
+        if (_frozen && _engine is { } engine && !TryAsk(engine.Peer, new Request { Resume = new ResumeRequest() }))
+            supervisor.DropEngine(); // its death detaches the program
+        _frozen = false;
+        if (_gated)
+            foreach (Session session in _sessions)
+                if (!session.DelegatorLost && !TryAsk(session.Delegator.Peer, new Request { Open = new OpenRequest() }) && !session.DelegatorLost && session.Delegator.WaitForEnd(0) is null)
+                    Output.Note($"the {session.Delegator.Peer.Name} does not answer after a failed checkpoint");
+        _gated = false;
+        if (_engine is { Peer.Lost: true }) supervisor.DropEngine();
+    }
+
+    private Reply Ask(RankPeer peer, Request request) => peer.Ask(request, Math.Min(Left(), EngineStepMs), TrecrError.CheckpointFailed);
+
+    private static bool TryAsk(RankPeer peer, Request request)
+    {
+        try
+        {
+            peer.Ask(request, 10_000, TrecrError.CheckpointFailed);
+            return true;
+        }
+        catch (TrecrException) { return false; }
+    }
+
+    /// <summary>Asks all delegators at once; the first failure is thrown when all have answered.</summary>
+    private void InParallel(Action<Session> action)
+    {
+        if (_sessions.Count == 1) action(_sessions[0]);
+        else if (_sessions.Count > 1) Task.WhenAll(_sessions.Select(s => Task.Run(() => action(s)))).GetAwaiter().GetResult();
+    }
+
+    private int Left() => (int)Math.Clamp(_deadline - Environment.TickCount64, 1, int.MaxValue);
+}

@@ -1,0 +1,77 @@
+using TreCr.Control;
+using TreCr.Linux;
+using TreCr.Rank;
+
+namespace TreCr.Cli;
+
+/// <summary>A delegator that this supervisor started: outside the namespace, in a session of its own, without address randomisation (design.md §5).</summary>
+internal sealed class DelegatorProcess : IDisposable
+{
+    private DelegatorProcess(RankPeer peer, int pid, int pidfd) => (Peer, HostPid, Pidfd) = (peer, pid, pidfd);
+
+    public RankPeer Peer { get; }
+
+    public int HostPid { get; }
+
+    /// <summary>Readable when it has ended.</summary>
+    public int Pidfd { get; }
+
+    /// <exception cref="TrecrException">it could not be started</exception>
+    public static DelegatorProcess Start(string job, string store, string device, string name)
+    {
+        const int ADDR_NO_RANDOMIZE = 0x0040000;
+        string path = Installation.Delegator;
+        (int ours, int theirs) = Sys.SocketPair();
+        int control = Sys.Duplicate(theirs, 64), standardError = Sys.Duplicate(2, 64), nothing = Sys.Open("/dev/null", Sys.O_RDWR | Sys.O_CLOEXEC), idle = Sys.Duplicate(nothing, 64);
+        try
+        {
+            using CloneTable table = new();
+            table.Add("dup3", SyscallNumber.Dup3, idle, 0, 0);
+            table.Add("dup3", SyscallNumber.Dup3, standardError, 1, 0);
+            table.Add("dup3", SyscallNumber.Dup3, standardError, 2, 0);
+            table.Add("dup3", SyscallNumber.Dup3, control, 3, 0);
+            table.Add("close_range", SyscallNumber.CloseRange, 4, uint.MaxValue, 0);
+            table.Add("setsid", SyscallNumber.Setsid);
+            table.AddOptional("personality", SyscallNumber.Personality, ADDR_NO_RANDOMIZE);
+            table.AddDefaultSignals();
+            List<string> environment = [.. Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Select(e => $"{e.Key}={e.Value}")];
+            table.AddExecute(path, ["trecr-delegator", "--control-fd", "3", "--store", store, "--device", device, "--job", job], environment);
+            CloneResult result = table.Run();
+            if (!result.Succeeded) throw new TrecrException(TrecrError.DelegatorStart, $"cannot start {path}: {result.FailedStep}: {Errno.Describe(result.ErrorNumber)}");
+            return new DelegatorProcess(new RankPeer(ours, name, TrecrError.DelegatorLost), result.Pid, result.Pidfd);
+        }
+        catch
+        {
+            Sys.Close(ours);
+            throw;
+        }
+        finally
+        {
+            Sys.Close(theirs); Sys.Close(control); Sys.Close(standardError); Sys.Close(nothing); Sys.Close(idle);
+        }
+    }
+
+    /// <summary>Ends it without asking.</summary>
+    public void Kill() => Sys.Raw(SyscallNumber.PidfdSendSignal, Pidfd, Sys.SIGKILL, 0, 0);
+
+    /// <summary>Waits for its end and reaps it.</summary>
+    /// <returns>wait status; null: it still runs</returns>
+    public int? WaitForEnd(int timeoutMs)
+    {
+        Span<PollEntry> ready = [new PollEntry { Fd = Pidfd, Events = Sys.POLLIN }];
+        if (Sys.Poll(ready, timeoutMs) <= 0) return null;
+        return Sys.Wait(HostPid, Sys.WNOHANG, out int status) == HostPid ? status : 0;
+    }
+
+    /// <summary>Closes the connection, on which it ends by itself; kills it where it does not within 2 s.</summary>
+    public void Dispose()
+    {
+        Peer.Dispose();
+        if (WaitForEnd(2000) is null)
+        {
+            Kill();
+            WaitForEnd(5000);
+        }
+        Sys.Close(Pidfd);
+    }
+}

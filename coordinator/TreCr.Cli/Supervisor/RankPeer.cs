@@ -1,0 +1,72 @@
+using Google.Protobuf;
+using TreCr.Control;
+using TreCr.Linux;
+using TreCr.Rank;
+
+namespace TreCr.Cli;
+
+/// <summary>The supervisor's end of the socket to an engine or a delegator: one question at a time, each with a deadline.</summary>
+/// <param name="name">for messages: "engine", "delegator of process 7"</param>
+/// <param name="lost">the error that the death of the peer is</param>
+internal sealed class RankPeer(int socket, string name, TrecrError lost) : IDisposable
+{
+    private readonly RankConnection _connection = new(socket);
+    private readonly Lock _lock = new();
+    private ulong _nextId = 1;
+
+    public string Name => name;
+
+    /// <summary>No longer usable: it died, or did not answer.</summary>
+    public bool Lost { get; private set; }
+
+    /// <summary>Asks and waits.</summary>
+    /// <param name="failure">the error where the peer answers with one that has no number of its own</param>
+    /// <exception cref="TrecrException">the peer is gone, did not answer in time, or answered with an error</exception>
+    public Reply Ask(Request request, int timeoutMs, TrecrError failure, ReadOnlySpan<int> descriptors = default) => Ask(request, timeoutMs, failure, descriptors, out _);
+
+    /// <param name="received">descriptors that came with the answer; the caller closes them</param>
+    public Reply Ask(Request request, int timeoutMs, TrecrError failure, ReadOnlySpan<int> descriptors, out int[] received)
+    {
+        lock (_lock)
+        {
+            received = [];
+            if (Lost) throw new TrecrException(lost, $"the {name} has ended");
+            request.Id = _nextId++;
+            long end = Environment.TickCount64 + timeoutMs;
+            try { _connection.Send(request, descriptors); }
+            catch (LinuxException) { throw Gone(); }
+            while (true)
+            {
+                Span<PollEntry> ready = [new PollEntry { Fd = _connection.Socket, Events = Sys.POLLIN }];
+                int n = Sys.Poll(ready, (int)Math.Max(0, end - Environment.TickCount64));
+                if (n == 0)
+                {
+                    Lost = true; // its late answer would be taken for the next one's
+                    throw new TrecrException(TrecrError.Deadline, $"the {name} did not answer within {timeoutMs} ms ({request.VerbCase})");
+                }
+                Reply? reply;
+                try { reply = _connection.Receive(Reply.Parser, out received); }
+                catch (Exception e) when (e is LinuxException or InvalidProtocolBufferException) { throw Gone(); }
+                if (reply is null) throw Gone();
+                if (reply.Id != request.Id) continue;
+                if (reply.Error.Length == 0) return reply;
+                foreach (int fd in received) Sys.Close(fd);
+                TrecrError error = reply.ErrorCode == 0 ? failure : TrecrError.FromNumber(reply.ErrorCode);
+                throw new TrecrException(error, reply.Error) { Findings = [.. reply.Findings] };
+            }
+        }
+    }
+
+    private TrecrException Gone()
+    {
+        Lost = true;
+        return new TrecrException(lost, $"the {name} ended unexpectedly");
+    }
+
+    /// <summary>Closes the connection: an engine or delegator opens its gate and ends.</summary>
+    public void Dispose()
+    {
+        Lost = true;
+        _connection.Dispose();
+    }
+}

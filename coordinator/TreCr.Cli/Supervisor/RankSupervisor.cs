@@ -1,0 +1,356 @@
+using System.Runtime.InteropServices;
+using Google.Protobuf;
+using TreCr.Control;
+using TreCr.Coordinator;
+using TreCr.Images;
+using TreCr.Linux;
+using TreCr.Process.Launch;
+using TreCr.Rank;
+
+namespace TreCr.Cli;
+
+/// <summary>
+/// The supervisor of a rank: owns the namespace, the program's standard streams, its delegators and the engine, and is the rank's only voice to the
+/// coordinator. Its death ends the job: init and delegators notice that its sockets closed.
+/// </summary>
+/// <remarks>The main thread waits for the program; streams, sessions, the coordinator and each checkpoint have threads of their own.</remarks>
+internal sealed partial class RankSupervisor : IDisposable
+{
+    private readonly Lock _lock = new();
+    private readonly object _decision = new();
+    private readonly List<PosixSignalRegistration> _signals = [];
+    private readonly Dictionary<(string Role, int Pid), ByteString> _base = [];
+    private readonly (int Read, int Write) _wake = Sys.Pipe();
+    private readonly JobLock _jobLock;
+    private readonly CoordinatorLink _link;
+    private readonly RankLease _lease;
+    private readonly ulong _startedUnixMs = (ulong)DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+    private EngineProcess? _engine;
+    private CheckpointRound? _round;
+    private SpawnedProcess _program;
+    private Envelope? _decided;
+    private string _lastCheckpointId = "";
+    private bool _coordinatorLost;
+
+    public RankSupervisor(RuntimeDirectory directory, JobLock jobLock, string store, string device, RankNamespace space, ulong lastEpoch)
+    {
+        (Directory, _jobLock, Store, Device, Space) = (directory, jobLock, store, device, space);
+        _lease = new RankLease(lastEpoch);
+        SessionPath = $"{directory.Path}/session-{StableHash(jobLock.Name):x16}.sock";
+        Listener = new SessionListener(SessionPath, jobLock.Name, store, device, space.InitPid) { OnDelegator = pid => _jobLock.Note("delegator", pid) };
+        _link = new CoordinatorLink(directory, jobLock.Name, Facts) { OnMessage = Hear, OnLost = CoordinatorLost };
+        _jobLock.Note("init", space.InitPid);
+    }
+
+    public RuntimeDirectory Directory { get; }
+    public string Job => _jobLock.Name;
+    public string Store { get; }
+
+    /// <summary>Asked for: auto, soft, cuda.</summary>
+    public string Device { get; }
+
+    public RankNamespace Space { get; }
+    public SessionListener Listener { get; }
+
+    /// <summary>Where the program finds us: the same for a job at every start, because a restored program remembers it.</summary>
+    public string SessionPath { get; }
+
+    public StandardStreams Streams { get; set; } = null!;
+    public string ProgramPath { get; set; } = "";
+    public IReadOnlyList<string> Command { get; set; } = [];
+    public string WorkingDirectory { get; set; } = "";
+    public string WrapperHash { get; set; } = "";
+    public long MonotonicOffsetNs { get; set; }
+    public long BoottimeOffsetNs { get; set; }
+
+    /// <summary>Pid of the program in the namespace.</summary>
+    public int ProgramPid => _program.Pid;
+
+    public int ProgramHostPid => _program.HostPid;
+
+    /// <summary>The program is gone, or is being ended.</summary>
+    public volatile bool ProgramEnded;
+
+    /// <summary>Checkpoint with which --stop ended the program; empty: it was not.</summary>
+    public string StoppedAt { get; set; } = "";
+
+    /// <summary>The program runs: begin to serve it.</summary>
+    /// <param name="unreadInput">goes to the program before our own input</param>
+    public void Begin(SpawnedProcess program, ReadOnlySpan<byte> unreadInput, bool inputEnded)
+    {
+        _program = program;
+        _jobLock.Note("program", program.HostPid);
+        ForwardSignals();
+        Streams.CloseProgramEnds();
+        Streams.Start(unreadInput, inputEnded, OnSuspendTyped);
+        _link.Start();
+    }
+
+    /// <summary>Waits for the program's end, and ends everything else of the job.</summary>
+    /// <returns>exit code</returns>
+    public int WaitForEnd()
+    {
+        int status = -1;
+        while (status < 0)
+        {
+            Span<PollEntry> ready = [new PollEntry { Fd = Space.EventDescriptor, Events = Sys.POLLIN }];
+            Sys.Poll(ready, -1);
+            while (Space.TryReadEvent(out int pid, out int s))
+            {
+                if (pid != ProgramPid) continue;
+                if (ExitStatus.HasEnded(s)) { status = s; break; }
+                if (ExitStatus.IsStopped(s)) OnProgramStopped();
+            }
+            if (status < 0 && Space.InitEnded)
+            {
+                Output.Error(TrecrError.SupervisorFailed, "the job's init ended unexpectedly, and the job with it");
+                status = Sys.SIGKILL;
+            }
+        }
+        ProgramEnded = true;
+        if (StoppedAt.Length == 0) WaitForRound();
+        _link.Dispose();
+        Space.Dispose();
+        Streams.Finish();
+        return ExitStatus.Code(status);
+    }
+
+    /// <summary>A checkpoint that had all it needed when the program ended shall still be committed.</summary>
+    private void WaitForRound()
+    {
+        lock (_decision)
+            while (_round is not null && Monitor.Wait(_decision, 30_000)) { }
+    }
+
+    // ---- the engine ------------------------------------------------------------------------------------------------
+
+    /// <summary>The engine; started where none lives.</summary>
+    public EngineProcess Engine()
+    {
+        lock (_lock)
+        {
+            if (_engine is { IsAlive: true } engine) return engine;
+            _engine?.Dispose();
+            _engine = EngineProcess.Start(Space, Store);
+            _jobLock.Note("engine", _engine.HostPid);
+            return _engine;
+        }
+    }
+
+    /// <summary>Ends an engine that does not answer any more. The program that it holds runs on.</summary>
+    public void DropEngine()
+    {
+        lock (_lock)
+        {
+            _engine?.Dispose();
+            _engine = null;
+        }
+    }
+
+    // ---- what a checkpoint asks -------------------------------------------------------------------------------------
+
+    /// <summary>Manifest that the next snapshot may be an increment of; empty: none.</summary>
+    public ByteString BaseOf(string role, int pid)
+    {
+        lock (_lock) return _base.GetValueOrDefault((role, pid)) ?? ByteString.Empty;
+    }
+
+    /// <summary>The program continues this snapshot: the next one may be an increment of it.</summary>
+    public void SetBase(string role, int pid, ByteString hash, string checkpointId)
+    {
+        lock (_lock)
+        {
+            _base[(role, pid)] = hash;
+            _lastCheckpointId = checkpointId;
+        }
+    }
+
+    public void Committed(string checkpointId, IReadOnlyDictionary<(string Role, int Pid), ByteString> hashes)
+    {
+        lock (_lock)
+        {
+            _lastCheckpointId = checkpointId;
+            _base.Clear();
+            foreach (((string, int) key, ByteString hash) in hashes) _base[key] = hash;
+        }
+    }
+
+    public Externals Externals(IEnumerable<Session>? sessions = null)
+    {
+        Externals externals = new();
+        for (int i = 0; i < 3; i++) externals.Streams.Add(new ExternalStreamFacts { Number = i, Link = Streams.Links[i] });
+        externals.Sessions.AddRange((sessions ?? Listener.Sessions.Where(s => s.IsConnected)).Select(s => s.Externals()));
+        return externals;
+    }
+
+    /// <summary>What the supervisor itself saves. The program is frozen and its output drained.</summary>
+    public RankState Describe(ulong epoch, IEnumerable<Session> sessions)
+    {
+        RankState state = new()
+        {
+            Job = Job, ProgramPid = ProgramPid, ProgramPath = ProgramPath, WorkingDirectory = WorkingDirectory, UnreadInput = ByteString.CopyFrom(Streams.UnreadInput()), InputEnded = Streams.InputEnded,
+            KernelRelease = HostFacts.KernelRelease, Machine = HostFacts.Machine, WrapperHash = WrapperHash, DeviceKind = Device, Epoch = epoch, SessionPath = SessionPath,
+            MonotonicNs = Sys.ClockNs(1) + MonotonicOffsetNs, BoottimeNs = Sys.ClockNs(7) + BoottimeOffsetNs,
+        };
+        state.Command.AddRange(Command);
+        state.Streams.AddRange(Streams.Describe());
+        state.Sessions.AddRange(sessions.Select(s => s.Describe()));
+        state.CpuFlags.AddRange(HostFacts.CpuFlags);
+        if (Streams.Master >= 0 && Sys.GetTerminalSettings(Streams.Master) is { } settings) state.TerminalSettings = ByteString.CopyFrom(settings);
+        return state;
+    }
+
+    public bool Send(Envelope envelope) => _link.Send(envelope);
+
+    /// <exception cref="TrecrException">the coordinator is gone or silent, or has given the epoch up</exception>
+    public void RequireLease(ulong epoch)
+    {
+        lock (_decision)
+        {
+            if (_decided?.BodyCase == Envelope.BodyOneofCase.Abort) throw new TrecrException(TrecrError.CheckpointFailed, _decided.Abort.Reason);
+            if (ProgramEnded) throw new TrecrException(TrecrError.JobEnded, "the program ended while the checkpoint was taken");
+            if (_coordinatorLost || !_lease.Holds(epoch) || _lease.Expired(Environment.TickCount64)) throw new TrecrException(TrecrError.CoordinatorLost, "nothing was heard of the coordinator during the checkpoint");
+        }
+    }
+
+    /// <summary>Waits until the coordinator has committed.</summary>
+    /// <exception cref="TrecrException">it has given up, or is silent</exception>
+    public CommitEpoch WaitForDecision(ulong epoch)
+    {
+        lock (_decision)
+        {
+            while (true)
+            {
+                if (_decided?.BodyCase == Envelope.BodyOneofCase.Commit) return _decided.Commit;
+                if (_decided?.BodyCase == Envelope.BodyOneofCase.Abort) throw new TrecrException(TrecrError.CheckpointFailed, _decided.Abort.Reason);
+                if (_coordinatorLost || _lease.Expired(Environment.TickCount64)) throw new TrecrException(TrecrError.CoordinatorLost, "the coordinator ended before it had committed");
+                Monitor.Wait(_decision, 500);
+            }
+        }
+    }
+
+    public void EndEpoch(ulong epoch)
+    {
+        lock (_decision)
+        {
+            _lease.End(epoch);
+            _round = null;
+            Monitor.PulseAll(_decision);
+        }
+    }
+
+    // ---- the coordinator --------------------------------------------------------------------------------------------
+
+    private RegisterRank Facts()
+    {
+        RegisterRank facts = new()
+        {
+            RankCount = 1, Pid = Environment.ProcessId, ProgramPid = ProgramPid, ProgramHostPid = ProgramHostPid, Store = Store, WorkingDirectory = WorkingDirectory,
+            StartedUnixMs = _startedUnixMs, DeviceKind = Device, TrecrVersion = VersionVerb.Version,
+        };
+        facts.Command.AddRange(Command);
+        lock (_decision)
+        {
+            facts.LastEpoch = _lease.Last;
+            _coordinatorLost = false;
+        }
+        lock (_lock) facts.LastCheckpointId = _lastCheckpointId;
+        return facts;
+    }
+
+    private void CoordinatorLost()
+    {
+        lock (_decision)
+        {
+            if (_lease.Current != 0) _coordinatorLost = true;
+            Monitor.PulseAll(_decision);
+        }
+    }
+
+    private void Hear(Envelope message)
+    {
+        switch (message.BodyCase)
+        {
+            case Envelope.BodyOneofCase.Prepare: BeginEpoch(message.Epoch, message.Prepare); break;
+            case Envelope.BodyOneofCase.Commit or Envelope.BodyOneofCase.Abort or Envelope.BodyOneofCase.KeepAlive:
+                lock (_decision)
+                {
+                    _lease.Heard(Environment.TickCount64);
+                    if (_lease.Holds(message.Epoch) && message.BodyCase != Envelope.BodyOneofCase.KeepAlive) _decided ??= message;
+                    Monitor.PulseAll(_decision);
+                }
+                break;
+            case Envelope.BodyOneofCase.Status: Task.Run(() => AnswerStatus(message.Id, check: false)); break;
+            case Envelope.BodyOneofCase.Check: Task.Run(() => AnswerStatus(message.Id, check: true)); break;
+            case Envelope.BodyOneofCase.Stop: Task.Run(() => StopProgram((int)message.Stop.GraceMs)); break;
+        }
+    }
+
+    private void BeginEpoch(ulong epoch, PrepareEpoch order)
+    {
+        bool begun;
+        CheckpointRound round = new(this, epoch, order);
+        lock (_decision)
+        {
+            begun = _round is null && _lease.TryBegin(epoch, Environment.TickCount64);
+            if (begun)
+            {
+                _round = round;
+                _decided = null;
+                _coordinatorLost = false;
+            }
+        }
+        if (begun) new Thread(round.Run, 1 << 20) { IsBackground = true, Name = $"checkpoint {epoch}" }.Start();
+        else Send(new Envelope { Epoch = epoch, Failed = new RankFailed { Error = TrecrError.CheckpointBusy.Number, Reason = "another checkpoint of this job is under way" } });
+    }
+
+    private void AnswerStatus(ulong id, bool check)
+    {
+        RankStatus status = new() { State = _round?.State ?? "running", InitPid = Space.InitPid, EnginePid = _engine?.HostPid ?? 0 };
+        try
+        {
+            foreach (Session session in Listener.Sessions)
+            {
+                SessionStatus entry = new() { Pid = session.Pid, DelegatorPid = session.Delegator.HostPid, DeviceName = session.DeviceName };
+                status.Sessions.Add(entry);
+                if (_round is not null) continue;
+                Reply reply = SessionListener.AskDevice(session);
+                (entry.DeviceName, entry.DeviceBytes) = (reply.DeviceName, reply.DeviceBytes);
+                status.NotSupported.AddRange(reply.NotSupported);
+            }
+            status.DeviceName = status.Sessions.FirstOrDefault()?.DeviceName ?? "";
+            status.DeviceBytes = (ulong)status.Sessions.Sum(s => (long)s.DeviceBytes);
+            if (check)
+            {
+                Reply reply = Engine().Peer.Ask(new Request { Check = new CheckRequest { Pid = ProgramPid, Externals = Externals() } }, 20_000, TrecrError.CheckpointFailed);
+                status.Findings.AddRange(reply.Findings);
+            }
+        }
+        catch (Exception e)
+        {
+            (TrecrError error, string message, _) = Program.Explain(e);
+            (status.Error, status.Reason) = (error.Number, message);
+        }
+        Send(new Envelope { Id = id, RankStatus = status });
+    }
+
+    /// <summary>The same for the same text on every machine (FNV-1a).</summary>
+    private static ulong StableHash(string text)
+    {
+        ulong hash = 14695981039346656037;
+        foreach (char c in text) hash = (hash ^ c) * 1099511628211;
+        return hash;
+    }
+
+    public void Dispose()
+    {
+        ProgramEnded = true;
+        foreach (PosixSignalRegistration signal in _signals) signal.Dispose();
+        _link.Dispose();
+        DropEngine();
+        Space.Dispose();
+        Listener.Dispose();
+        Streams?.Dispose();
+        _jobLock.Dispose();
+    }
+}

@@ -1,0 +1,122 @@
+using TreCr.Control;
+using TreCr.Coordinator;
+
+namespace TreCr.Cli;
+
+/// <summary>Verbs that ask the coordinator about running jobs: checkpoint, status, stop.</summary>
+internal static class JobVerbs
+{
+    private const int AnswerMs = 20_000;
+
+    /// <summary>Connects to the coordinator. Where none runs although jobs do, their supervisors start one within a second.</summary>
+    public static ControlChannel Connect(RuntimeDirectory directory, string? job)
+    {
+        CoordinatorClient.TrecrPath = Installation.Trecr;
+        ControlChannel channel = CoordinatorClient.Connect(directory, start: true);
+        if (job is null) return channel;
+        // The coordinator may be new, and the job's supervisor about to register.
+        long end = Environment.TickCount64 + 6_000;
+        using ManualResetEventSlim never = new();
+        while (JobLock.IsTaken(directory, job) && Environment.TickCount64 < end)
+        {
+            Envelope answer = CoordinatorClient.Ask(channel, new Envelope { ListJobs = new ListJobs() }, AnswerMs);
+            if (answer.Answer.Jobs.Any(j => j.Job == job)) break;
+            never.Wait(50);
+        }
+        return channel;
+    }
+
+    public static int Checkpoint(Arguments arguments)
+    {
+        string job = Job(arguments);
+        int deadline = arguments.Number("--deadline", ControlWire.DefaultDeadlineMs / 1000, 1, 1_000_000);
+        using ControlChannel channel = Connect(RuntimeDirectory.Open(), job);
+        Answer done = CoordinatorClient.Ask(channel, new Envelope { Job = job, CheckpointJob = new CheckpointJob { Stop = arguments.Has("--stop"), DeadlineMs = (uint)deadline * 1000 } }, deadline * 1000 + 30_000).Answer;
+        if (arguments.Json)
+            Output.Json("trecr.checkpoint/1", j =>
+            {
+                j.WriteString("checkpoint_id", done.CheckpointId);
+                j.WriteString("job", job);
+                j.WriteNumber("stop_time_us", done.StopTimeUs);
+                j.WriteNumber("bytes_total", done.BytesTotal);
+                j.WriteNumber("bytes_stored", done.BytesStored);
+                j.WriteBoolean("stopped", arguments.Has("--stop"));
+            });
+        else
+        {
+            Output.Note($"stop time {done.StopTimeUs / 1000.0:0.0} ms; {Output.Bytes(done.BytesTotal)}, of which {Output.Bytes(done.BytesStored)} newly stored");
+            Output.Line(done.CheckpointId);
+        }
+        return 0;
+    }
+
+    public static int Status(Arguments arguments)
+    {
+        string? job = arguments.Operands.Count > 0 ? Job(arguments) : null;
+        using ControlChannel channel = Connect(RuntimeDirectory.Open(), job);
+        Answer answer = CoordinatorClient.Ask(channel, new Envelope { Job = job ?? "", ListJobs = new ListJobs { Details = true } }, AnswerMs).Answer;
+        if (arguments.Json)
+        {
+            Output.Json("trecr.status/1", j => j.WriteObjects("jobs", answer.Jobs, status =>
+            {
+                j.WriteString("job", status.Job);
+                j.WriteString("store", status.Store);
+                j.WriteNumber("epoch_under_way", status.EpochUnderWay);
+                j.WriteObjects("ranks", status.Ranks, rank =>
+                {
+                    j.WriteNumber("rank", rank.Rank);
+                    j.WriteString("host", rank.Host);
+                    j.WriteString("state", rank.Status?.State ?? "unknown");
+                    j.WriteNumber("supervisor_pid", rank.Facts.Pid);
+                    j.WriteNumber("pid", rank.Facts.ProgramPid);
+                    j.WriteNumber("host_pid", rank.Facts.ProgramHostPid);
+                    j.WriteNumber("init_pid", rank.Status?.InitPid ?? 0);
+                    j.WriteNumber("engine_pid", rank.Status?.EnginePid ?? 0);
+                    j.WriteNumber("started_unix_ms", rank.Facts.StartedUnixMs);
+                    j.WriteString("last_checkpoint_id", rank.Facts.LastCheckpointId);
+                    j.WriteStrings("command", rank.Facts.Command);
+                    j.WriteStrings("not_supported", rank.Status?.NotSupported ?? []);
+                    j.WriteObjects("sessions", rank.Status?.Sessions ?? [], s =>
+                    {
+                        j.WriteNumber("pid", s.Pid);
+                        j.WriteNumber("delegator_pid", s.DelegatorPid);
+                        j.WriteString("device_name", s.DeviceName);
+                        j.WriteNumber("device_bytes", s.DeviceBytes);
+                    });
+                });
+            }));
+            return 0;
+        }
+        if (answer.Jobs.Count == 0) { Output.Note("no jobs run"); return 0; }
+        List<string[]> rows = [["JOB", "STATE", "PID", "DEVICE", "MEMORY", "LAST CHECKPOINT", "COMMAND"]];
+        foreach (JobStatus status in answer.Jobs)
+            foreach (RankEntry rank in status.Ranks)
+                rows.Add([status.Job, rank.Status?.State ?? "unknown", $"{rank.Facts.ProgramHostPid}", rank.Status?.DeviceName is { Length: > 0 } d ? d : "-",
+                    rank.Status?.Sessions.Count > 0 ? Output.Bytes(rank.Status.DeviceBytes) : "-", rank.Facts.LastCheckpointId is { Length: > 0 } id ? id : "-", string.Join(' ', rank.Facts.Command)]);
+        Output.Table(rows);
+        foreach (string name in answer.Jobs.SelectMany(j => j.Ranks).SelectMany(r => r.Status?.NotSupported ?? []).Distinct()) Output.Note($"called but not supported: {name}");
+        return 0;
+    }
+
+    public static int Stop(Arguments arguments)
+    {
+        string job = Job(arguments);
+        int grace = arguments.Number("--grace", 10, 0, 100_000) * 1000;
+        RuntimeDirectory directory = RuntimeDirectory.Open();
+        using ControlChannel channel = Connect(directory, job);
+        CoordinatorClient.Ask(channel, new Envelope { Job = job, StopJob = new StopJob { GraceMs = (uint)grace } }, AnswerMs);
+        long end = Environment.TickCount64 + grace + 10_000;
+        using ManualResetEventSlim never = new();
+        while (JobLock.IsTaken(directory, job))
+        {
+            if (Environment.TickCount64 > end) throw new TrecrException(TrecrError.Deadline, $"job {job} has not ended {grace + 10_000} ms after it was told to");
+            never.Wait(20);
+        }
+        if (arguments.Json) Output.Json("trecr.stop/1", j => j.WriteString("job", job));
+        return 0;
+    }
+
+    /// <exception cref="TrecrException">not the name of a job</exception>
+    public static string Job(Arguments arguments)
+        => JobName.IsValid(arguments.Operands[0]) ? arguments.Operands[0] : throw new TrecrException(TrecrError.NoSuchJob, $"no job '{arguments.Operands[0]}' runs");
+}

@@ -1,0 +1,164 @@
+using System.Diagnostics;
+using TreCr.Control;
+using TreCr.Coordinator;
+using TreCr.Images;
+using TreCr.Linux;
+using TreCr.Process.Launch;
+using TreCr.Rank;
+using TreCr.Store;
+
+namespace TreCr.Cli;
+
+/// <summary><c>trecr restart</c>: checks first, touches nothing before; then namespace, delegators, process, and only then they run.</summary>
+internal static class RestartVerb
+{
+    private const int DelegatorMs = 300_000, EngineMs = 300_000;
+
+    public static int Run(Arguments arguments)
+    {
+        long start = Stopwatch.GetTimestamp();
+        string wanted = arguments.Operands[0];
+        if (Environment.GetEnvironmentVariable(RunVerb.SessionVariable) is { Length: > 0 })
+            throw new TrecrException(TrecrError.RunInsideRun, $"cannot restart {wanted}: this shell or script is itself run by trecr (job {Environment.GetEnvironmentVariable(RunVerb.JobVariable)})");
+        string device = RunVerb.Device(arguments), path = Installation.Store(arguments);
+        RuntimeDirectory directory = RuntimeDirectory.Open();
+        JobManifest manifest;
+        RankState state;
+        ulong lastEpoch;
+        JobLock jobLock;
+        using (SnapshotStore store = StoreVerbs.Open(arguments))
+        {
+            manifest = Find(store, wanted);
+            jobLock = JobLock.TryTake(directory, manifest.Job) ?? throw new TrecrException(TrecrError.StillRunning, $"cannot restart {manifest.CheckpointId}: job {manifest.Job} is running");
+            try
+            {
+                if (manifest.UserId != Sys.EffectiveUserId() && !arguments.Has("--trust"))
+                    throw new TrecrException(TrecrError.OtherUser, $"cannot restart {manifest.CheckpointId}: it was taken by user {manifest.UserId}");
+                state = RankRecord.Read(store, manifest);
+                lastEpoch = store.NextEpoch(manifest.Job) - 1;
+                device = CheckDevice(manifest, state, device);
+                CheckMachine(manifest, state, path);
+            }
+            catch
+            {
+                jobLock.Dispose();
+                throw;
+            }
+        }
+        return Restart(manifest, state, directory, jobLock, path, device, lastEpoch, start);
+    }
+
+    private static JobManifest Find(SnapshotStore store, string wanted)
+    {
+        try { return store.FindCheckpoint(wanted); }
+        catch (StoreException e) when (e.Kind == StoreErrorKind.NotFound) { throw new TrecrException(TrecrError.NoSuchCheckpoint, $"cannot restart {wanted}: {e.Message}", e); }
+    }
+
+    /// <summary>A device's state goes back to the kind of device that it came from.</summary>
+    private static string CheckDevice(JobManifest manifest, RankState state, string device)
+    {
+        string saved = state.Sessions.Select(s => s.DeviceKind).FirstOrDefault(k => k.Length > 0) ?? "";
+        if (saved.Length == 0) return device == "auto" ? state.DeviceKind : device;
+        if (device != "auto" && device != saved)
+            throw new TrecrException(TrecrError.WrongDevice, $"cannot restart {manifest.CheckpointId} with --device {device}: its device was {saved} ({state.Sessions[0].DeviceName})");
+        if (saved == "cuda" && !File.Exists("/dev/nvidiactl"))
+            throw new TrecrException(TrecrError.WrongDevice, $"cannot restart {manifest.CheckpointId}: it used a GPU ({state.Sessions[0].DeviceName}), and there is none here (/dev/nvidiactl)");
+        return saved;
+    }
+
+    private static void CheckMachine(JobManifest manifest, RankState state, string store)
+    {
+        List<string> reasons = [];
+        if (state.Machine != HostFacts.Machine) reasons.Add($"it was taken on {state.Machine}, this is {HostFacts.Machine}");
+        string[] missing = [.. state.CpuFlags.Except(HostFacts.CpuFlags).Where(MattersToPrograms)];
+        if (missing.Length > 0) reasons.Add($"this CPU lacks what the program may use: {string.Join(' ', missing)}");
+        if (KernelVersion(HostFacts.KernelRelease) < KernelVersion(state.KernelRelease)) reasons.Add($"it was taken on kernel {state.KernelRelease}, this older one is {HostFacts.KernelRelease}");
+        if (reasons.Count > 0)
+            throw new TrecrException(TrecrError.OtherMachine, $"cannot restart {manifest.CheckpointId} here: {reasons[0]}") { Findings = reasons };
+        if (state.WrapperHash.Length > 0 && !File.Exists($"{WrapperCopy.DirectoryOf(store, state.WrapperHash)}/libcuda.so.1"))
+            throw new TrecrException(TrecrError.RestoreRefused, $"cannot restart {manifest.CheckpointId}: the wrapper library that the program has mapped is missing: {WrapperCopy.DirectoryOf(store, state.WrapperHash)}/libcuda.so.1");
+        if (!Directory.Exists(state.WorkingDirectory))
+            throw new TrecrException(TrecrError.RestoreRefused, $"cannot restart {manifest.CheckpointId}: its working directory {state.WorkingDirectory} is missing");
+    }
+
+    /// <summary>Instruction sets that a program chooses at its start; not what only the kernel uses.</summary>
+    private static bool MattersToPrograms(string flag)
+        => flag.StartsWith("avx", StringComparison.Ordinal) || flag.StartsWith("sse", StringComparison.Ordinal) || flag.StartsWith("bmi", StringComparison.Ordinal)
+            || flag.StartsWith("amx", StringComparison.Ordinal) || flag is "ssse3" or "popcnt" or "aes" or "pclmulqdq" or "fma" or "f16c" or "movbe" or "adx" or "rdrand" or "rdseed" or "sha_ni" or "vaes"
+            or "vpclmulqdq" or "gfni" or "xsave" or "xsavec" or "erms" or "fsgsbase";
+
+    private static Version KernelVersion(string release)
+    {
+        string[] numbers = release.Split('.', '-');
+        return numbers.Length >= 2 && int.TryParse(numbers[0], out int major) && int.TryParse(numbers[1], out int minor) ? new Version(major, minor) : new Version(0, 0);
+    }
+
+    private static int Restart(JobManifest manifest, RankState state, RuntimeDirectory directory, JobLock jobLock, string store, string device, ulong lastEpoch, long start)
+    {
+        // Clocks go on where they were.
+        long monotonic = state.MonotonicNs - Sys.ClockNs(1), boottime = state.BoottimeNs - Sys.ClockNs(7);
+        RankNamespace space;
+        try { space = RankNamespace.Start(new NamespaceOptions { InitPath = Installation.Init, MonotonicOffsetNs = monotonic, BoottimeOffsetNs = boottime }); }
+        catch (Exception e)
+        {
+            jobLock.Dispose();
+            throw e is LaunchException ? new TrecrException(TrecrError.NoNamespaces, $"cannot restart {manifest.CheckpointId}: {e.Message}") : e;
+        }
+        using RankSupervisor supervisor = new(directory, jobLock, store, device, space, lastEpoch)
+        {
+            ProgramPath = state.ProgramPath, Command = state.Command, WorkingDirectory = state.WorkingDirectory, WrapperHash = state.WrapperHash,
+            MonotonicOffsetNs = monotonic, BoottimeOffsetNs = boottime, Streams = StandardStreams.CreateAgain(state.Streams, state.TerminalSettings.ToByteArray()),
+        };
+        if (state.SessionPath.Length > 0 && state.SessionPath != supervisor.SessionPath)
+            Output.Note($"note: the program looks for new delegators at {state.SessionPath}, which is not in this runtime directory: a process that begins to use CUDA only now cannot");
+        List<(DelegatorProcess Process, int[] Descriptors)> delegators = [];
+        try
+        {
+            foreach (SessionState session in state.Sessions)
+            {
+                DelegatorProcess delegator = DelegatorProcess.Start(supervisor.Job, store, device, $"delegator of process {session.Pid}");
+                jobLock.Note("delegator", delegator.HostPid);
+                delegators.Add((delegator, []));
+            }
+            for (int i = 0; i < delegators.Count; i++)
+            {
+                SnapshotReference image = RankRecord.Find(manifest, RankRecord.DelegatorRole).FirstOrDefault(s => s.Pid == state.Sessions[i].Pid)
+                    ?? throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: it has no device snapshot of process {state.Sessions[i].Pid}");
+                delegators[i].Process.Peer.Ask(new Request { DelegatorRestore = new DelegatorRestoreRequest { ManifestHash = image.ManifestHash } }, DelegatorMs, TrecrError.RestoreFailed, [], out int[] descriptors);
+                delegators[i] = (delegators[i].Process, descriptors);
+                if (descriptors.Length != 3) throw new TrecrException(TrecrError.RestoreFailed, $"cannot restart {manifest.CheckpointId}: the delegator gave {descriptors.Length} descriptors, not 3");
+            }
+            SnapshotReference process = RankRecord.Find(manifest, RankRecord.ProcessRole).FirstOrDefault()
+                ?? throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: it has no process snapshot");
+            EngineProcess engine = supervisor.Engine();
+            ProcessRestoreRequest restore = new() { ManifestHash = process.ManifestHash, SessionCount = (uint)delegators.Count };
+            restore.SessionNumbers.AddRange(state.Sessions.Select(s => s.Number));
+            Reply restored = engine.Peer.Ask(new Request { ProcessRestore = restore }, EngineMs, TrecrError.RestoreFailed, [.. supervisor.Streams.ProgramEnds, .. delegators.SelectMany(d => d.Descriptors)]);
+            SpawnedProcess program = space.AdoptProgram(restored.Pid);
+            foreach ((SnapshotReference reference, string role) in manifest.Ranks[0].Snapshots.Select(s => (s, s.Role))) supervisor.SetBase(role, reference.Pid, reference.ManifestHash, manifest.CheckpointId);
+            supervisor.Listener.Start();
+            engine.Peer.Ask(new Request { Release = new ReleaseRequest() }, EngineMs, TrecrError.RestoreFailed);
+            for (int i = 0; i < delegators.Count; i++)
+            {
+                SessionState saved = state.Sessions[i];
+                int hostPid = saved.Pid == program.Pid ? program.HostPid : throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: process {saved.Pid} is not in it");
+                delegators[i].Process.Peer.Ask(new Request { Serve = new ServeRequest { HostPid = hostPid } }, DelegatorMs, TrecrError.RestoreFailed);
+                Session session = new(saved.Number, saved.Pid, hostPid, saved.ConnectionDescriptor, delegators[i].Process) { DeviceKind = saved.DeviceKind, DeviceName = saved.DeviceName };
+                supervisor.Listener.Adopt(session);
+            }
+            supervisor.Begin(program, state.UnreadInput.Span, state.InputEnded);
+            Output.Note($"restarted {manifest.CheckpointId} in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:0} ms");
+        }
+        catch
+        {
+            foreach ((DelegatorProcess process, _) in delegators) process.Dispose();
+            throw;
+        }
+        finally
+        {
+            foreach ((_, int[] descriptors) in delegators)
+                foreach (int fd in descriptors) Sys.Close(fd);
+        }
+        return RunVerb.Finish(supervisor);
+    }
+}

@@ -1,0 +1,110 @@
+using TreCr.Control;
+using TreCr.Coordinator;
+using TreCr.Process.Launch;
+using TreCr.Store;
+
+namespace TreCr.Cli;
+
+/// <summary><c>trecr run</c>.</summary>
+internal static class RunVerb
+{
+    /// <summary>Names in the environment of a program that runs under TreCr.</summary>
+    public const string SessionVariable = "TRECR_SESSION", JobVariable = "TRECR_JOB";
+
+    public static int Run(Arguments arguments)
+    {
+        if (Environment.GetEnvironmentVariable(SessionVariable) is { Length: > 0 })
+            throw new TrecrException(TrecrError.RunInsideRun, $"cannot run {arguments.Command[0]}: this shell or script is itself run by trecr (job {Environment.GetEnvironmentVariable(JobVariable)})");
+        string device = Device(arguments);
+        string? name = arguments.Value("--job");
+        if (name is not null && !JobName.IsValid(name)) throw new TrecrException(TrecrError.JobNameBad, $"bad --job '{name}'");
+        string program = ProgramFile.Find(arguments.Command[0]);
+        string store = Installation.Store(arguments);
+        ulong lastEpoch;
+        RuntimeDirectory directory = RuntimeDirectory.Open();
+        JobLock jobLock;
+        using (SnapshotStore opened = SnapshotStore.Open(store))
+        {
+            jobLock = TakeName(directory, opened, name, arguments.Command[0]);
+            lastEpoch = opened.NextEpoch(jobLock.Name) - 1;
+        }
+        if (ProgramFile.IsStatic(program))
+            Output.Note($"note: {program} is a static program, so its CUDA calls, if it makes any, cannot be taken over; it runs and can be saved as long as it makes none");
+        RankNamespace space;
+        try { space = RankNamespace.Start(new NamespaceOptions { InitPath = Installation.Init }); }
+        catch (LaunchException e)
+        {
+            jobLock.Dispose();
+            throw new TrecrException(TrecrError.NoNamespaces, $"cannot run {program}: {e.Message}");
+        }
+        catch
+        {
+            jobLock.Dispose();
+            throw;
+        }
+        using RankSupervisor supervisor = new(directory, jobLock, store, device, space, lastEpoch)
+        {
+            ProgramPath = program, Command = arguments.Command, WorkingDirectory = Environment.CurrentDirectory, Streams = StandardStreams.Create(),
+        };
+        (string Hash, string Directory)? wrapper = WrapperCopy.Ensure(store);
+        supervisor.WrapperHash = wrapper?.Hash ?? "";
+        supervisor.Listener.Start();
+        SpawnedProcess process;
+        try
+        {
+            process = space.SpawnProgram(program, arguments.Command, ProgramEnvironment(supervisor, wrapper?.Directory), supervisor.WorkingDirectory,
+                supervisor.Streams.ProgramEnds, supervisor.Streams.IsControllingTerminal, Environment.ProcessId);
+        }
+        catch (LaunchException e)
+        {
+            TrecrError error = e.ExitCode switch { 127 => TrecrError.NoSuchProgram, 126 => TrecrError.NotExecutable, _ => TrecrError.CannotStart };
+            throw new TrecrException(error, $"cannot run {e.Message}");
+        }
+        supervisor.Begin(process, [], inputEnded: false);
+        return Finish(supervisor);
+    }
+
+    /// <summary>Waits for the end of a job that was begun.</summary>
+    public static int Finish(RankSupervisor supervisor)
+    {
+        int code = supervisor.WaitForEnd();
+        if (supervisor.StoppedAt.Length > 0) Output.Note($"job {supervisor.Job} was stopped with checkpoint {supervisor.StoppedAt}; `trecr restart {supervisor.Job}` goes on from there");
+        return code;
+    }
+
+    public static string Device(Arguments arguments)
+        => arguments.Value("--device") switch
+        {
+            null => "auto",
+            "auto" or "soft" or "cuda" => arguments.Value("--device")!,
+            { } other => throw arguments.Usage($"--device {other}: auto, soft or cuda"),
+        };
+
+    private static JobLock TakeName(RuntimeDirectory directory, SnapshotStore store, string? name, string program)
+    {
+        if (name is not null)
+            return JobLock.TryTake(directory, name) ?? throw new TrecrException(TrecrError.JobNameTaken, $"cannot run as job {name}: a running job has this name");
+        string stem = JobName.FromProgram(program);
+        for (int n = 1; ; n++)
+            if (store.NextEpoch($"{stem}-{n}") == 1 && JobLock.TryTake(directory, $"{stem}-{n}") is { } taken) return taken;
+    }
+
+    private static List<string> ProgramEnvironment(RankSupervisor supervisor, string? wrapperDirectory)
+    {
+        const string LibraryPath = "LD_LIBRARY_PATH";
+        List<string> environment = [];
+        string? path = null;
+        foreach (System.Collections.DictionaryEntry entry in Environment.GetEnvironmentVariables())
+        {
+            string key = (string)entry.Key;
+            if (key is SessionVariable or JobVariable) continue;
+            if (key == LibraryPath && wrapperDirectory is not null) path = (string?)entry.Value;
+            else environment.Add($"{key}={entry.Value}");
+        }
+        environment.Add($"{SessionVariable}={supervisor.SessionPath}");
+        environment.Add($"{JobVariable}={supervisor.Job}");
+        // An empty element would mean the working directory.
+        if (wrapperDirectory is not null) environment.Add(string.IsNullOrEmpty(path) ? $"{LibraryPath}={wrapperDirectory}" : $"{LibraryPath}={wrapperDirectory}:{path}");
+        return environment;
+    }
+}
