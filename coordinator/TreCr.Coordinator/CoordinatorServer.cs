@@ -201,6 +201,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
             CreatedUnixMs = (ulong)DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), BaseCheckpointId = facts.LastCheckpointId, TrecrVersion = facts.TrecrVersion,
             DeviceKind = ranks.Values.Select(r => r.DeviceKind).FirstOrDefault(k => k is not ("" or "none")) ?? "none",
             Stopped = job.Stop, StopTimeUs = ranks.Values.Max(r => r.StopTimeUs), UserId = Sys.EffectiveUserId(), WorkingDirectory = facts.WorkingDirectory,
+            BytesTotal = (ulong)ranks.Values.Sum(r => (long)r.BytesTotal), BytesStored = (ulong)ranks.Values.Sum(r => (long)r.BytesStored),
         };
         manifest.Command.AddRange(facts.Command);
         foreach ((uint rank, RankPrepared prepared) in ranks)

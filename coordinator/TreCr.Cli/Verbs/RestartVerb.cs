@@ -32,6 +32,7 @@ internal static class RestartVerb
             jobLock = JobLock.TryTake(directory, manifest.Job) ?? throw new TrecrException(TrecrError.StillRunning, $"cannot restart {manifest.CheckpointId}: job {manifest.Job} is running");
             try
             {
+                if (manifest.Imported && !arguments.Has("--trust")) throw new TrecrException(TrecrError.OtherUser, $"cannot restart {manifest.CheckpointId}: it was imported");
                 if (manifest.UserId != Sys.EffectiveUserId() && !arguments.Has("--trust"))
                     throw new TrecrException(TrecrError.OtherUser, $"cannot restart {manifest.CheckpointId}: it was taken by user {manifest.UserId}");
                 state = RankRecord.Read(store, manifest);

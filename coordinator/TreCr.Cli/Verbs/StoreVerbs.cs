@@ -153,50 +153,79 @@ internal static class StoreVerbs
     public static int Diff(Arguments arguments)
     {
         using SnapshotStore store = Open(arguments);
-        JobManifest a = store.FindCheckpoint(arguments.Operands[0]), b = store.FindCheckpoint(arguments.Operands[1]);
-        Dictionary<string, HashSet<UInt128>> left = Frames(store, a), right = Frames(store, b);
-        List<(string Part, long Both, long OnlyA, long OnlyB)> rows = [];
-        foreach (string part in left.Keys.Union(right.Keys).Order(StringComparer.Ordinal))
-        {
-            HashSet<UInt128> l = left.GetValueOrDefault(part) ?? [], r = right.GetValueOrDefault(part) ?? [];
-            long both = l.Count(r.Contains);
-            rows.Add((part, both, l.Count - both, r.Count - both));
-        }
+        string a = store.FindCheckpoint(arguments.Operands[0]).CheckpointId, b = store.FindCheckpoint(arguments.Operands[1]).CheckpointId;
+        IReadOnlyList<PartDifference> differences = store.Diff(a, b);
         if (arguments.Json)
             Output.Json("trecr.diff/1", j =>
             {
-                j.WriteString("a", a.CheckpointId);
-                j.WriteString("b", b.CheckpointId);
-                j.WriteObjects("parts", rows, row =>
+                j.WriteString("a", a);
+                j.WriteString("b", b);
+                j.WriteObjects("differences", differences, d =>
                 {
-                    j.WriteString("part", row.Part);
-                    j.WriteNumber("bytes_both", row.Both * ISnapshotWriter.FrameSizeBytes);
-                    j.WriteNumber("bytes_only_a", row.OnlyA * ISnapshotWriter.FrameSizeBytes);
-                    j.WriteNumber("bytes_only_b", row.OnlyB * ISnapshotWriter.FrameSizeBytes);
+                    j.WriteString("where", d.Where);
+                    j.WriteNumber("frames_a", d.FramesA);
+                    j.WriteNumber("frames_b", d.FramesB);
+                    j.WriteNumber("frames_differ", d.FramesDiffer);
+                    j.WriteNumber("bytes_differ", d.BytesDiffer);
                 });
             });
+        else if (differences.Count == 0) Output.Line($"{a} and {b} are the same");
         else
         {
-            List<string[]> table = [["PART", "BOTH", $"ONLY {a.CheckpointId}", $"ONLY {b.CheckpointId}"]];
-            table.AddRange(rows.Select(r => (string[])[r.Part, Size(r.Both), Size(r.OnlyA), Size(r.OnlyB)]));
+            List<string[]> table = [["WHERE", $"IN {a}", $"IN {b}", "FRAMES DIFFER", "BYTES DIFFER"]];
+            table.AddRange(differences.Select(d => (string[])[d.Where, Size(d.FramesA), Size(d.FramesB), $"{d.FramesDiffer}", $"{d.BytesDiffer}"]));
             Output.Table(table);
         }
         return 0;
     }
 
-    /// <summary>Distinct frames of each part, by rank, role, pid and part.</summary>
-    private static Dictionary<string, HashSet<UInt128>> Frames(SnapshotStore store, JobManifest manifest)
+    public static int Repair(Arguments arguments)
     {
-        Dictionary<string, HashSet<UInt128>> found = [];
-        foreach ((RankManifest rank, SnapshotReference reference, SnapshotManifest snapshot) in Snapshots(store, manifest))
-            foreach (PartManifest part in snapshot.Parts)
+        using SnapshotStore store = Open(arguments);
+        RepairReport report = store.Repair();
+        if (arguments.Json)
+            Output.Json("trecr.repair/1", j =>
             {
-                HashSet<UInt128> hashes = [];
-                ReadOnlySpan<byte> bytes = part.FrameHashes.Span;
-                for (int i = 0; i + 16 <= bytes.Length; i += 16) hashes.Add(System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(bytes[i..]));
-                found[$"{rank.Rank}/{reference.Role}/{reference.Pid}/{part.Name}"] = hashes;
+                j.WriteNumber("packs", report.Packs);
+                j.WriteNumber("rewritten_indexes", report.RewrittenIndexes);
+                j.WriteNumber("dropped_objects", report.DroppedObjects);
+                j.WriteNumber("recovered_objects", report.RecoveredObjects);
+                j.WriteStrings("lost_checkpoints", report.LostCheckpoints);
+            });
+        else
+        {
+            Output.Line($"{report.Packs} packs: {report.RewrittenIndexes} indexes made anew, {report.RecoveredObjects} objects found again, {report.DroppedObjects} damaged ones dropped");
+            foreach (string id in report.LostCheckpoints) Output.Line($"cannot be restarted: {id}");
+        }
+        return report.LostCheckpoints.Count == 0 ? 0 : TrecrError.Damaged.ExitCode;
+    }
+
+    public static int Export(Arguments arguments)
+    {
+        using SnapshotStore store = Open(arguments);
+        string target = arguments.Operands[1], temporary = $"{target}.tmp-{Environment.ProcessId}";
+        try
+        {
+            using (FileStream file = new(temporary, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite }))
+            {
+                store.Export(arguments.Operands[0], file);
+                file.Flush(flushToDisk: true);
             }
-        return found;
+            File.Move(temporary, target, overwrite: false);
+        }
+        finally { File.Delete(temporary); }
+        if (arguments.Json) Output.Json("trecr.export/1", j => j.WriteString("file", target));
+        return 0;
+    }
+
+    public static int Import(Arguments arguments)
+    {
+        using SnapshotStore store = SnapshotStore.Open(Installation.Store(arguments));
+        using FileStream file = File.OpenRead(arguments.Operands[0]);
+        string id = store.Import(file, arguments.Value("--job"));
+        if (arguments.Json) Output.Json("trecr.import/1", j => j.WriteString("checkpoint_id", id));
+        else Output.Line(id);
+        return 0;
     }
 
     public static int Gc(Arguments arguments)
@@ -225,33 +254,28 @@ internal static class StoreVerbs
     public static int DiskUse(Arguments arguments)
     {
         using SnapshotStore store = Open(arguments);
-        long onDisk = 0;
-        foreach (string file in Directory.EnumerateFiles(store.Location, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint }))
-        {
-            try { onDisk += new FileInfo(file).Length; }
-            catch (FileNotFoundException) { } // removed meanwhile
-        }
-        long free = store.EstimateFits(0).FreeBytes;
-        IReadOnlyList<CheckpointInfo> checkpoints = store.ListCheckpoints();
+        StoreUsage usage = store.Du();
         if (arguments.Json)
             Output.Json("trecr.du/1", j =>
             {
                 j.WriteString("store", store.Location);
-                j.WriteNumber("bytes_on_disk", onDisk);
-                j.WriteNumber("bytes_free", free);
-                j.WriteObjects("checkpoints", checkpoints, c =>
+                j.WriteNumber("bytes_packs", usage.PackBytes);
+                j.WriteNumber("bytes_garbage", usage.GarbageBytes);
+                j.WriteNumber("bytes_free", usage.FreeBytes);
+                j.WriteObjects("checkpoints", usage.Checkpoints, c =>
                 {
                     j.WriteString("checkpoint_id", c.Id);
-                    j.WriteNumber("bytes_total", c.Manifest?.BytesTotal ?? 0);
-                    j.WriteNumber("bytes_stored", c.Manifest?.BytesStored ?? 0);
+                    j.WriteNumber("bytes_plain", c.PlainBytes);
+                    j.WriteNumber("bytes_stored", c.StoredBytes);
+                    j.WriteNumber("bytes_own", c.OwnBytes);
                 });
             });
         else
         {
-            List<string[]> rows = [["ID", "SIZE", "NEWLY STORED"]];
-            rows.AddRange(checkpoints.Select(c => (string[])[c.Id, Output.Bytes(c.Manifest?.BytesTotal ?? 0), Output.Bytes(c.Manifest?.BytesStored ?? 0)]));
+            List<string[]> rows = [["ID", "SIZE", "STORED", "ITS OWN"]];
+            rows.AddRange(usage.Checkpoints.Select(c => (string[])[c.Id, Output.Bytes((ulong)c.PlainBytes), Output.Bytes((ulong)c.StoredBytes), Output.Bytes((ulong)c.OwnBytes)]));
             if (rows.Count > 1) Output.Table(rows);
-            Output.Line($"{store.Location}: {Output.Bytes((ulong)onDisk)} on disk, {Output.Bytes((ulong)free)} free");
+            Output.Line($"{store.Location}: {Output.Bytes((ulong)usage.PackBytes)} in packs, of which {Output.Bytes((ulong)usage.GarbageBytes)} for gc; {Output.Bytes((ulong)usage.FreeBytes)} free");
         }
         return 0;
     }

@@ -26,6 +26,10 @@ internal static class Verbs
         new("gc", "", "removes checkpoints beyond the last of each job, and what nothing needs",
             [new("--keep", "N", "checkpoints kept of each job (default 3)"), new("--keep-id", "ID", "keep this one too; may be repeated"), new("--drop-damaged", "", "remove what cannot be read")],
             ["trecr gc", "trecr gc --keep 1"], StoreVerbs.Gc),
+        new("repair", "", "makes damaged indexes anew, finds what is still whole, and says which checkpoints are lost", [], ["trecr repair"], StoreVerbs.Repair),
+        new("export", "ID|JOB FILE", "writes a checkpoint with everything it needs to a file", [], ["trecr export heat.3 heat.trecr"], StoreVerbs.Export) { MinOperands = 2, MaxOperands = 2 },
+        new("import", "FILE [--job NAME]", "reads a checkpoint from a file into the store; prints its id last", [new("--job", "NAME", "name to give it (default: its own)")],
+            ["trecr import heat.trecr", "trecr import heat.trecr --job heat-copy"], StoreVerbs.Import) { MinOperands = 1, MaxOperands = 1 },
         new("du", "", "what the store takes on disk, and what each checkpoint holds", [], ["trecr du", "trecr du --json"], StoreVerbs.DiskUse),
         new("stop", "JOB", "ends a job: SIGTERM, then SIGKILL", [new("--grace", "SECONDS", "between the two (default 10)")], ["trecr stop heat"], JobVerbs.Stop) { MinOperands = 1, MaxOperands = 1 },
         new("check", "JOB | -- CMD...", "what a checkpoint would refuse, all findings at once; nothing is stopped", [], ["trecr check heat", "trecr check -- ./app"], CheckVerb.Run) { MinOperands = 1, MaxOperands = 1, TakesCommand = true },
@@ -38,7 +42,7 @@ internal static class Verbs
         new("engine", "--control-fd N", "the process that freezes, dumps and restores (started by run and restart)", [new("--control-fd", "N", "socket of the supervisor")], ["(not for hands)"], EngineVerb.Run) { Hidden = true },
     ];
 
-    private static readonly string[] s_later = ["repair", "export", "import", "drain", "undrain", "migrate", "clone", "rollback", "logs", "watch", "events", "top", "report", "completion"];
+    private static readonly string[] s_later = ["drain", "undrain", "migrate", "clone", "rollback", "logs", "watch", "events", "top", "report", "completion"];
 
     /// <exception cref="TrecrException">no such verb, or not in this version</exception>
     public static Verb Find(string name)
