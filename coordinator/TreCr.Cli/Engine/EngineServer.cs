@@ -52,7 +52,8 @@ internal sealed class EngineServer(int control, string storePath) : IDisposable
                 break;
             case Request.VerbOneofCase.Prepare:
                 Begin(request.Prepare.BaseManifestHash);
-                if (request.Prepare.Track) _engine.Prepare(request.Prepare.Pid, _writer!);
+                try { if (request.Prepare.Track) _engine.Prepare(request.Prepare.Pid, _writer!); }
+                catch (ProcessException e) { reply.Findings.Add($"all memory is copied while the program stands still: {e.Message}"); }
                 break;
             case Request.VerbOneofCase.Freeze:
                 _engine.Freeze(request.Freeze.Pid, (int)request.Freeze.DeadlineMs);

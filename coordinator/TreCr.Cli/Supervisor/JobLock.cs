@@ -25,13 +25,16 @@ internal sealed class JobLock : IDisposable
     public static JobLock? TryTake(RuntimeDirectory directory, string job)
     {
         string path = directory.JobFile(job);
-        while (true)
+        using ManualResetEventSlim never = new();
+        for (int attempt = 0; ; attempt++)
         {
             int fd = Sys.Open(path, Sys.O_RDWR | Sys.O_CREAT | Sys.O_NOFOLLOW | Sys.O_CLOEXEC, 0x180);
             if (Sys.Flock(fd, Sys.LOCK_EX | Sys.LOCK_NB) < 0)
             {
                 Sys.Close(fd);
-                return null;
+                if (attempt >= 5) return null;
+                never.Wait(10); // a cleanup holds the lock of a dead job for a moment
+                continue;
             }
             // The file may have been removed by the one who held it before: then this is no longer the file of that name.
             if (Sys.ReadLink($"/proc/self/fd/{fd}") == path)

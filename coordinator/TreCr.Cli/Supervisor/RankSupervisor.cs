@@ -31,12 +31,13 @@ internal sealed partial class RankSupervisor : IDisposable
     private Envelope? _decided;
     private string _lastCheckpointId = "";
     private bool _coordinatorLost;
+    private int _spaceEnded;
 
     public RankSupervisor(RuntimeDirectory directory, JobLock jobLock, string store, string device, RankNamespace space, ulong lastEpoch)
     {
         (Directory, _jobLock, Store, Device, Space) = (directory, jobLock, store, device, space);
         _lease = new RankLease(lastEpoch);
-        SessionPath = $"{directory.Path}/session-{StableHash(jobLock.Name):x16}.sock";
+        SessionPath = SessionPathOf(directory, jobLock.Name);
         Listener = new SessionListener(SessionPath, jobLock.Name, store, device, space.InitPid) { OnDelegator = pid => _jobLock.Note("delegator", pid) };
         _link = new CoordinatorLink(directory, jobLock.Name, Facts) { OnMessage = Hear, OnLost = CoordinatorLost };
         _jobLock.Note("init", space.InitPid);
@@ -110,9 +111,15 @@ internal sealed partial class RankSupervisor : IDisposable
         ProgramEnded = true;
         if (StoppedAt.Length == 0) WaitForRound();
         _link.Dispose();
-        Space.Dispose();
+        EndSpace();
         Streams.Finish();
         return ExitStatus.Code(status);
+    }
+
+    /// <summary>Ends everything in the namespace; once, because the numbers of closed descriptors come back for others.</summary>
+    private void EndSpace()
+    {
+        if (Interlocked.Exchange(ref _spaceEnded, 1) == 0) Space.Dispose();
     }
 
     /// <summary>A checkpoint that had all it needed when the program ended shall still be committed.</summary>
@@ -334,12 +341,12 @@ internal sealed partial class RankSupervisor : IDisposable
         Send(new Envelope { Id = id, RankStatus = status });
     }
 
-    /// <summary>The same for the same text on every machine (FNV-1a).</summary>
-    private static ulong StableHash(string text)
+    /// <summary>The socket of a job: its name hashed (FNV-1a), because a socket's path has 107 bytes at most.</summary>
+    public static string SessionPathOf(RuntimeDirectory directory, string job)
     {
         ulong hash = 14695981039346656037;
-        foreach (char c in text) hash = (hash ^ c) * 1099511628211;
-        return hash;
+        foreach (char c in job) hash = (hash ^ c) * 1099511628211;
+        return $"{directory.Path}/session-{hash:x16}.sock";
     }
 
     public void Dispose()
@@ -348,7 +355,7 @@ internal sealed partial class RankSupervisor : IDisposable
         foreach (PosixSignalRegistration signal in _signals) signal.Dispose();
         _link.Dispose();
         DropEngine();
-        Space.Dispose();
+        EndSpace();
         Listener.Dispose();
         Streams?.Dispose();
         _jobLock.Dispose();

@@ -21,7 +21,7 @@ internal static class CleanupVerb
     public static List<string> Clean(RuntimeDirectory directory)
     {
         List<string> removed = [];
-        HashSet<int> supervisors = [];
+        HashSet<string> sockets = [.. Directory.EnumerateFiles(directory.Path, "session-*.sock")]; // before the locks: a job that begins now is not in it
         foreach (string file in Directory.EnumerateFiles(directory.Path, "*.job"))
         {
             long fd = Sys.TryOpen(file, Sys.O_RDWR | Sys.O_NOFOLLOW | Sys.O_CLOEXEC);
@@ -29,8 +29,12 @@ internal static class CleanupVerb
             try
             {
                 if (Sys.Fstat((int)fd).UserId != Sys.EffectiveUserId()) continue;
-                if (Sys.Flock((int)fd, Sys.LOCK_EX | Sys.LOCK_NB) < 0) continue; // it runs
                 string job = Path.GetFileNameWithoutExtension(file);
+                if (Sys.Flock((int)fd, Sys.LOCK_EX | Sys.LOCK_NB) < 0)
+                {
+                    sockets.Remove(RankSupervisor.SessionPathOf(directory, job)); // it runs
+                    continue;
+                }
                 foreach (string line in File.ReadAllLines(file))
                 {
                     string[] words = line.Split(' ');
@@ -42,16 +46,19 @@ internal static class CleanupVerb
             }
             finally { Sys.Close((int)fd); }
         }
-        foreach (string socket in Directory.EnumerateFiles(directory.Path, "session-*.sock"))
+        foreach (string socket in sockets)
         {
-            // A supervisor that lives accepts; what refuses has no listener any more.
-            int fd = Sys.ConnectUnix(socket);
-            Sys.Close(fd);
-            if (fd != -Errno.ECONNREFUSED) continue;
             File.Delete(socket);
             removed.Add(socket);
         }
         return removed;
+    }
+
+    /// <summary>Before a job begins: what can be removed is; what cannot be does not stop the job.</summary>
+    public static void CleanQuietly(RuntimeDirectory directory)
+    {
+        try { Clean(directory); }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or LinuxException) { }
     }
 
     /// <summary>Kills a process where it is still the one that was noted: same start time, same user.</summary>

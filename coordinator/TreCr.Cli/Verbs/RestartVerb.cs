@@ -22,6 +22,7 @@ internal static class RestartVerb
             throw new TrecrException(TrecrError.RunInsideRun, $"cannot restart {wanted}: this shell or script is itself run by trecr (job {Environment.GetEnvironmentVariable(RunVerb.JobVariable)})");
         string device = RunVerb.Device(arguments), path = Installation.Store(arguments);
         RuntimeDirectory directory = RuntimeDirectory.Open();
+        CleanupVerb.CleanQuietly(directory);
         JobManifest manifest;
         RankState state;
         ulong lastEpoch;
@@ -94,6 +95,15 @@ internal static class RestartVerb
         return numbers.Length >= 2 && int.TryParse(numbers[0], out int major) && int.TryParse(numbers[1], out int minor) ? new Version(major, minor) : new Version(0, 0);
     }
 
+    /// <summary>A restore that failed on the way may have failed because of the image: then that is the error.</summary>
+    private static void ThrowIfDamaged(string store, JobManifest manifest)
+    {
+        using SnapshotStore opened = SnapshotStore.Open(store);
+        VerifyReport report = opened.Verify(manifest.CheckpointId);
+        if (report.Problems.Count > 0)
+            throw new TrecrException(StoreErrors.For(report.Problems[0].Kind), $"cannot restart {manifest.CheckpointId}: {report.Problems[0].Message}");
+    }
+
     private static int Restart(JobManifest manifest, RankState state, RuntimeDirectory directory, JobLock jobLock, string store, string device, ulong lastEpoch, long start)
     {
         // Clocks go on where they were.
@@ -150,9 +160,10 @@ internal static class RestartVerb
             supervisor.Begin(program, state.UnreadInput.Span, state.InputEnded);
             Output.Note($"restarted {manifest.CheckpointId} in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:0} ms");
         }
-        catch
+        catch (Exception e)
         {
             foreach ((DelegatorProcess process, _) in delegators) process.Dispose();
+            if (e is TrecrException { Error: var error } && error == TrecrError.RestoreFailed) ThrowIfDamaged(store, manifest);
             throw;
         }
         finally

@@ -22,6 +22,7 @@ internal static class RunVerb
         string store = Installation.Store(arguments);
         ulong lastEpoch;
         RuntimeDirectory directory = RuntimeDirectory.Open();
+        CleanupVerb.CleanQuietly(directory);
         JobLock jobLock;
         using (SnapshotStore opened = SnapshotStore.Open(store))
         {
