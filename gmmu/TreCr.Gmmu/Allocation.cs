@@ -1,0 +1,31 @@
+namespace TreCr.Gmmu;
+
+/// <summary>What an allocation is. Numbers are part of the image format.</summary>
+public enum AllocationKind : byte
+{
+    /// <summary>cuMemAlloc, cuMemAllocPitch, cuMemAllocAsync.</summary>
+    Device = 1,
+
+    /// <summary>cuMemHostAlloc.</summary>
+    Pinned = 2,
+
+    /// <summary>cuMemAllocManaged: lies in the pinned arena.</summary>
+    Managed = 3,
+
+    /// <summary>The back end's own (module globals); not the program's to free.</summary>
+    Internal = 4,
+
+    /// <summary>cuMemHostRegister: program memory, known for copies only.</summary>
+    Registered = 5,
+}
+
+/// <summary>One allocation. Immutable.</summary>
+/// <param name="Address">in device and process alike</param>
+/// <param name="Bytes">as asked for</param>
+/// <param name="BufferId">never reused</param>
+/// <param name="Context">virtual handle of the context it was made in</param>
+/// <param name="HostFlags">of cuMemHostAlloc or cuMemHostRegister</param>
+public sealed record Allocation(ulong Address, ulong Bytes, AllocationKind Kind, int DeviceOrdinal, ulong BufferId, ulong Context, uint HostFlags)
+{
+    public ulong End => Address + Bytes;
+}
