@@ -4,7 +4,7 @@ using TreCr.Calls.Cuda;
 namespace TreCr.Gmmu;
 
 /// <summary>Saving and restoring, and the back end's own allocations.</summary>
-public sealed unsafe partial class Gmmu
+public sealed unsafe partial class DeviceMemory
 {
     private List<Allocation>? _recording;
     private Queue<ulong>? _expected;
