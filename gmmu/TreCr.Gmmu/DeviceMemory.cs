@@ -181,6 +181,12 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
         }
     }
 
+    /// <summary>Takes back all memory freed in streams; the caller has waited for the device.</summary>
+    public void Settle()
+    {
+        lock (_lock) CollectFreed(wait: true);
+    }
+
     /// <summary>The context is gone: so is its memory. The device is idle.</summary>
     public void FreeContext(ulong context)
     {

@@ -15,6 +15,8 @@ public sealed unsafe class CallLog
     private readonly Lock _lock = new();
     private readonly SortedDictionary<ulong, LoggedCall> _calls = [];
     private readonly Dictionary<ulong, ulong> _byHandle = [];
+    private readonly Dictionary<ulong, HashSet<ulong>> _children = [];
+    private readonly Dictionary<string, ulong> _settings = [];
     private readonly Dictionary<string, WeakReference<ModuleImage>> _images = [];
     private ulong _next = 1;
 
@@ -39,9 +41,7 @@ public sealed unsafe class CallLog
         lock (_lock)
         {
             if (_byHandle.ContainsKey(handle)) return;
-            LoggedCall call = Make(record, handle, answer, isHandle, internalAddresses, fetched);
-            _calls.Add(call.Serial, call);
-            _byHandle.Add(handle, call.Serial);
+            Add(Make(record, handle, answer, isHandle, internalAddresses, fetched));
         }
     }
 
@@ -52,13 +52,10 @@ public sealed unsafe class CallLog
         lock (_lock)
         {
             LoggedCall call = Make(record, 0, answer, isHandle, [], []);
-            foreach (LoggedCall old in _calls.Values)
-            {
-                if (old.Handle != 0 || !IsSameSubject(old, call, sameSubject)) continue;
-                _calls.Remove(old.Serial);
-                break;
-            }
-            _calls.Add(call.Serial, call);
+            string subject = SubjectOf(call, sameSubject);
+            if (_settings.TryGetValue(subject, out ulong old)) Drop(old);
+            call.Subject = subject;
+            Add(call);
         }
     }
 
@@ -71,12 +68,13 @@ public sealed unsafe class CallLog
             List<ulong> gone = [handle];
             for (int i = 0; i < gone.Count; i++)
             {
-                ulong dead = gone[i];
-                if (_byHandle.Remove(dead, out ulong serial)) _calls.Remove(serial);
-                foreach (LoggedCall call in _calls.Values.Where(c => c.Parents.Contains(dead)).ToArray())
+                if (_byHandle.TryGetValue(gone[i], out ulong serial)) Drop(serial);
+                if (!_children.Remove(gone[i], out HashSet<ulong>? children)) continue;
+                foreach (ulong child in children)
                 {
-                    if (call.Handle != 0) { if (!gone.Contains(call.Handle)) gone.Add(call.Handle); }
-                    else _calls.Remove(call.Serial);
+                    if (!_calls.TryGetValue(child, out LoggedCall? call)) continue;
+                    if (call.Handle == 0) Drop(child);
+                    else if (!gone.Contains(call.Handle)) gone.Add(call.Handle);
                 }
             }
             return [.. gone];
@@ -101,8 +99,7 @@ public sealed unsafe class CallLog
     {
         lock (_lock)
         {
-            _calls.Add(call.Serial, call);
-            if (call.Handle != 0) _byHandle.Add(call.Handle, call.Serial);
+            Add(call);
             foreach ((_, ModuleImage image) in call.Fetched) _images[image.Name] = new WeakReference<ModuleImage>(image);
             _next = Math.Max(_next, call.Serial + 1);
         }
@@ -133,13 +130,32 @@ public sealed unsafe class CallLog
         Fetched = fetched,
     };
 
-    /// <summary>Equal call, context and subject. Payload bytes (a name) belong to the subject.</summary>
-    private static bool IsSameSubject(LoggedCall a, LoggedCall b, int words)
+    private void Add(LoggedCall call)
     {
-        if (a.Call != b.Call || a.ArgumentCount != b.ArgumentCount || BitConverter.ToUInt64(a.Record, 16) != BitConverter.ToUInt64(b.Record, 16)) return false;
-        for (int i = 0; i < words; i++)
-            if (a.Argument(i) != b.Argument(i)) return false;
-        int head = RecordHeader.SizeBytes + 8 * a.ArgumentCount;
-        return a.Record.AsSpan(head).SequenceEqual(b.Record.AsSpan(head));
+        _calls.Add(call.Serial, call);
+        if (call.Handle != 0) _byHandle.Add(call.Handle, call.Serial);
+        if (call.Subject is { } subject) _settings[subject] = call.Serial;
+        foreach (ulong parent in call.Parents)
+        {
+            if (!_children.TryGetValue(parent, out HashSet<ulong>? children)) _children.Add(parent, children = []);
+            children.Add(call.Serial);
+        }
+    }
+
+    private void Drop(ulong serial)
+    {
+        if (!_calls.Remove(serial, out LoggedCall? call)) return;
+        if (call.Handle != 0) _byHandle.Remove(call.Handle);
+        if (call.Subject is { } subject) _settings.Remove(subject);
+        foreach (ulong parent in call.Parents)
+            if (_children.TryGetValue(parent, out HashSet<ulong>? children)) children.Remove(serial);
+    }
+
+    /// <summary>Call, context, the first argument words and the payload (a name).</summary>
+    private static string SubjectOf(LoggedCall call, int words)
+    {
+        int head = RecordHeader.SizeBytes + 8 * call.ArgumentCount;
+        return $"{call.Call:x}.{BitConverter.ToUInt64(call.Record, 16):x}.{Convert.ToHexString(call.Record, RecordHeader.SizeBytes, 8 * words)}."
+            + Convert.ToHexString(call.Record, head, call.Record.Length - head);
     }
 }

@@ -25,6 +25,9 @@ public sealed class LoggedCall
     /// <summary>Byte arguments that were fetched from the program, by argument index.</summary>
     public IReadOnlyList<(int Argument, ModuleImage Image)> Fetched { get; init; } = [];
 
+    /// <summary>What a setting sets, so that the next one replaces it; null: an object.</summary>
+    public string? Subject { get; set; }
+
     /// <summary>Argument word of the record.</summary>
     public ulong Argument(int index) => BitConverter.ToUInt64(Record, RecordHeader.SizeBytes + 8 * index);
 

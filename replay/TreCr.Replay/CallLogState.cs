@@ -20,7 +20,7 @@ public static unsafe class CallLogState
         HashSet<string> images = [];
         foreach (LoggedCall call in log.Snapshot())
         {
-            LogEntry entry = new() { Serial = call.Serial, Record = ByteString.CopyFrom(call.Record), Answer = ByteString.CopyFrom(call.Answer), Handle = call.Handle };
+            LogEntry entry = new() { Serial = call.Serial, Record = ByteString.CopyFrom(call.Record), Answer = ByteString.CopyFrom(call.Answer), Handle = call.Handle, Subject = call.Subject ?? "" };
             entry.InternalAddresses.AddRange(call.InternalAddresses);
             foreach ((int argument, ModuleImage image) in call.Fetched)
             {
@@ -62,6 +62,7 @@ public static unsafe class CallLogState
                 {
                     Serial = entry.Serial, Record = record, Answer = entry.Answer.ToByteArray(), Handle = entry.Handle, InternalAddresses = [.. entry.InternalAddresses],
                     Parents = CallLog.ParentsOf((RecordHeader*)p, entry.Handle, h => handles.Contains(h)), Fetched = fetched,
+                    Subject = entry.Subject.Length == 0 ? null : entry.Subject,
                 });
         }
         return calls;

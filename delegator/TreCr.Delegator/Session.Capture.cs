@@ -1,0 +1,109 @@
+using Google.Protobuf;
+using TreCr.Calls;
+using TreCr.Calls.Cuda;
+using TreCr.Delegator.Snapshot;
+using TreCr.Gmmu;
+using TreCr.Images;
+using TreCr.Linux;
+using TreCr.Replay;
+using TreCr.Ring;
+
+namespace TreCr.Delegator;
+
+/// <summary>Saving a session. The gate is closed, the device drained, the program frozen. Nothing here changes the session: a failed capture leaves all as it was.</summary>
+internal sealed unsafe partial class Session
+{
+    private const uint StateFormatVersion = 1;
+    private const string SessionName = "session", GmmuName = "gmmu", HandlesName = "handles", PinnedPart = "pinned";
+
+    private static string DevicePart(int ordinal) => $"device-{ordinal}";
+
+    /// <summary>Copies all that the session owns into a snapshot.</summary>
+    /// <param name="baseHashes">frames of the snapshot that the writer was opened over; null: write everything</param>
+    /// <param name="hashes">receives those of this snapshot</param>
+    /// <returns>bytes that were written, not kept</returns>
+    /// <exception cref="InvalidOperationException">the gate is open</exception>
+    /// <exception cref="ImageException">something cannot be saved; named</exception>
+    public long Capture(ISnapshotWriter writer, FrameHashes? baseHashes, FrameHashes hashes)
+    {
+        if (!_dispatcher.IsGated) throw new InvalidOperationException("capture without a closed gate");
+        Fault.At(FaultPoint.DelegatorCapture);
+        GmmuState state = _memory.Save();
+        long written = 0;
+        for (int i = 0; i < _capacityBytes.Length; i++)
+        {
+            ulong slot = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes;
+            long[] frames = AllocationFrames.Of(state.Allocations, slot, SegmentLayout.DeviceSlotBytes);
+            written += FramePart.Write(writer, DevicePart(i), (long)SegmentLayout.DeviceSlotBytes, frames, (offset, scratch) => ReadDevice(slot + (ulong)offset, scratch), baseHashes, hashes);
+        }
+        written += FramePart.Write(writer, PinnedPart, (long)SegmentLayout.PinnedBytes, AllocationFrames.Of(state.Allocations, SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes),
+            (offset, _) => (byte*)(SegmentLayout.PinnedBase + (ulong)offset), baseHashes, hashes);
+        written += SegmentPart.Write(_segment, writer, baseHashes, hashes);
+        CallLogState.Save(_log, writer);
+        writer.PutRecord(GmmuName, ToRecord(state).ToByteArray());
+        writer.PutRecord(HandlesName, SaveHandles().ToByteArray());
+        writer.PutRecord(SessionName, SaveSession().ToByteArray());
+        return written;
+    }
+
+    /// <summary>A frame of device memory: as it lies, or fetched.</summary>
+    private byte* ReadDevice(ulong address, byte* scratch)
+    {
+        if (_backend.DeviceMemoryIsHostMemory) return (byte*)address;
+        CurrentForMemory();
+        CUresult result = _backend.cuMemcpyDtoHAsync_v2(scratch, new CUdeviceptr(address), ISnapshotWriter.FrameSizeBytes, CUstream.Legacy);
+        if (result == CUresult.CUDA_SUCCESS) result = _backend.cuStreamSynchronize(CUstream.Legacy);
+        return result == CUresult.CUDA_SUCCESS ? scratch : throw new ImageException($"device memory at 0x{address:x} cannot be read: {result}");
+    }
+
+    /// <summary>Makes some context current on this thread: copies need one.</summary>
+    private void CurrentForMemory()
+    {
+        CallState state = CallState.Current;
+        if (state.ContextSession == this && state.Context != 0) return;
+        foreach (ulong context in _contexts.Keys)
+            if (MakeCurrent(state, context, true)) return;
+    }
+
+    private static GmmuRecord ToRecord(GmmuState state)
+    {
+        GmmuRecord record = new() { NextBufferId = state.NextBufferId };
+        foreach (Allocation a in state.Allocations)
+            record.Allocations.Add(new SavedAllocation { Address = a.Address, Bytes = a.Bytes, Kind = (uint)a.Kind, DeviceOrdinal = a.DeviceOrdinal, BufferId = a.BufferId, Context = a.Context, HostFlags = a.HostFlags });
+        return record;
+    }
+
+    private HandlesRecord SaveHandles()
+    {
+        HandlesRecord record = new();
+        foreach ((HandleKind kind, ulong next) in _handles.Counters) record.Counters.Add(new SerialCounter { Kind = (uint)kind, Next = next });
+        CurrentForMemory();
+        foreach (ulong handle in _handles.All(HandleKind.Event))
+        {
+            ulong nanoseconds = 0;
+            if (_handles.TryGet(HandleKind.Event, handle, out ulong real)) _backend.trecrEventGetTime(&nanoseconds, new CUevent(real));
+            record.EventTimes.Add(new EventTime { Event = handle, Nanoseconds = nanoseconds });
+        }
+        return record;
+    }
+
+    private SessionRecord SaveSession()
+    {
+        SessionRecord record = new()
+        {
+            FormatVersion = StateFormatVersion, ProtocolVersion = SegmentLayout.ProtocolVersion, DeviceKind = _backend.DeviceKind,
+            ConnectionDescriptor = _segment.Header->ConnectionDescriptor, PendingOutput = ByteString.CopyFrom(_execution.Pending),
+        };
+        for (int i = 0; i < _capacityBytes.Length; i++)
+            record.Devices.Add(new SavedDevice { Name = _deviceNames[i], TotalMemoryBytes = _capacityBytes[i], SlotAddress = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes });
+        foreach ((ulong context, CUresult result) in _failed) record.Failed.Add(new FailedContext { Context = context, Result = (int)result });
+        // A device failure that nobody has asked for yet is the program's to find, after a restart too.
+        foreach ((ulong context, _) in _contexts)
+        {
+            if (_failed.ContainsKey(context) || !MakeCurrent(CallState.Current, context, true)) continue;
+            CUresult result = _backend.cuCtxSynchronize();
+            if (result != CUresult.CUDA_SUCCESS) record.Failed.Add(new FailedContext { Context = context, Result = (int)result });
+        }
+        return record;
+    }
+}

@@ -1,0 +1,167 @@
+using Google.Protobuf;
+using TreCr.Calls;
+using TreCr.Calls.Cuda;
+using TreCr.Calls.Dispatch;
+using TreCr.Calls.Records;
+using TreCr.Delegator.Snapshot;
+using TreCr.Gmmu;
+using TreCr.Images;
+using TreCr.Linux;
+using TreCr.Replay;
+using TreCr.Ring;
+
+namespace TreCr.Delegator;
+
+/// <summary>A session from a snapshot: fresh back end, the same addresses, the log replayed with its answers compared, then memory, events, segment.</summary>
+internal sealed unsafe partial class Session
+{
+    /// <summary>
+    /// Test switch, in the delegator's environment: 1 flips one byte in the middle of the largest device allocation after a restore, so that
+    /// <c>demo --sabotage</c> can show that a wrong restart is noticed.
+    /// </summary>
+    public const string FlipSwitch = "TRECR_TEST_FLIP_DEVICE_BYTE";
+
+    /// <summary>Builds the session; it serves after <see cref="Serve"/>.</summary>
+    /// <param name="hashes">receives the hashes of the frames read</param>
+    /// <exception cref="ImageException">damaged, of another version, or the device gives other values than when the program ran; named</exception>
+    /// <exception cref="LinuxException">no memory, or an address is taken</exception>
+    public static Session Restore(Func<IDeviceAllocator, ICudaBackend> makeBackend, ISnapshotReader reader, FrameHashes hashes)
+    {
+        SessionRecord saved = Parse(SessionRecord.Parser, reader, SessionName);
+        if (saved.FormatVersion != StateFormatVersion || saved.ProtocolVersion != SegmentLayout.ProtocolVersion)
+            throw new ImageException($"the delegator's state has format {saved.FormatVersion}, protocol {saved.ProtocolVersion}; this is {StateFormatVersion}, {SegmentLayout.ProtocolVersion}");
+        Session session = new(makeBackend, (uint)saved.Devices.Count);
+        try
+        {
+            Fault.At(FaultPoint.DelegatorRestore);
+            session.Rebuild(saved, reader, hashes);
+            return session;
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
+    }
+
+    private void Rebuild(SessionRecord saved, ISnapshotReader reader, FrameHashes hashes)
+    {
+        for (int i = 0; i < saved.Devices.Count; i++)
+            if (saved.Devices[i].SlotAddress != SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes) throw new ImageException($"device {i} had its slot at 0x{saved.Devices[i].SlotAddress:x}");
+        CUresult result = StartDevices([.. saved.Devices.Select(d => d.TotalMemoryBytes)], out string? error);
+        if (result != CUresult.CUDA_SUCCESS) throw new ImageException($"the device cannot be started: {error ?? result.ToString()}");
+        // Contexts first: what a real driver maps, it maps in one.
+        List<LoggedCall> calls = CallLogState.Load(reader);
+        foreach (LoggedCall call in calls) _log.Restore(call);
+        GmmuRecord gmmu = Parse(GmmuRecord.Parser, reader, GmmuName);
+        GmmuState state = new([.. gmmu.Allocations.Select(a => new Allocation(a.Address, a.Bytes, (AllocationKind)a.Kind, a.DeviceOrdinal, a.BufferId, a.Context, a.HostFlags))],
+            gmmu.NextBufferId, _capacityBytes);
+        result = _memory.Restore(state, out error);
+        if (result != CUresult.CUDA_SUCCESS) throw new ImageException($"memory: {error}");
+        Replay(calls);
+        HandlesRecord handles = Parse(HandlesRecord.Parser, reader, HandlesName);
+        foreach (SerialCounter counter in handles.Counters)
+        {
+            if (counter.Kind > 255) throw new ImageException($"record handles: kind {counter.Kind}");
+            _handles.SetCounter((HandleKind)counter.Kind, counter.Next);
+        }
+        Upload(state, reader, hashes);
+        RestoreEvents(handles);
+        SegmentPart.Read(_segment, reader, hashes);
+        _execution.Pending = saved.PendingOutput.ToByteArray();
+        foreach (FailedContext failed in saved.Failed)
+        {
+            _failed[failed.Context] = (CUresult)failed.Result;
+            _anyFailed = true;
+        }
+        if (Environment.GetEnvironmentVariable(FlipSwitch) == "1") FlipByte(state);
+    }
+
+    /// <summary>Feeds the log to the dispatch and compares each answer.</summary>
+    private void Replay(List<LoggedCall> calls)
+    {
+        byte* answer = stackalloc byte[RecordLimits.AnswerBytes];
+        CallState state = CallState.Current;
+        state.ContextSession = null;
+        state.Channel = -1;
+        state.Generation = 0;
+        foreach (LoggedCall call in calls)
+        {
+            byte* record = state.Rent((nuint)call.Record.Length);
+            if (record == null) throw new ImageException("record log: too long");
+            call.Record.CopyTo(new Span<byte>(record, call.Record.Length));
+            AnswerWriter writer = new(answer);
+            _replaying = call;
+            _replayError = null;
+            try
+            {
+                RecordHeader* header = (RecordHeader*)record;
+                CUresult result = MakeCurrent(state, header->Context, NeedsContext(header->Call)) ? Dispatch(state, header, ref writer) : CUresult.CUDA_ERROR_INVALID_CONTEXT;
+                if (result != CUresult.CUDA_SUCCESS) throw new ImageException($"{NameOf(call.Call)} cannot be repeated on this device: {result}");
+                if (_replayError is { } difference) throw new ImageException($"this device gives other values than when the program ran: {difference}");
+            }
+            finally
+            {
+                _replaying = null;
+                state.End();
+            }
+        }
+    }
+
+    private void Upload(GmmuState state, ISnapshotReader reader, FrameHashes hashes)
+    {
+        for (int i = 0; i < _capacityBytes.Length; i++)
+        {
+            ulong slot = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes;
+            HashSet<long> frames = [.. AllocationFrames.Of(state.Allocations, slot, SegmentLayout.DeviceSlotBytes)];
+            FramePart.Read(reader, DevicePart(i), frames.Contains, (offset, bytes) => WriteDevice(slot + (ulong)offset, bytes), hashes);
+        }
+        HashSet<long> pinned = [.. AllocationFrames.Of(state.Allocations, SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes)];
+        FramePart.Read(reader, PinnedPart, pinned.Contains, (offset, bytes) =>
+            Buffer.MemoryCopy(bytes, (byte*)(SegmentLayout.PinnedBase + (ulong)offset), ISnapshotWriter.FrameSizeBytes, ISnapshotWriter.FrameSizeBytes), hashes);
+    }
+
+    private void WriteDevice(ulong address, byte* bytes)
+    {
+        if (_backend.DeviceMemoryIsHostMemory)
+        {
+            Buffer.MemoryCopy(bytes, (byte*)address, ISnapshotWriter.FrameSizeBytes, ISnapshotWriter.FrameSizeBytes);
+            return;
+        }
+        CurrentForMemory();
+        CUresult result = _backend.cuMemcpyHtoDAsync_v2(new CUdeviceptr(address), bytes, ISnapshotWriter.FrameSizeBytes, CUstream.Legacy);
+        if (result == CUresult.CUDA_SUCCESS) result = _backend.cuStreamSynchronize(CUstream.Legacy);
+        if (result != CUresult.CUDA_SUCCESS) throw new ImageException($"device memory at 0x{address:x} cannot be written: {result}");
+    }
+
+    private void RestoreEvents(HandlesRecord handles)
+    {
+        CurrentForMemory();
+        foreach (EventTime time in handles.EventTimes)
+        {
+            if (!_handles.TryGet(HandleKind.Event, time.Event, out ulong real)) throw new ImageException($"record handles: no event 0x{time.Event:x} in the log");
+            CUresult result = _backend.trecrEventSetTime(new CUevent(real), time.Nanoseconds);
+            if (result != CUresult.CUDA_SUCCESS) throw new ImageException($"event 0x{time.Event:x} cannot be given its time: {result}");
+        }
+    }
+
+    private void FlipByte(GmmuState state)
+    {
+        Allocation? largest = state.Allocations.Where(a => a.Kind == AllocationKind.Device).MaxBy(a => a.Bytes);
+        if (largest is null) return;
+        ulong frame = (largest.Address + largest.Bytes / 2) & ~(ulong)(ISnapshotWriter.FrameSizeBytes - 1);
+        frame = Math.Max(frame, largest.Address & ~(ulong)(ISnapshotWriter.FrameSizeBytes - 1));
+        ulong at = Math.Max(frame, largest.Address);
+        byte* scratch = stackalloc byte[ISnapshotWriter.FrameSizeBytes];
+        byte* bytes = ReadDevice(frame, scratch);
+        bytes[at - frame] ^= 0x40;
+        if (!_backend.DeviceMemoryIsHostMemory) WriteDevice(frame, bytes);
+        Messages.Say($"{FlipSwitch}: flipped a byte at 0x{at:x}");
+    }
+
+    private static T Parse<T>(MessageParser<T> parser, ISnapshotReader reader, string name) where T : IMessage<T>
+    {
+        try { return parser.ParseFrom(reader.GetRecord(name)); }
+        catch (InvalidProtocolBufferException e) { throw new ImageException($"record {name}: {e.Message}", e); }
+    }
+}
