@@ -25,22 +25,22 @@ internal sealed unsafe partial class CopyEngine
             Messages.SayOnce("cuMemcpy2D with CUDA arrays is not supported");
             return CUresult.CUDA_ERROR_NOT_SUPPORTED;
         }
-        if (!TrySide(copy->SrcMemoryType, copy->SrcHost, copy->SrcDevice, copy->SrcPitch, copy->SrcXInBytes, copy->SrcY, width, height, out Side from)
-            || !TrySide(copy->DstMemoryType, copy->DstHost, copy->DstDevice, copy->DstPitch, copy->DstXInBytes, copy->DstY, width, height, out Side to))
+        if (!TrySide(copy->SrcMemoryType, copy->SrcHost, copy->SrcDevice, copy->SrcPitch, copy->SrcXInBytes, copy->SrcY, width, height, out Side source)
+            || !TrySide(copy->DstMemoryType, copy->DstHost, copy->DstDevice, copy->DstPitch, copy->DstXInBytes, copy->DstY, width, height, out Side target))
             return CUresult.CUDA_ERROR_INVALID_VALUE;
-        if (from.Reachable && to.Reachable)
+        if (source.Reachable && target.Reachable)
         {
-            CUDA_MEMCPY2D plain = Plain(from, to, width, height);
+            CUDA_MEMCPY2D plain = Plain(source, target, width, height);
             CUresult result = backend.cuMemcpy2DAsync_v2(&plain, stream);
-            return result == CUresult.CUDA_SUCCESS && waits && (from.Type == HostType || to.Type == HostType) ? backend.cuStreamSynchronize(stream) : result;
+            return result == CUresult.CUDA_SUCCESS && waits && (source.Type == HostType || target.Type == HostType) ? backend.cuStreamSynchronize(stream) : result;
         }
         if (!waits) return CUresult.CUDA_ERROR_INVALID_VALUE;
         ulong rowsAtOnce = Math.Max(1, Staging.PieceBytes / width);
-        if (width > Staging.PieceBytes) return RowByRow(from, to, width, height, stream);
+        if (width > Staging.PieceBytes) return RowByRow(source, target, width, height, stream);
         Staging.Buffer buffer = staging.Rent();
         CUresult done = CUresult.CUDA_SUCCESS;
         for (ulong row = 0; row < height && done == CUresult.CUDA_SUCCESS; row += rowsAtOnce)
-            done = Rows(from, to, width, row, Math.Min(rowsAtOnce, height - row), buffer.Memory, stream);
+            done = Rows(source, target, width, row, Math.Min(rowsAtOnce, height - row), buffer.Memory, stream);
         staging.Return(buffer);
         return done;
     }
@@ -64,52 +64,52 @@ internal sealed unsafe partial class CopyEngine
         return true;
     }
 
-    private static CUDA_MEMCPY2D Plain(Side from, Side to, ulong width, ulong height)
+    private static CUDA_MEMCPY2D Plain(Side source, Side target, ulong width, ulong height)
     {
-        CUDA_MEMCPY2D copy = new() { SrcMemoryType = from.Type, SrcPitch = from.Pitch, DstMemoryType = to.Type, DstPitch = to.Pitch, WidthInBytes = width, Height = height };
-        if (from.Type == HostType) copy.SrcHost = from.Start; else copy.SrcDevice = from.Start;
-        if (to.Type == HostType) copy.DstHost = to.Start; else copy.DstDevice = to.Start;
+        CUDA_MEMCPY2D copy = new() { SrcMemoryType = source.Type, SrcPitch = source.Pitch, DstMemoryType = target.Type, DstPitch = target.Pitch, WidthInBytes = width, Height = height };
+        if (source.Type == HostType) copy.SrcHost = source.Start; else copy.SrcDevice = source.Start;
+        if (target.Type == HostType) copy.DstHost = target.Start; else copy.DstDevice = target.Start;
         return copy;
     }
 
     /// <summary>Copies rows through a buffer that holds them packed; waits for the stream.</summary>
-    private CUresult Rows(Side from, Side to, ulong width, ulong first, ulong rows, byte* buffer, CUstream stream)
+    private CUresult Rows(Side source, Side target, ulong width, ulong first, ulong rows, byte* buffer, CUstream stream)
     {
         Side packed = new((ulong)buffer, width, true, HostType);
         CUresult result;
-        if (from.Reachable)
+        if (source.Reachable)
         {
-            CUDA_MEMCPY2D copy = Plain(from with { Start = from.Start + first * from.Pitch }, packed, width, rows);
+            CUDA_MEMCPY2D copy = Plain(source with { Start = source.Start + first * source.Pitch }, packed, width, rows);
             result = backend.cuMemcpy2DAsync_v2(&copy, stream);
             if (result == CUresult.CUDA_SUCCESS) result = backend.cuStreamSynchronize(stream);
             if (result != CUresult.CUDA_SUCCESS) return result;
         }
         else
         {
-            if (!to.Reachable && (result = backend.cuStreamSynchronize(stream)) != CUresult.CUDA_SUCCESS) return result;
+            if (!target.Reachable && (result = backend.cuStreamSynchronize(stream)) != CUresult.CUDA_SUCCESS) return result;
             for (ulong row = 0; row < rows; row++)
-                if (!program().Read(from.Start + (first + row) * from.Pitch, buffer + row * width, (nuint)width)) return CUresult.CUDA_ERROR_INVALID_VALUE;
+                if (!program().Read(source.Start + (first + row) * source.Pitch, buffer + row * width, (nuint)width)) return CUresult.CUDA_ERROR_INVALID_VALUE;
         }
-        if (to.Reachable)
+        if (target.Reachable)
         {
-            CUDA_MEMCPY2D copy = Plain(packed, to with { Start = to.Start + first * to.Pitch }, width, rows);
+            CUDA_MEMCPY2D copy = Plain(packed, target with { Start = target.Start + first * target.Pitch }, width, rows);
             result = backend.cuMemcpy2DAsync_v2(&copy, stream);
             return result == CUresult.CUDA_SUCCESS ? backend.cuStreamSynchronize(stream) : result;
         }
         for (ulong row = 0; row < rows; row++)
-            if (!program().Write(to.Start + (first + row) * to.Pitch, buffer + row * width, (nuint)width)) return CUresult.CUDA_ERROR_INVALID_VALUE;
+            if (!program().Write(target.Start + (first + row) * target.Pitch, buffer + row * width, (nuint)width)) return CUresult.CUDA_ERROR_INVALID_VALUE;
         return CUresult.CUDA_SUCCESS;
     }
 
     /// <summary>Rows longer than a staging buffer: each is a linear copy.</summary>
-    private CUresult RowByRow(Side from, Side to, ulong width, ulong height, CUstream stream)
+    private CUresult RowByRow(Side origin, Side target, ulong width, ulong height, CUstream stream)
     {
         for (ulong row = 0; row < height; row++)
         {
-            ulong source = from.Start + row * from.Pitch, destination = to.Start + row * to.Pitch;
+            ulong source = origin.Start + row * origin.Pitch, destination = target.Start + row * target.Pitch;
             CUresult result;
-            if (to.Reachable) result = FromProgram(destination, source, (nuint)width, stream);
-            else if (from.Reachable) result = ToProgram(destination, source, (nuint)width, stream);
+            if (target.Reachable) result = FromProgram(destination, source, (nuint)width, stream);
+            else if (origin.Reachable) result = ToProgram(destination, source, (nuint)width, stream);
             else return CUresult.CUDA_ERROR_NOT_SUPPORTED;
             if (result != CUresult.CUDA_SUCCESS) return result;
         }

@@ -1,0 +1,220 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Google.Protobuf;
+using TreCr.Calls.Cuda;
+using TreCr.Delegator.Snapshot;
+using TreCr.Images;
+using TreCr.Linux;
+using TreCr.Rank;
+using TreCr.Ring;
+using TreCr.Store;
+
+namespace TreCr.Delegator;
+
+/// <summary>
+/// Answers the supervisor, watches the program's connection. The gate is a lease of the control connection: when that closes while the gate is closed, the
+/// gate opens and the program is served until it ends; otherwise its end is the delegator's.
+/// </summary>
+internal sealed class ControlLoop(RankConnection control, Options options)
+{
+    private readonly int _failed = Sys.EventFd(); // readable when the dispatcher failed
+    private Session? _session;
+    private SnapshotStore? _store;
+    private StoreSnapshotWriter? _writer;
+    private FrameHashes? _writing, _last;
+    private ByteString _lastManifest = ByteString.Empty;
+    private int _connection = -1;   // to the program
+    private bool _serving, _controlGone;
+
+    /// <returns>exit code</returns>
+    public int Run()
+    {
+        try
+        {
+            Span<PollEntry> watched = stackalloc PollEntry[3];
+            while (true)
+            {
+                watched[0] = new PollEntry { Fd = _controlGone ? -1 : control.Socket, Events = Sys.POLLIN };
+                watched[1] = new PollEntry { Fd = _serving ? _connection : -1, Events = Sys.POLLIN };
+                watched[2] = new PollEntry { Fd = _failed, Events = Sys.POLLIN };
+                Sys.Check(Sys.Poll(watched, -1), "poll");
+                if (watched[2].Returned != 0)
+                {
+                    Messages.Say($"the session is ended: {_session?.Failure?.Message}");
+                    return 1;
+                }
+                if (watched[1].Returned != 0 && ProgramClosed()) return 0;
+                if (watched[0].Returned == 0) continue;
+                Request? request = control.Receive(Request.Parser, out int[] descriptors);
+                if (request is not null)
+                {
+                    Answer(request, descriptors);
+                    continue;
+                }
+                if (!_serving || _session is not { IsGated: true }) return 0;
+                _controlGone = true;
+                Abandon();
+                _session.Open();
+            }
+        }
+        finally
+        {
+            Abandon();
+            _session?.Dispose();
+            Sys.Close(_connection);
+            _store?.Dispose();
+        }
+    }
+
+    private bool ProgramClosed()
+    {
+        Span<byte> bytes = stackalloc byte[64];
+        long n = Sys.Receive(_connection, bytes, [], out _);
+        return n <= 0;
+    }
+
+    private void Answer(Request request, int[] descriptors)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Reply reply = new() { Id = request.Id };
+        int[] passed = [];
+        try { passed = Do(request, descriptors, reply); }
+        catch (Exception e) when (e is ImageException or LinuxException or StoreException or InvalidOperationException or RingException)
+        {
+            reply.Error = e.Message;
+        }
+        catch (Exception e)
+        {
+            Messages.Say($"{request.VerbCase} failed: {e}");
+            reply.Error = $"{request.VerbCase}: {e.Message}";
+        }
+        reply.Microseconds = (ulong)Stopwatch.GetElapsedTime(start).TotalMicroseconds;
+        try { control.Send(reply, passed); }
+        catch (LinuxException) { } // it is gone: the next poll says so
+        // The program's end of a new connection is the supervisor's now.
+        if (request.VerbCase == Request.VerbOneofCase.DelegatorRestore && passed.Length > 0) Sys.Close(passed[0]);
+    }
+
+    /// <returns>descriptors for the answer</returns>
+    private int[] Do(Request request, int[] descriptors, Reply reply)
+    {
+        switch (request.VerbCase)
+        {
+            case Request.VerbOneofCase.Attach: Attach(request.Attach.HostPid, descriptors, reply); break;
+            case Request.VerbOneofCase.Gate:
+                if (!Need().Gate(TimeSpan.FromMilliseconds(request.Gate.DeadlineMs), out string? blocker)) reply.Error = $"{blocker} did not end within {request.Gate.DeadlineMs} ms";
+                break;
+            case Request.VerbOneofCase.DelegatorCapture: Capture(request.DelegatorCapture.BaseManifestHash); break;
+            case Request.VerbOneofCase.Open: Need().Open(); break;
+            case Request.VerbOneofCase.Finish: Finish(reply); break;
+            case Request.VerbOneofCase.DelegatorRestore: return Restore(request.DelegatorRestore.ManifestHash, reply);
+            case Request.VerbOneofCase.Serve:
+                // Fault.At(FaultPoint.DelegatorServe);
+                Need().Serve(request.Serve.HostPid);
+                _serving = true;
+                break;
+            case Request.VerbOneofCase.Status:
+                reply.DeviceName = _session?.DeviceName ?? "";
+                reply.DeviceKind = _session?.DeviceKind ?? "";
+                reply.DeviceBytes = _session?.AllocatedBytes ?? 0;
+                break;
+            default: throw new InvalidOperationException($"the delegator does not know the request {request.VerbCase}");
+        }
+        return [];
+    }
+
+    private Session Need() => _session ?? throw new InvalidOperationException("the delegator has no session");
+
+    private void Attach(int hostPid, int[] descriptors, Reply reply)
+    {
+        if (_session is not null || descriptors.Length != 1)
+        {
+            foreach (int fd in descriptors) Sys.Close(fd);
+            throw new InvalidOperationException(_session is not null ? "attached already" : "attach needs the program's connection");
+        }
+        _connection = descriptors[0];
+        SessionWelcome welcome = new() { Magic = SegmentLayout.Magic, ProtocolVersion = SegmentLayout.ProtocolVersion };
+        CUresult result = CUresult.CUDA_ERROR_NO_DEVICE;
+        string? error = null;
+        _session = Backends.Pick(options.Device, out string? reason) is { } make ? Session.Create(make, out result, out error) : null;
+        error ??= reason;
+        welcome.InitResult = (int)result;
+        if (_session is null)
+        {
+            Messages.Say($"no device: {error ?? result.ToString()}");
+            Sys.Check(Sys.Send(_connection, Bytes(ref welcome)), "send");
+            _serving = true; // the program's close ends this process
+            return;
+        }
+        welcome.DeviceCount = _session.DeviceCount;
+        _session.OnFailure = _ => Sys.SignalEventFd(_failed);
+        _session.Serve(hostPid);
+        Sys.Check(Sys.Send(_connection, Bytes(ref welcome), [_session.SegmentDescriptor, _session.PinnedDescriptor]), "send");
+        _serving = true;
+        reply.DeviceName = _session.DeviceName;
+        reply.DeviceKind = _session.DeviceKind;
+    }
+
+    private static ReadOnlySpan<byte> Bytes(ref SessionWelcome welcome) => MemoryMarshal.AsBytes(new ReadOnlySpan<SessionWelcome>(in welcome));
+
+    private SnapshotStore Store => _store ??= SnapshotStore.Open(options.Store);
+
+    private void Capture(ByteString baseManifest)
+    {
+        Session session = Need();
+        if (!session.IsGated) throw new InvalidOperationException("capture without a closed gate");
+        Abandon();
+        ContentHash? parent = baseManifest.IsEmpty ? null : ContentHash.FromBytes(baseManifest.Span);
+        _writer = Store.BeginSnapshot(parent);
+        _writing = new FrameHashes();
+        try { session.Capture(_writer, !baseManifest.IsEmpty && baseManifest == _lastManifest ? _last : null, _writing); }
+        catch
+        {
+            Abandon();
+            throw;
+        }
+    }
+
+    private void Finish(Reply reply)
+    {
+        if (_writer is null) throw new InvalidOperationException("no capture to finish");
+        try
+        {
+            SnapshotResult result = _writer.Finish();
+            _last = _writing;
+            _lastManifest = result.ManifestHash.ToByteString();
+            reply.ManifestHash = _lastManifest;
+            reply.BytesTotal = (ulong)result.BytesTotal;
+            reply.BytesStored = (ulong)result.BytesStored;
+        }
+        finally
+        {
+            _writer.Dispose();
+            _writer = null;
+        }
+    }
+
+    /// <summary>Drops a snapshot that was begun.</summary>
+    private void Abandon()
+    {
+        _writer?.Dispose();
+        _writer = null;
+    }
+
+    private int[] Restore(ByteString manifest, Reply reply)
+    {
+        if (_session is not null) throw new InvalidOperationException("attached already");
+        if (Backends.Pick(options.Device, out string? reason) is not { } make) throw new ImageException($"no device: {reason}");
+        FrameHashes hashes = new();
+        using (StoreSnapshotReader reader = Store.OpenSnapshot(ContentHash.FromBytes(manifest.Span)))
+            _session = Session.Restore(make, reader, hashes);
+        _session.OnFailure = _ => Sys.SignalEventFd(_failed);
+        _last = hashes;
+        _lastManifest = manifest;
+        (int ours, int theirs) = Sys.SocketPair();
+        _connection = ours;
+        reply.DeviceName = _session.DeviceName;
+        reply.DeviceKind = _session.DeviceKind;
+        return [theirs, _session.SegmentDescriptor, _session.PinnedDescriptor];
+    }
+}

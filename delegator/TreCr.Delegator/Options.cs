@@ -1,0 +1,41 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace TreCr.Delegator;
+
+/// <summary>Command line of the delegator.</summary>
+/// <param name="Device">auto, soft or cuda</param>
+/// <param name="Store">directory of the snapshot store</param>
+internal sealed record Options(int ControlDescriptor, string Device, string Store, string Job, int Rank)
+{
+    public static bool TryParse(string[] arguments, [NotNullWhen(true)] out Options? options, out string? problem)
+    {
+        Options parsed = new(-1, "auto", "", "", 0);
+        options = null;
+        problem = null;
+        for (int i = 0; i < arguments.Length; i += 2)
+        {
+            if (i + 1 == arguments.Length)
+            {
+                problem = $"{arguments[i]} without a value";
+                return false;
+            }
+            string value = arguments[i + 1];
+            switch (arguments[i])
+            {
+                case "--control-fd" when int.TryParse(value, out int fd) && fd >= 0: parsed = parsed with { ControlDescriptor = fd }; break;
+                case "--device" when value is "auto" or "soft" or "cuda": parsed = parsed with { Device = value }; break;
+                case "--store": parsed = parsed with { Store = value }; break;
+                case "--job": parsed = parsed with { Job = value }; break;
+                case "--rank" when int.TryParse(value, out int rank) && rank >= 0: parsed = parsed with { Rank = rank }; break;
+                default: problem = $"{arguments[i]} {value} is not understood"; return false;
+            }
+        }
+        if (parsed.ControlDescriptor < 0 || parsed.Store.Length == 0 || parsed.Job.Length == 0)
+        {
+            problem = "--control-fd, --store and --job are needed";
+            return false;
+        }
+        options = parsed;
+        return true;
+    }
+}
