@@ -1,4 +1,8 @@
 using TreCr.Calls.Cuda;
+#if TRECR_SOFT_DEVICE
+using TreCr.SoftDevice.Backend;
+using TreCr.Zstd;
+#endif
 
 namespace TreCr.Delegator;
 
@@ -8,8 +12,14 @@ internal static partial class Backends
 #if TRECR_SOFT_DEVICE
     private static Func<IDeviceAllocator, ICudaBackend>? TrySoft(out string? reason)
     {
-        reason = "the software device is not built yet";
-        return null;
+        reason = null;
+        return allocator => new SoftBackend(allocator, Decompress);
+    }
+
+    private static int Decompress(ReadOnlySpan<byte> source, Span<byte> target)
+    {
+        using Decompressor decompressor = new();
+        return decompressor.Unwrap(source, target);
     }
 #else
     private static Func<IDeviceAllocator, ICudaBackend>? TrySoft(out string? reason)

@@ -65,15 +65,16 @@ internal sealed unsafe partial class Session : IRecordHandler
             case CallIds.EventSynchronize when record->ArgumentCount == 1:
                 return !TryTranslate(HandleKind.Event, words[0], out ulong e) || _backend.cuEventQuery(new CUevent(e)) != CUresult.CUDA_ERROR_NOT_READY;
             case CallIds.HtoD when record->ArgumentCount == 4:
-                return (record->RemoteMask & 2) == 0 || (Copier.IsShared(words[1], words[2]) ? StreamIsReady(words[3]) : words[2] <= QuickFetchBytes);
-            case CallIds.DtoH when record->ArgumentCount == 4: return words[2] <= QuickCopyBytes && StreamIsReady(words[3]);
+                return (record->RemoteMask & 2) == 0 || (Copier.IsShared(words[1], words[2]) ? _backend.Drain(TimeSpan.Zero, out _) : words[2] <= QuickFetchBytes);
+            case CallIds.DtoH when record->ArgumentCount == 4: return words[2] <= QuickCopyBytes && _backend.Drain(TimeSpan.Zero, out _);
             case CallIds.CtxSynchronize or CallIds.MemFree or CallIds.MemFreeHost: return _backend.Drain(TimeSpan.Zero, out _);
             default: return false;
         }
     }
 
+    /// <remarks>The legacy stream is ready when all streams that it waits for are.</remarks>
     private bool StreamIsReady(ulong stream)
-        => !TryTranslate(HandleKind.Stream, stream, out ulong real) || _backend.cuStreamQuery(new CUstream(real)) != CUresult.CUDA_ERROR_NOT_READY;
+        => stream <= 1 ? _backend.Drain(TimeSpan.Zero, out _) : !TryTranslate(HandleKind.Stream, stream, out ulong real) || _backend.cuStreamQuery(new CUstream(real)) != CUresult.CUDA_ERROR_NOT_READY;
 
     private void Execute(CallState state, RecordHeader* record, AnswerBuffer* answer)
     {
