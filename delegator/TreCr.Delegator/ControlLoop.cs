@@ -109,7 +109,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
             case Request.VerbOneofCase.Finish: Finish(reply); break;
             case Request.VerbOneofCase.DelegatorRestore: return Restore(request.DelegatorRestore.ManifestHash, reply);
             case Request.VerbOneofCase.Serve:
-                // Fault.At(FaultPoint.DelegatorServe);
+                Fault.At(FaultPoint.DelegatorServe);
                 Need().Serve(request.Serve.HostPid);
                 _serving = true;
                 break;

@@ -27,7 +27,7 @@ internal sealed unsafe partial class Session
     public long Capture(ISnapshotWriter writer, FrameHashes? baseHashes, FrameHashes hashes)
     {
         if (!_dispatcher.IsGated) throw new InvalidOperationException("capture without a closed gate");
-        // Fault.At(FaultPoint.DelegatorCapture);
+        Fault.At(FaultPoint.DelegatorCapture);
         GmmuState state = _memory.Save();
         long written = 0;
         for (int i = 0; i < _capacityBytes.Length; i++)

@@ -33,7 +33,7 @@ internal sealed unsafe partial class Session
         Session session = new(makeBackend, (uint)saved.Devices.Count);
         try
         {
-            // Fault.At(FaultPoint.DelegatorRestore);
+            Fault.At(FaultPoint.DelegatorRestore);
             session.Rebuild(saved, reader, hashes);
             return session;
         }

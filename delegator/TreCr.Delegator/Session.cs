@@ -29,7 +29,7 @@ internal sealed unsafe partial class Session : IDisposable
     private ulong[] _capacityBytes = [];
     private string[] _deviceNames = [];
     private ProgramMemory _program = new(0);
-    private int _served;
+    private int _served, _disposed;
 
     private Session(Func<IDeviceAllocator, ICudaBackend> makeBackend, uint deviceCount)
     {
@@ -149,7 +149,7 @@ internal sealed unsafe partial class Session : IDisposable
     /// <param name="blocker">what did not end: call, host function, kernel</param>
     public bool Gate(TimeSpan deadline, out string? blocker)
     {
-        // Fault.At(FaultPoint.DelegatorGate);
+        Fault.At(FaultPoint.DelegatorGate);
         long start = System.Diagnostics.Stopwatch.GetTimestamp();
         if (!_dispatcher.Close(deadline, out blocker))
         {
@@ -172,6 +172,7 @@ internal sealed unsafe partial class Session : IDisposable
     /// <summary>Ends the session: threads, device memory, mappings, descriptors.</summary>
     public void Dispose()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         HostFunctions.ProgramGone();
         _dispatcher.Dispose();
         _backend.Drain(TimeSpan.FromSeconds(2), out _);

@@ -111,9 +111,14 @@ public unsafe class SessionTests
     [Test]
     public void AHostFunctionThatDoesNotReturnIsNamedByTheGateWhichOpensAgain()
     {
-        using ManualResetEventSlim release = new(false);
-        _program.OnHostFunction = _ => release.Wait(10_000);
+        using ManualResetEventSlim release = new(false), entered = new(false);
+        _program.OnHostFunction = _ =>
+        {
+            entered.Set();
+            release.Wait(10_000);
+        };
         _program.Enqueue(0x0602, [0, 0xabc, 1]);
+        Assert.That(entered.Wait(10_000));
         Assert.That(_program.Session.Gate(TimeSpan.FromMilliseconds(100), out string? blocker), Is.False);
         Assert.That(blocker, Does.Contain("host function 0xabc"));
         Assert.That(_program.Session.IsGated, Is.False);

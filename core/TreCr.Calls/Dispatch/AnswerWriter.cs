@@ -24,6 +24,7 @@ public unsafe ref struct AnswerWriter(byte* start, int capacityBytes = RecordLim
     {
         int at = LengthBytes, next = at + ((sizeof(T) + 7) & ~7);
         if (next > _capacityBytes) throw new InvalidOperationException("answer area too small");
+        if (sizeof(T) % 8 != 0) *(ulong*)(_start + next - 8) = 0; // answers are compared byte by byte in replay
         *(T*)(_start + at) = value;
         LengthBytes = next;
     }

@@ -13,7 +13,7 @@ internal static class AllocationFrames
     public static long[] Of(IEnumerable<Allocation> allocations, ulong start, ulong lengthBytes)
     {
         List<long> frames = [];
-        long last = -1;
+        long last = -(long)FrameBytes;
         foreach (Allocation allocation in allocations)
         {
             if (allocation.Kind == AllocationKind.Registered || allocation.Address < start || allocation.Address >= start + lengthBytes) continue;
