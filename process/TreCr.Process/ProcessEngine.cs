@@ -49,9 +49,10 @@ public sealed class ProcessEngine : IDisposable
             }
             finally { frozen.Detach(); }
         }
-        _tracker.Arm(Vma.ReadAll(pid, withFlags: false));
+        List<Vma> now = Vma.ReadAll(pid);
+        _tracker.Arm(now);
         Fault.At(FaultPoint.PrepareArmed);
-        if (precopy) _tracker.Precopy(writer);
+        if (precopy) _tracker.Precopy(writer, now);
     });
 
     /// <summary>Stops every thread at whatever instruction it is. On failure everything runs on.</summary>
@@ -70,6 +71,7 @@ public sealed class ProcessEngine : IDisposable
         long start = Sys.ClockNs(1);
         List<Vma> areas = Vma.ReadAll(frozen.Pid);
         List<OpenDescriptor> descriptors = OpenDescriptor.ReadAll(frozen.Pid);
+        if (descriptors.RemoveAll(d => d.IsLeftover) > 0) CloseLeftovers(frozen, areas);
         bool tracked = _tracker?.Pid == frozen.Pid;
         List<string> findings = ProcessCheck.Run(frozen.Pid, externals, areas, descriptors, tracked, tracedByUs: true);
         if (findings.Count > 0) throw new RefusedException(findings);
@@ -103,6 +105,19 @@ public sealed class ProcessEngine : IDisposable
         return new CaptureResult(image.Pid, image.Threads.Count, bytes, (Sys.ClockNs(1) - start) / 1000);
     });
 
+    /// <summary>Closes a userfaultfd that an engine made in the program and died before it could take it out.</summary>
+    private void CloseLeftovers(FrozenProcess frozen, List<Vma> areas)
+    {
+        StackInjector injector = InjectorFor(frozen, areas);
+        injector.Borrow(frozen.Leader);
+        try
+        {
+            foreach (OpenDescriptor d in OpenDescriptor.ReadAll(frozen.Pid))
+                if (d.IsLeftover) injector.Call(frozen.Leader, SyscallNumber.Close, d.Number);
+        }
+        finally { StackInjector.GiveBack(frozen.Leader); }
+    }
+
     private StackInjector InjectorFor(FrozenProcess frozen, List<Vma> areas)
     {
         if (_gadgetsOf != frozen.Pid) (_gadgets, _gadgetsOf) = (Gadgets.Find(frozen.Pid, areas), frozen.Pid);
@@ -124,7 +139,7 @@ public sealed class ProcessEngine : IDisposable
         FrozenProcess? frozen = _frozen;
         _frozen = null;
         frozen?.Kill();
-        _gadgetsOf = 0;
+        Forget();
     });
 
     /// <summary>The snapshot of the last <see cref="Capture"/> is durable: it is the base of the next.</summary>
@@ -153,9 +168,21 @@ public sealed class ProcessEngine : IDisposable
     {
         RestoredProcess restored = _restored ?? throw new ProcessException("nothing is restored");
         _restored = null;
-        restored.Detach();
-        _gadgetsOf = 0;
+        try { restored.Detach(); }
+        catch
+        {
+            restored.Kill(); // some threads run, others do not: nothing of it may stay
+            throw;
+        }
+        Forget();
     });
+
+    private void Forget()
+    {
+        _gadgetsOf = 0;
+        _tracker?.Dispose();
+        _tracker = null;
+    }
 
     /// <summary>Ends a restored process that was not released.</summary>
     public void Discard() => _tracer.Run(() =>

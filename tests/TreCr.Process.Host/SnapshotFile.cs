@@ -43,12 +43,27 @@ internal static class SnapshotFile
         if (!runs.SequenceEqual(others)) return $"page runs differ: {runs.Count} and {others.Count}";
         IPartReader x = a.OpenPart("memory"), y = b.OpenPart("memory");
         byte[] p = new byte[ISnapshotWriter.FrameSizeBytes], q = new byte[ISnapshotWriter.FrameSizeBytes];
+        // What the second capture itself changes: the kernel writes the CPU number into rseq areas when a thread runs our calls, and the calls use stack below the red zone.
+        List<(ulong Start, ulong End)> moved = [];
+        foreach (ThreadImage t in left.Threads)
+        {
+            ulong stack = BitConverter.ToUInt64(t.Registers.Span[152..]);
+            moved.Add((t.RseqAddress, t.RseqAddress + 32));
+            moved.Add((stack - 8192, stack - 128));
+        }
         foreach (var run in runs)
             for (ulong page = run.Start; page < run.End; page += 4096)
             {
                 ulong frame = page & ~0xffffUL; int at = (int)(page - frame);
                 x.ReadFrame((long)frame, p); y.ReadFrame((long)frame, q);
-                if (!p.AsSpan(at, 4096).SequenceEqual(q.AsSpan(at, 4096))) return $"page {page:x} differs";
+                foreach (var (start, end) in moved)
+                    for (ulong b = Math.Max(start, page); b < Math.Min(end, page + 4096); b++) p[b - frame] = q[b - frame];
+                if (!p.AsSpan(at, 4096).SequenceEqual(q.AsSpan(at, 4096))) 
+                {
+                    VmaImage v = left.Vmas.First(m => m.Start <= page && page < m.End);
+                    int first = at; while (p[first] == q[first]) first++;
+                    return $"page {page:x} differs at byte {first - at}: {Convert.ToHexString(p, first, 8)} and {Convert.ToHexString(q, first, 8)}, area {v.Start:x}-{v.End:x} {v.Permissions} {v.Path} {v.Flags}, stack pointer {BitConverter.ToUInt64(left.Threads[0].Registers.Span[152..]):x}";
+                }
             }
         return null;
     }

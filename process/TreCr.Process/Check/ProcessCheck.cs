@@ -29,7 +29,11 @@ public static class ProcessCheck
         CheckProcess(pid, findings, tracedByUs);
         Classification classification = new(externals, findings);
         foreach (Vma area in areas) classification.Of(area, tracked);
-        foreach (OpenDescriptor d in descriptors) classification.Of(d, pid);
+        foreach (OpenDescriptor d in descriptors) if (!d.IsLeftover) classification.Of(d, pid);
+        HashSet<int> numbers = [.. descriptors.Select(d => d.Number)];
+        foreach (OpenDescriptor d in descriptors)
+            foreach (var (target, _, _) in d.EpollTargets)
+                if (!numbers.Contains(target)) findings.Add($"descriptor {d.Number} is an epoll instance that watches descriptor {target}, which is closed");
         CheckPipes(pid, externals, descriptors, findings);
         lock (s_more)
             foreach (var check in s_more) findings.AddRange(check(pid));

@@ -137,15 +137,21 @@ internal sealed unsafe class FrozenProcess
     public void Detach()
     {
         int count = 0;
+        LinuxException? failed = null;
         List<int> held = [];
         foreach (Tracee thread in Threads.Reverse())
         {
-            if (count++ == Threads.Count / 2) Fault.At(FaultPoint.DumpDetach);
+            if (count++ == Threads.Count / 2)
+            {
+                try { Fault.At(FaultPoint.DumpDetach); }
+                catch (LinuxException e) { failed = e; } // the others are let go all the same
+            }
             Sys.Ptrace(Sys.PTRACE_DETACH, thread.Tid);
             if (thread.HeldSignal != 0) held.Add(thread.HeldSignal);
         }
         foreach (int signal in held) Sys.Kill(Pid, signal);
         Threads = [];
+        if (failed is not null) throw failed;
     }
 
     /// <summary>

@@ -17,6 +17,9 @@ internal sealed class OpenDescriptor
     public string UserfaultApi = "";
 
     public bool IsPath => (Flags & Sys.O_PATH) != 0;
+    /// <summary>A userfaultfd without the API handshake (no features): made by an engine that died, not by the program.</summary>
+    public bool IsLeftover => Link == "anon_inode:[userfaultfd]" && UserfaultApi.Split(':') is [_, "0", ..];
+
     public bool CanWrite => !IsPath && (Flags & 3) != 0;
 
     /// <summary>All descriptors, ascending.</summary>

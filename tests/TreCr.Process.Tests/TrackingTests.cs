@@ -1,0 +1,13 @@
+namespace TreCr.Process.Tests;
+
+/// <summary>Pre-copy while the program writes, captures that keep clean frames, aborted epochs in between; each compared with a full dump of the same freeze.</summary>
+[TestFixture, Parallelizable(ParallelScope.None)]
+public sealed class TrackingTests
+{
+    [TestCase("writer", 0, false, 1), TestCase("writer", 0, true, 2), TestCase("threads", 0, false, 3), TestCase("counter", 7, false, 4), TestCase("blocking", 0, true, 5)]
+    public void EqualsFullDump(string program, int exit, bool unprivileged, int seed)
+        => Runner.Run("pre:12", [Runner.Program(program)], unprivileged, seed).Expect(exit).ExpectSameRun();
+
+    [Test]
+    public void IncrementalImageRestores() => Runner.Run("pre:3 restorepre:3", [Runner.Program("writer")], seed: 6).Expect(0).ExpectSameRun();
+}
