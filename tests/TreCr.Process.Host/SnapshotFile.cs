@@ -57,7 +57,7 @@ internal static class SnapshotFile
                 ulong frame = page & ~0xffffUL; int at = (int)(page - frame);
                 x.ReadFrame((long)frame, p); y.ReadFrame((long)frame, q);
                 foreach (var (start, end) in moved)
-                    for (ulong b = Math.Max(start, page); b < Math.Min(end, page + 4096); b++) p[b - frame] = q[b - frame];
+                    for (ulong i = Math.Max(start, page); i < Math.Min(end, page + 4096); i++) p[i - frame] = q[i - frame];
                 if (!p.AsSpan(at, 4096).SequenceEqual(q.AsSpan(at, 4096))) 
                 {
                     VmaImage v = left.Vmas.First(m => m.Start <= page && page < m.End);
