@@ -25,12 +25,29 @@ public sealed class CallsGenerator : IIncrementalGenerator
         IncrementalValuesProvider<CallNumber> numbers = context.SyntaxProvider
             .ForAttributeWithMetadataName("TreCr.Calls.CallAttribute", (node, _) => node is MethodDeclarationSyntax, (c, _) => Parse.Number(c));
         context.RegisterSourceOutput(numbers.Collect(), ReportDoubles);
-        Consumer(context, "TreCr.Calls.ExportsOfAttribute", "Exports", Emit.Exports);
+        IncrementalValuesProvider<ConsumerModel> exporters = Consumer(context, "TreCr.Calls.ExportsOfAttribute", "Exports", Emit.Exports);
         Consumer(context, "TreCr.Calls.DispatchOfAttribute", "Dispatch", Emit.Dispatch);
         Consumer(context, "TreCr.Calls.BindingOfAttribute", "Binding", Emit.Binding);
+        Resolver(context, exporters);
     }
 
-    private static void Consumer(IncrementalGeneratorInitializationContext context, string attribute, string part, Func<ConsumerModel, string> emit)
+    private static void Resolver(IncrementalGeneratorInitializationContext context, IncrementalValuesProvider<ConsumerModel> exporters)
+    {
+        IncrementalValuesProvider<ResolverModel> resolvers = context.SyntaxProvider
+            .ForAttributeWithMetadataName("TreCr.Calls.ResolverOfAttribute", (node, _) => node is ClassDeclarationSyntax, (c, _) => Parse.Resolver(c));
+        IncrementalValueProvider<ImmutableArray<ExportModel?>> written = context.SyntaxProvider
+            .ForAttributeWithMetadataName("System.Runtime.InteropServices.UnmanagedCallersOnlyAttribute", (node, _) => node is MethodDeclarationSyntax, (c, _) => Parse.Export(c)).Collect();
+        IncrementalValueProvider<ImmutableArray<(string File, EquatableArray<NameRow> Names)>> files = context.AdditionalTextsProvider
+            .Select((text, cancel) => (Path.GetFileName(text.Path), Parse.Names(text.GetText(cancel)?.ToString() ?? ""))).Collect();
+        context.RegisterSourceOutput(resolvers.Combine(written).Combine(exporters.Collect()).Combine(files), (output, all) =>
+        {
+            (((ResolverModel model, ImmutableArray<ExportModel?> hand), ImmutableArray<ConsumerModel> generated), ImmutableArray<(string File, EquatableArray<NameRow> Names)> texts) = all;
+            EquatableArray<NameRow> names = texts.FirstOrDefault(t => t.File == model.File).Names;
+            output.AddSource(model.ClassName + ".Resolver.g.cs", Emit.Resolver(model, [.. names], [.. hand.OfType<ExportModel>().Concat(generated.SelectMany(Emit.ExportsOf))]));
+        });
+    }
+
+    private static IncrementalValuesProvider<ConsumerModel> Consumer(IncrementalGeneratorInitializationContext context, string attribute, string part, Func<ConsumerModel, string> emit)
     {
         IncrementalValuesProvider<ConsumerModel> consumers = context.SyntaxProvider
             .ForAttributeWithMetadataName(attribute, (node, _) => node is ClassDeclarationSyntax, (c, _) => Parse.Consumers(c))
@@ -41,6 +58,7 @@ public sealed class CallsGenerator : IIncrementalGenerator
             if (consumer.Problems.Count == 0 && consumer.Spec.Problems.Count == 0)
                 output.AddSource($"{consumer.ClassName}.{consumer.Spec.Name}.{part}.g.cs", emit(consumer));
         });
+        return consumers;
     }
 
     private static void Tables(SourceProductionContext output, ImmutableArray<SpecModel> specs)

@@ -23,11 +23,23 @@ internal static partial class Emit
         return w.ToString();
     }
 
+    /// <summary>The functions that <see cref="Exports"/> exports.</summary>
+    public static IEnumerable<ExportModel> ExportsOf(ConsumerModel consumer)
+    {
+        string path = "global::" + (consumer.Namespace.Length == 0 ? "" : consumer.Namespace + ".") + consumer.ClassName + ".";
+        foreach (CallModel call in consumer.Spec.Calls)
+        {
+            if (!call.HasRecord || call.Internal || call.Manual) continue;
+            yield return new ExportModel(call.Name, call.FunctionPointerType, path + call.Name);
+            if (call.HasPerThreadVariant) yield return new ExportModel(call.Name + "_ptsz", call.FunctionPointerType, path + call.Name + "_ptsz");
+        }
+    }
+
     private static void Stub(CodeWriter w, CallModel call)
     {
         w.Line($"[global::System.Runtime.InteropServices.UnmanagedCallersOnly(EntryPoint = \"{call.Name}\")]");
         w.Open($"public static {call.ReturnType} {call.Name}({call.ParameterList})");
-        w.Line($"{Runtime}ThreadState* __thread = {Runtime}WrapperRuntime.Enter();");
+        w.Line($"{Runtime}ProgramThread* __thread = {Runtime}WrapperRuntime.Enter();");
         w.Line($"if (__thread == null) return {Runtime}WrapperRuntime.EnterError();");
         if (!call.NoContext) w.Line($"if (__thread->Context == 0) return {CUresult}.CUDA_ERROR_INVALID_CONTEXT;");
         w.Line($"return Send_{call.Name}(__thread, {call.ArgumentList});".Replace(", )", ")"));
@@ -37,7 +49,7 @@ internal static partial class Emit
         w.Line("/// <summary>Variant for programs whose default stream is per thread: stream 0 means CU_STREAM_PER_THREAD.</summary>");
         w.Line($"[global::System.Runtime.InteropServices.UnmanagedCallersOnly(EntryPoint = \"{call.Name}_ptsz\")]");
         w.Open($"public static {call.ReturnType} {call.Name}_ptsz({call.ParameterList})");
-        w.Line($"{Runtime}ThreadState* __thread = {Runtime}WrapperRuntime.Enter();");
+        w.Line($"{Runtime}ProgramThread* __thread = {Runtime}WrapperRuntime.Enter();");
         w.Line($"if (__thread == null) return {Runtime}WrapperRuntime.EnterError();");
         if (!call.NoContext) w.Line($"if (__thread->Context == 0) return {CUresult}.CUDA_ERROR_INVALID_CONTEXT;");
         w.Line($"if ({stream}.Value == 0) {stream} = new {call.Parameters[call.Stream].Type}(2);");
@@ -57,7 +69,7 @@ internal static partial class Emit
         string extra = call.Manual ? $", {Ns}CallClass __class" : "";
         if (call.Manual && remote) extra += ", uint __remote";
         w.Line("[global::System.Runtime.CompilerServices.SkipLocalsInit]");
-        w.Open($"internal static {call.ReturnType} Send_{call.Name}({Runtime}ThreadState* __thread{extra}{(count > 0 ? ", " : "")}{call.ParameterList})");
+        w.Open($"internal static {call.ReturnType} Send_{call.Name}({Runtime}ProgramThread* __thread{extra}{(count > 0 ? ", " : "")}{call.ParameterList})");
         // NULL checks and lengths.
         foreach (ParameterModel p in call.Parameters)
         {
@@ -66,6 +78,8 @@ internal static partial class Emit
             {
                 if (!p.Optional) w.Line($"if ({id} == null) return {CUresult}.CUDA_ERROR_INVALID_VALUE;");
             }
+            else if (p.Role == ParameterRole.Handle)
+                w.Line($"if ({(p.IsStream ? id + ".Value > 2 && " : "")}{id}.Value >> 48 != (ulong){Ns}HandleKind.{p.HandleKind}) return {BadHandle(p)};");
             else if (p.Role is ParameterRole.InBytes or ParameterRole.OutBytes)
                 w.Line($"if ({id} == null && {call.Parameters[p.Length].Identifier} != 0) return {CUresult}.CUDA_ERROR_INVALID_VALUE;");
         }

@@ -55,6 +55,23 @@ internal static class Parse
         return new([.. all]);
     }
 
+    /// <summary>A class with [ResolverOf].</summary>
+    public static ResolverModel Resolver(GeneratorAttributeSyntaxContext context) => new(context.TargetSymbol.ContainingNamespace.ToDisplayString(), context.TargetSymbol.Name,
+        context.Attributes[0].ConstructorArguments[0].Value as string ?? "");
+
+    /// <summary>A hand-written exported function; null where it has no entry point.</summary>
+    public static ExportModel? Export(GeneratorAttributeSyntaxContext context)
+    {
+        IMethodSymbol method = (IMethodSymbol)context.TargetSymbol;
+        string? entry = context.Attributes[0].NamedArguments.FirstOrDefault(a => a.Key == "EntryPoint").Value.Value as string;
+        return entry == null ? null : new ExportModel(entry, "delegate* unmanaged<" + string.Concat(method.Parameters.Select(p => p.Type.ToDisplayString(Full) + ", "))
+            + method.ReturnType.ToDisplayString(Full) + ">", method.ContainingType.ToDisplayString(Full) + "." + method.Name);
+    }
+
+    /// <summary>Lines of a file of names; comments begin with #.</summary>
+    public static EquatableArray<NameRow> Names(string text) => new([.. text.Split('\n').Select(l => l.TrimEnd('\r')).Where(l => l.Length != 0 && l[0] != '#')
+        .Select(l => l.Split('\t')).Where(f => f.Length == 4).Select(f => new NameRow(f[0], int.Parse(f[1], System.Globalization.CultureInfo.InvariantCulture), f[2], f[3]))]);
+
     private static CallModel? Call(IMethodSymbol method, List<Problem> problems)
     {
         Location where = method.Locations[0];

@@ -13,7 +13,7 @@ public static unsafe class SharedState
     {
         public SessionState State;
         public int Lock;
-        public ThreadState* Free;
+        public ProgramThread* Free;
     }
 
     private static Process* s_process;
@@ -45,7 +45,7 @@ public static unsafe class SharedState
     }
 
     /// <summary>A zeroed thread state, off any hot path.</summary>
-    public static ThreadState* AllocateThread()
+    public static ProgramThread* AllocateThread()
     {
         Process* page = Page;
         Acquire(page);
@@ -53,11 +53,11 @@ public static unsafe class SharedState
         {
             if (page->Free == null)
             {
-                ThreadState* block = (ThreadState*)Map((ulong)sizeof(ThreadState) * ThreadsPerBlock);
+                ProgramThread* block = (ProgramThread*)Map((ulong)sizeof(ProgramThread) * ThreadsPerBlock);
                 for (int i = 0; i < ThreadsPerBlock; i++) (block + i)->NextFree = i + 1 < ThreadsPerBlock ? block + i + 1 : null;
                 page->Free = block;
             }
-            ThreadState* state = page->Free;
+            ProgramThread* state = page->Free;
             page->Free = state->NextFree;
             *state = default;
             return state;
@@ -66,7 +66,7 @@ public static unsafe class SharedState
     }
 
     /// <summary>Gives a thread state back at the end of its thread.</summary>
-    public static void FreeThread(ThreadState* state)
+    public static void FreeThread(ProgramThread* state)
     {
         Process* page = Page;
         Acquire(page);

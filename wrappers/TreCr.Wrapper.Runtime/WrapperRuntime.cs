@@ -10,7 +10,7 @@ namespace TreCr.Wrapper.Runtime;
 /// <remarks>Reentrant from any thread. The hot path allocates nothing, takes no lock and makes no system call.</remarks>
 public static unsafe class WrapperRuntime
 {
-    [ThreadStatic] private static ThreadState* t_state;
+    [ThreadStatic] private static ProgramThread* t_state;
 
     private static uint s_exitKey;
     private static int s_exitKeyMade, s_lostTold;
@@ -18,14 +18,14 @@ public static unsafe class WrapperRuntime
     /// <summary>The calling thread's state, its channel bound.</summary>
     /// <returns>null: the call cannot be made; <see cref="EnterError"/> says why</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ThreadState* Enter()
+    public static ProgramThread* Enter()
     {
-        ThreadState* state = t_state;
+        ProgramThread* state = t_state;
         return state != null && state->Channel.IsBound ? state : EnterSlow();
     }
 
     /// <summary>The calling thread's state without a channel: for calls that are answered here and count contexts. Never null while the session runs.</summary>
-    public static ThreadState* Thread => Enter();
+    public static ProgramThread* Thread => Enter();
 
     /// <summary>Why <see cref="Enter"/> gave null.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -63,12 +63,12 @@ public static unsafe class WrapperRuntime
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static ThreadState* EnterSlow()
+    private static ProgramThread* EnterSlow()
     {
         try
         {
             if (SharedState.State != SessionState.Running) return null;
-            ThreadState* state = t_state;
+            ProgramThread* state = t_state;
             if (state == null)
             {
                 state = SharedState.AllocateThread();
@@ -102,7 +102,7 @@ public static unsafe class WrapperRuntime
     [UnmanagedCallersOnly]
     private static void ThreadEnds(void* value)
     {
-        ThreadState* state = (ThreadState*)value;
+        ProgramThread* state = (ProgramThread*)value;
         t_state = null;
         // In a forked child the memory was wiped: an unbound channel, and a free list of its own.
         state->Channel.Release();

@@ -5,9 +5,10 @@ namespace TreCr.Calls.Cuda;
 /// (same address in both processes) or a staging buffer; the delegator moves pageable bytes itself (process_vm_readv and writev).
 /// </summary>
 /// <remarks>
-/// Classes by arguments (wrapper Manual/Copies.cs): pageable source up to <see cref="Records.RecordLimits.MaxInlineBytes"/>: enqueue with the bytes in the record; longer:
-/// blocking; pinned source: enqueue; pageable destination: blocking; pinned destination: enqueue for the Async forms, then waited for in the others.
-/// The forms without Async are the Async form on the default stream in the back end's eyes, and wait as the manual says ("API synchronization behavior").
+/// Classes by arguments (wrapper Manual/Copies.cs). Async forms: pageable source up to <see cref="Records.RecordLimits.MaxInlineBytes"/>: enqueue with the bytes in the
+/// record; longer: blocking, answered when the bytes have been fetched; pinned source or destination (remote bit, address inside the pinned arena): enqueue; pageable destination:
+/// blocking, answered when the bytes are there. A waiting record with a pinned side is answered when the copy is complete.
+/// The forms without Async are the Async form on the default stream in the back end's eyes, but wait always, so that what the driver rejects at once is rejected at once.
 /// </remarks>
 [CallTable(Library.Cuda)]
 public unsafe interface ICudaCopy

@@ -8,12 +8,12 @@ public unsafe interface ICudaModule
     /// Loads an image: PTX text, fatbin or cubin. The API passes no length; the stub derives it (cuda.md §5.1). All module loading calls
     /// (cuModuleLoad, LoadData, LoadDataEx, LoadFatBinary, CUDART_INTERFACE slots 1, 6, 8) become this one record.
     /// </summary>
-    /// <param name="image">[imageBytes]; for a fatbin the header with all its entries</param>
+    /// <param name="image">[imageBytes]; PTX text with its NUL, for a fatbin the header with all its entries, ELF to its end; never a __fatBinC_Wrapper_t</param>
     /// <exception cref="Exception">never: 200 no image, 209 nothing for this device, 218 invalid PTX, 222 newer PTX</exception>
     [Call(0x0201, CallClass.Answer, Internal = true), Creates(nameof(module))]
     CUresult trecrModuleLoad([Out] CUmodule* module, [InBytes(nameof(imageBytes))] void* image, nuint imageBytes);
 
-    [Call(0x0202, CallClass.Answer), Destroys(nameof(module))]
+    [Call(0x0202, CallClass.Answer), Destroys(nameof(module)), Manual("forgets the module's functions")]
     CUresult cuModuleUnload(CUmodule module);
 
     /// <summary>A function by name, with what a launch needs to know. Behind cuModuleGetFunction.</summary>
@@ -22,7 +22,7 @@ public unsafe interface ICudaModule
     CUresult trecrModuleGetFunction([Out] CUfunction* function, [Out] FunctionFacts* facts, CUmodule module, [InString] byte* name);
 
     /// <summary>A global or constant by name. Either output may be NULL in the program.</summary>
-    [Call(0x0204, CallClass.Answer)]
+    [Call(0x0204, CallClass.Answer), Manual("remembers where globals lie: cuMemcpy infers kinds from addresses")]
     CUresult cuModuleGetGlobal_v2([Out(Optional = true)] CUdeviceptr* address, [Out(Optional = true)] nuint* bytes, CUmodule module, [InString] byte* name);
 
     /// <param name="attribute">CUfunction_attribute</param>

@@ -141,3 +141,14 @@ public sealed class BindingOfAttribute(Type spec) : Attribute
 {
     public Type Spec => spec;
 }
+
+/// <summary>
+/// Asks the generator for the table behind a library's resolver (cuGetProcAddress) from a file of names (an AdditionalFiles item of the project): addresses of all exported
+/// stubs, and for each name that has none an exported stub that answers NOT_SUPPORTED by name.
+/// </summary>
+/// <param name="file">file name without folder; lines <c>name TAB version TAB symbol TAB per-thread symbol or -</c></param>
+[AttributeUsage(AttributeTargets.Class)]
+public sealed class ResolverOfAttribute(string file) : Attribute
+{
+    public string File => file;
+}

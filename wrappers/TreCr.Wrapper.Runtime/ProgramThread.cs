@@ -6,7 +6,7 @@ namespace TreCr.Wrapper.Runtime;
 /// What the wrapper keeps of one program thread. Native memory that a forked child sees as zeroes (MADV_WIPEONFORK): a child finds no bound channel and
 /// goes the slow way, which knows that it is a child. That makes the check free on the hot path.
 /// </summary>
-public unsafe struct ThreadState
+public unsafe struct ProgramThread
 {
     /// <summary>Deepest stack of current contexts; cuCtxPushCurrent beyond it is CUDA_ERROR_OUT_OF_MEMORY.</summary>
     public const int MaxContexts = 64;
@@ -20,7 +20,7 @@ public unsafe struct ThreadState
     public int Depth;
 
     /// <summary>Next free state; used only while the thread that had it is gone.</summary>
-    public ThreadState* NextFree;
+    public ProgramThread* NextFree;
 
     /// <summary>The stack, bottom first.</summary>
     public fixed ulong Stack[MaxContexts];

@@ -1,0 +1,2 @@
+[assembly: System.Runtime.CompilerServices.InternalsVisibleTo("TreCr.Wrapper.Tests")]
+[assembly: System.Runtime.CompilerServices.DisableRuntimeMarshalling]

@@ -1,0 +1,75 @@
+using System.Runtime.InteropServices;
+using TreCr.Calls;
+using TreCr.Calls.Cuda;
+using TreCr.Wrapper.Runtime;
+
+namespace TreCr.Wrapper.Cuda.Manual;
+
+// Hand-written: class by where the host sides lie; host-to-host copies need no device. CUDA Driver API, "Memory Management", CUDA_MEMCPY2D.
+internal static unsafe class Copies2D
+{
+    private const uint Host = 1, Device = 2, Array = 3, Unified = 4;
+
+    private static int s_toldArray;
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemcpy2D_v2")]
+    public static CUresult Copy2D(CUDA_MEMCPY2D* copy) => Copy(copy, CUstream.Default, mayReturn: false);
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemcpy2D_v2_ptds")]
+    public static CUresult Copy2D_ptds(CUDA_MEMCPY2D* copy) => Copy(copy, CUstream.PerThread, mayReturn: false);
+
+    /// <summary>Without the pitch limit of the aligned form, which is not enforced here at all.</summary>
+    [UnmanagedCallersOnly(EntryPoint = "cuMemcpy2DUnaligned_v2")]
+    public static CUresult Copy2DUnaligned(CUDA_MEMCPY2D* copy) => Copy(copy, CUstream.Default, mayReturn: false);
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemcpy2DUnaligned_v2_ptds")]
+    public static CUresult Copy2DUnaligned_ptds(CUDA_MEMCPY2D* copy) => Copy(copy, CUstream.PerThread, mayReturn: false);
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemcpy2DAsync_v2")]
+    public static CUresult Copy2DAsync(CUDA_MEMCPY2D* copy, CUstream stream) => Copy(copy, stream, mayReturn: true);
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemcpy2DAsync_v2_ptsz")]
+    public static CUresult Copy2DAsync_ptsz(CUDA_MEMCPY2D* copy, CUstream stream) => Copy(copy, PerThread.Of(stream), mayReturn: true);
+
+    private static CUresult Copy(CUDA_MEMCPY2D* given, CUstream stream, bool mayReturn)
+    {
+        CUresult result = Session.Enter(out ProgramThread* thread);
+        if (result != CUresult.CUDA_SUCCESS) return result;
+        if (given == null) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        CUDA_MEMCPY2D copy = *given;
+        if (copy.SrcMemoryType == Array || copy.DstMemoryType == Array) return Unsupported.Use(ref s_toldArray, "cuMemcpy2D"u8, "with a CUDA array"u8);
+        if (copy.SrcMemoryType is 0 or > Unified || copy.DstMemoryType is 0 or > Unified) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        if (copy.WidthInBytes == 0 || copy.Height == 0) return CUresult.CUDA_SUCCESS;
+        // A unified address is the device's or the host's; SrcDevice holds it.
+        if (copy.SrcMemoryType == Unified)
+        {
+            copy.SrcMemoryType = Addresses.IsDevice(copy.SrcDevice) ? Device : Host;
+            copy.SrcHost = copy.SrcDevice;
+        }
+        if (copy.DstMemoryType == Unified)
+        {
+            copy.DstMemoryType = Addresses.IsDevice(copy.DstDevice) ? Device : Host;
+            copy.DstHost = copy.DstDevice;
+        }
+        // Pitch 0 means rows without gaps.
+        if (copy.SrcPitch == 0) copy.SrcPitch = copy.SrcXInBytes + copy.WidthInBytes;
+        if (copy.DstPitch == 0) copy.DstPitch = copy.DstXInBytes + copy.WidthInBytes;
+        if (copy.SrcPitch < copy.SrcXInBytes + copy.WidthInBytes || copy.DstPitch < copy.DstXInBytes + copy.WidthInBytes) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        if (copy.SrcMemoryType == Host && copy.SrcHost == 0 || copy.DstMemoryType == Host && copy.DstHost == 0) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        if (copy.SrcMemoryType == Host && copy.DstMemoryType == Host) return OnHost(thread, in copy, stream);
+        bool pageable = copy.SrcMemoryType == Host && !Addresses.IsPinned(copy.SrcHost) || copy.DstMemoryType == Host && !Addresses.IsPinned(copy.DstHost);
+        result = CudaCopyCalls.Send_cuMemcpy2DAsync_v2(thread, mayReturn && !pageable ? CallClass.Enqueue : CallClass.Blocking, &copy, stream);
+        DeviceOutput.Print(thread);
+        return result;
+    }
+
+    private static CUresult OnHost(ProgramThread* thread, in CUDA_MEMCPY2D copy, CUstream stream)
+    {
+        CUresult result = Copies.WaitIfPinned(thread, copy.DstHost, copy.SrcHost, stream);
+        if (result != CUresult.CUDA_SUCCESS) return result;
+        byte* source = (byte*)copy.SrcHost + copy.SrcY * copy.SrcPitch + copy.SrcXInBytes, destination = (byte*)copy.DstHost + copy.DstY * copy.DstPitch + copy.DstXInBytes;
+        for (ulong row = 0; row < copy.Height; row++)
+            Buffer.MemoryCopy(source + row * copy.SrcPitch, destination + row * copy.DstPitch, copy.WidthInBytes, copy.WidthInBytes);
+        return CUresult.CUDA_SUCCESS;
+    }
+}

@@ -1,0 +1,58 @@
+using TreCr.Calls;
+using TreCr.Calls.Cuda;
+using TreCr.Ring;
+
+namespace TreCr.Wrapper.Cuda;
+
+/// <summary>Contexts of the process: reference counts of the primary ones, the others with device and flags. Under one lock, off hot paths.</summary>
+internal static class Contexts
+{
+    public static readonly Lock Gate = new();
+
+    private static readonly int[] PrimaryReferences = new int[SegmentLayout.MaxDevices];
+    private static readonly uint[] PrimaryFlags = new uint[SegmentLayout.MaxDevices];
+    private static readonly Dictionary<ulong, (int Device, uint Flags)> Created = [];
+
+    public static ref int References(int device) => ref PrimaryReferences[device];
+
+    public static ref uint Flags(int device) => ref PrimaryFlags[device];
+
+    /// <summary>Device of a primary context's handle; -1: it is none of this session.</summary>
+    public static int PrimaryDevice(ulong context)
+        => VirtualHandle.KindOf(context) == HandleKind.Context && VirtualHandle.SerialOf(context) - 1 < (ulong)Devices.Count ? (int)VirtualHandle.SerialOf(context) - 1 : -1;
+
+    /// <summary>Device and flags of a context.</summary>
+    /// <returns>false: no such context</returns>
+    public static bool TryFind(ulong context, out int device, out uint flags)
+    {
+        device = PrimaryDevice(context);
+        if (device >= 0)
+        {
+            flags = PrimaryFlags[device];
+            return true;
+        }
+        lock (Gate)
+        {
+            bool found = Created.TryGetValue(context, out (int Device, uint Flags) facts);
+            (device, flags) = facts;
+            return found;
+        }
+    }
+
+    public static void Add(ulong context, int device, uint flags)
+    {
+        lock (Gate) Created[context] = (device, flags);
+    }
+
+    public static bool Remove(ulong context)
+    {
+        lock (Gate) return Created.Remove(context);
+    }
+
+    /// <summary>Ends what the wrapper keeps for a context: functions, and the local storage of libraries, whose destructors run here.</summary>
+    public static void End(ulong context)
+    {
+        Functions.ForgetContext(context);
+        ContextLocalStorage.EndContext(context);
+    }
+}
