@@ -20,11 +20,14 @@ internal static unsafe class Resolver
         bool perThread = (flags & 2) != 0;
         int row = FirstRow(name), best = -1;
         bool known = row >= 0;
-        for (; row >= 0 && row < CudaNames.RowCount && NameOf(row).SequenceEqual(name); row++)
+        int end = row;
+        bool hasVariants = false;
+        for (; known && end < CudaNames.RowCount && NameOf(end).SequenceEqual(name); end++) hasVariants |= s_perThread[end] != null;
+        for (; row < end; row++)
         {
-            // A per-thread variant exists from CUDA 7.0 on, whatever the age of the name.
-            int needed = perThread && s_perThread[row] != null ? Math.Max((int)CudaNames.Versions[row], 7000) : CudaNames.Versions[row];
-            if (needed <= version) best = row;
+            // Per-thread variants exist from CUDA 7.0 on, whatever the age of the name; versions of the name that never had one are then out of the question.
+            if (perThread && hasVariants && (s_perThread[row] == null || version < 7000)) continue;
+            if (CudaNames.Versions[row] <= version) best = row;
         }
         if (best >= 0)
         {

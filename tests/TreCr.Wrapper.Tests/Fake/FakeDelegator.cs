@@ -95,7 +95,10 @@ internal sealed unsafe class FakeDelegator : IDisposable
         for (int i = 0; i < segment.Header->ChannelsUsed; i++)
         {
             ChannelHeader* channel = segment.Channel(i);
-            if (First(channel) is var record && record != null && (next == null || record->Ticket < next->Ticket)) (best, next) = (channel, record);
+            RecordHeader* record = First(channel);
+            if (record == null || next != null && record->Ticket >= next->Ticket) continue;
+            best = channel;
+            next = record;
         }
         if (next != null) return Run(best, next, segment);
         uint bell = Volatile.Read(ref segment.Control->Doorbell);
