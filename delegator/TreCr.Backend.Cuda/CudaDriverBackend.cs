@@ -34,7 +34,18 @@ public sealed unsafe partial class CudaDriverBackend : ICudaBackend
 
     public bool DeviceMemoryIsHostMemory => false;
 
-    private static void* Resolve(string name) => DriverLibrary.Resolve(name);
+    private static readonly ConcurrentDictionary<string, bool> Missing = [];
+
+    /// <summary>Functions that the driver does not have, of those looked up so far: calls of them answer CUDA_ERROR_NOT_SUPPORTED.</summary>
+    /// <remarks>cuFuncGetParamInfo is optional: drivers before CUDA 12.4 lack it.</remarks>
+    public static IReadOnlyList<string> MissingFunctions() => [.. Missing.Keys.Where(n => n != "cuFuncGetParamInfo")];
+
+    private static void* Resolve(string name)
+    {
+        void* function = DriverLibrary.Resolve(name);
+        if (function == null) Missing[name] = true;
+        return function;
+    }
 
     /// <summary>Polls every stream of the current contexts by an event; the driver has no wait with an end.</summary>
     /// <remarks>The delegator makes each context current in turn; streams are all covered, as the legacy stream's event waits for all blocking ones and cuCtxSynchronize for the rest.</remarks>

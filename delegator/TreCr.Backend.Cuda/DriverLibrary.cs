@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace TreCr.Backend.Cuda;
 
-/// <summary>NVIDIA's driver library, opened by path: by name one might get the wrapper of TreCr, whose soname is the same.</summary>
+/// <summary>NVIDIA's driver library, opened by path (TRECR_LIBCUDA names another): by name one might get the wrapper of TreCr, whose soname is the same.</summary>
 internal static unsafe class DriverLibrary
 {
     /// <summary>Where distributions and NVIDIA's installer put it. Source: NVIDIA Linux driver README, "Installed Components"; Debian's libcuda1.</summary>
@@ -22,7 +22,8 @@ internal static unsafe class DriverLibrary
 
     private static nint Open()
     {
-        foreach (string path in Paths)
+        string? given = Environment.GetEnvironmentVariable("TRECR_LIBCUDA");
+        foreach (string path in given is { Length: > 0 } ? [given] : Paths)
         {
             FileInfo? target = (FileInfo?)(File.Exists(path) ? new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true) ?? new FileInfo(path) : null);
             // TreCr's own library under the driver's name leads nowhere from here.
