@@ -300,6 +300,13 @@ public sealed partial class PtxParser
                 memory.Value += minus ? -n : n;
             }
         }
+        if (Take(','))
+        {
+            // Texture and tensor coordinates: kept for form; what uses them is refused when it is launched.
+            List<PtxOperand> more = [];
+            do more.Add(Operand(false)); while (Take(','));
+            memory.Elements = [.. more];
+        }
         Want(']');
         return memory;
     }
