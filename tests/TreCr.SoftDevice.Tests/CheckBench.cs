@@ -31,41 +31,45 @@ public sealed class CheckBench
     public unsafe void CheckedAgainstUnchecked()
     {
         string ptx = Clang.Ptx(Source);
-        double[,] times = new double[2, 4];
         string[] names = ["saxpy", "stencil", "nbody", "reduce"];
-        List<double>[,] all = new List<double>[2, 4];
-        for (int round = 0; round < 5; round++)
-            for (int mode = 0; mode < 2; mode++)
+        using Machine m = new(32 << 20);
+        int n = 1 << 18, w = 512, bodies = 1024;
+        ulong a = m.Zeroed<float>(n), b = m.Zeroed<float>(n), p = m.Zeroed<float>(bodies * 4), q = m.Zeroed<float>(bodies * 4);
+        CUfunction[,] f = new CUfunction[2, 4];
+        for (int mode = 0; mode < 2; mode++)
+        {
+            CUmodule module = m.Load(ptx);
+            m.Device.IsChecked = mode == 0;
+            for (int k = 0; k < 4; k++)
             {
-                using Machine m = new(256 << 20, isChecked: mode == 0);
-                CUmodule module = m.Load(ptx);
-                int n = 1 << 22, w = 2048, bodies = 2048;
-                ulong a = m.Zeroed<float>(n), b = m.Zeroed<float>(n), p = m.Zeroed<float>(bodies * 4), q = m.Zeroed<float>(bodies * 4);
-                for (int k = 0; k < 4; k++)
-                {
-                    CUfunction f = m.Function(module, names[k]);
-                    double best = double.MaxValue;
-                    for (int r = 0; r < 6; r++)
-                    {
-                        long start = Stopwatch.GetTimestamp();
-                        Machine.Ok(k switch
-                        {
-                            0 => m.TryLaunch(f, ((uint)n / 256, 1, 1), (256, 1, 1), 0, default, n, 1.5f, a, b),
-                            1 => m.TryLaunch(f, ((uint)w / 32, (uint)w / 8, 1), (32, 8, 1), 0, default, w, w, a, b),
-                            2 => m.TryLaunch(f, ((uint)bodies / 128, 1, 1), (128, 1, 1), 0, default, bodies, p, q),
-                            _ => m.TryLaunch(f, (1024, 1, 1), (256, 1, 1), 0, default, n, a, b),
-                        });
-                        Machine.Ok(m.Device.cuCtxSynchronize());
-                        best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalNanoseconds);
-                    }
-                    double threads = k switch { 0 => n, 1 => (double)w * w, 2 => (double)bodies * bodies, _ => n };
-                    (all[mode, k] ??= []).Add(best / threads);
-                }
+                f[mode, k] = m.Function(module, names[k]);
+                Launch(k, f[mode, k]);
             }
+        }
         for (int k = 0; k < 4; k++)
         {
-            double c = all[0, k].Order().ElementAt(2), u = all[1, k].Order().ElementAt(2);
-            TestContext.Out.WriteLine($"{names[k],-8} checked {c:F3} ns, unchecked {u:F3} ns per {(k == 2 ? "interaction" : "thread")} (2 workers), ratio {c / u:F3}");
+            double[] best = [double.MaxValue, double.MaxValue];
+            // Alternating and the best of many: other jobs share the machine.
+            for (int r = 0; r < 400; r++)
+            {
+                long start = Stopwatch.GetTimestamp();
+                Launch(k, f[r & 1, k]);
+                best[r & 1] = Math.Min(best[r & 1], Stopwatch.GetElapsedTime(start).TotalNanoseconds);
+            }
+            double threads = k switch { 1 => (double)w * w, 2 => (double)bodies * bodies, _ => n };
+            TestContext.Out.WriteLine($"{names[k],-8} checked {best[0] / threads:F3} ns, unchecked {best[1] / threads:F3} ns per {(k == 2 ? "interaction" : "thread")} (2 workers), ratio {best[0] / best[1]:F3}");
+        }
+
+        void Launch(int k, CUfunction f)
+        {
+            Machine.Ok(k switch
+            {
+                0 => m.TryLaunch(f, ((uint)n / 256, 1, 1), (256, 1, 1), 0, default, n, 1.5f, a, b),
+                1 => m.TryLaunch(f, ((uint)w / 32, (uint)w / 8, 1), (32, 8, 1), 0, default, w, w, a, b),
+                2 => m.TryLaunch(f, ((uint)bodies / 128, 1, 1), (128, 1, 1), 0, default, bodies, p, q),
+                _ => m.TryLaunch(f, (64, 1, 1), (256, 1, 1), 0, default, n, a, b),
+            });
+            Machine.Ok(m.Device.cuCtxSynchronize());
         }
     }
 }

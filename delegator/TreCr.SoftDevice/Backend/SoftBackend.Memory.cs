@@ -147,7 +147,11 @@ public sealed unsafe partial class SoftBackend
             foreach (Mapping m in mappings.Values)
                 if (m.Address >= address.Value && m.Address + m.Bytes <= address.Value + bytes) { gone.Add(m); covered += m.Bytes; }
             if (bytes == 0 || covered != bytes) return CUDA_ERROR_INVALID_VALUE;
-            foreach (Mapping m in gone) mappings.Remove(m.Address);
+            foreach (Mapping m in gone)
+            {
+                mappings.Remove(m.Address);
+                PageTable.Mark(m.Address, m.Bytes, false);
+            }
             PublishRanges();
             Sys.Mmap(address.Value, bytes, Sys.PROT_NONE, Sys.MAP_PRIVATE | Sys.MAP_ANONYMOUS | Sys.MAP_NORESERVE | Sys.MAP_FIXED);
             foreach (Mapping m in gone)
@@ -177,7 +181,11 @@ public sealed unsafe partial class SoftBackend
             if (total != bytes) return CUDA_ERROR_INVALID_VALUE;
             // Pages stay writable for the delegator itself; what kernels may touch is the access map's matter.
             if (Sys.Raw(SyscallNumber.Mprotect, (long)address.Value, (long)bytes, Sys.PROT_READ | Sys.PROT_WRITE) < 0) return CUDA_ERROR_OUT_OF_MEMORY;
-            foreach (Mapping m in covered) m.Accessible = writable;
+            foreach (Mapping m in covered)
+            {
+                m.Accessible = writable;
+                PageTable.Mark(m.Address, m.Bytes, writable);
+            }
             PublishRanges();
             return CUDA_SUCCESS;
         }
@@ -192,10 +200,11 @@ public sealed unsafe partial class SoftBackend
 
     public CUresult trecrHostMap(ulong address, nuint bytes)
     {
-        if (address == 0 || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
+        if (address == 0 || bytes == 0 || address % 4096 != 0 || bytes % 4096 != 0) return CUDA_ERROR_INVALID_VALUE;
         lock (gate)
         {
             if (!hostRanges.TryAdd(address, bytes)) return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+            PageTable.Mark(address, bytes, true);
             PublishRanges();
             return CUDA_SUCCESS;
         }
@@ -205,7 +214,8 @@ public sealed unsafe partial class SoftBackend
     {
         lock (gate)
         {
-            if (!hostRanges.Remove(address)) return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+            if (!hostRanges.Remove(address, out ulong bytes)) return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+            PageTable.Mark(address, bytes, false);
             PublishRanges();
             return CUDA_SUCCESS;
         }
@@ -228,6 +238,8 @@ public sealed unsafe partial class SoftBackend
     {
         lock (gate)
         {
+            foreach (Mapping m in mappings.Values) PageTable.Mark(m.Address, m.Bytes, false);
+            foreach ((ulong start, ulong length) in hostRanges) PageTable.Mark(start, length, false);
             foreach ((ulong start, ulong length) in reservations) Sys.Munmap(start, length);
             reservations.Clear();
             mappings.Clear();

@@ -13,7 +13,7 @@ public sealed unsafe partial class SoftBackend : ICudaBackend, IDisposable
     const ulong FirstHandle = 0x50F7_0000_0001;
     readonly IDeviceAllocator allocator;
     readonly ZstdDecoder? zstd;
-    readonly bool isChecked;
+    bool isChecked;
     readonly SoftScheduler scheduler;
     readonly Lock gate = new();
     readonly Dictionary<ulong, object> objects = [];
@@ -37,6 +37,9 @@ public sealed unsafe partial class SoftBackend : ICudaBackend, IDisposable
 
     public string DeviceKind => "soft";
     public bool DeviceMemoryIsHostMemory => true;
+
+    /// <summary>Whether kernels compiled from now on check addresses; for the bench.</summary>
+    internal bool IsChecked { set => isChecked = value; }
 
     public bool Drain(TimeSpan deadline, out string? blocker) => scheduler.DrainAll(deadline, out blocker);
 

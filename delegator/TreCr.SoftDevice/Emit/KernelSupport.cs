@@ -7,35 +7,25 @@ namespace TreCr.SoftDevice.Emit;
 /// <summary>What emitted code calls: the slow way of checked accesses, faults, calls, printf.</summary>
 static unsafe class KernelSupport
 {
-    /// <summary>An access outside the window or misaligned: returns where the address is allowed after all, else ends the launch.</summary>
+    /// <summary>Ends the launch: an access that is neither in the window nor in the page table, or misaligned.</summary>
     /// <exception cref="DeviceFaultException">716 misaligned, 700 not allocated.</exception>
-    public static void SlowAccess(BlockContext* c, int thread, ulong address, int bytes)
-    {
-        if ((address & (ulong)(bytes - 1)) != 0) throw new DeviceFaultException(716, "misaligned address", address, thread);
-        if (Inside(address, bytes, c->Shared, c->SharedBytes) || Inside(address, bytes, c->Local + (long)thread * c->LocalStride, c->LocalStride)
-            || Inside(address, bytes, c->Parameters, c->ParameterBytes) || c->Frames != null && Inside(address, bytes, c->Frames + (long)thread * c->FrameStride, c->FrameStride)
-            || Runner(c).Memory.IsAccessible(address, (ulong)bytes))
-            return;
-        throw new DeviceFaultException(700, "illegal address", address, thread);
-    }
+    public static void AccessFault(BlockContext* c, int thread, ulong address, int bytes)
+        => throw ((address & (ulong)(bytes - 1)) != 0 ? new DeviceFaultException(716, "misaligned address", address, thread) : new DeviceFaultException(700, "illegal address", address, thread));
 
     static bool Inside(ulong address, int bytes, byte* start, long length) => address - (ulong)start < (ulong)length && (ulong)length - (address - (ulong)start) >= (ulong)bytes;
 
     public static void SharedFault(BlockContext* c, int thread, ulong offset, int bytes)
         => throw new DeviceFaultException((offset & (ulong)(bytes - 1)) != 0 ? 716 : 700, (offset & (ulong)(bytes - 1)) != 0 ? "misaligned shared address" : "illegal shared address", offset, thread);
 
-    public static void CheckLocal(BlockContext* c, int thread, ulong offset, int bytes)
-    {
-        if (offset < (ulong)c->LocalStride && (ulong)c->LocalStride - offset >= (ulong)bytes && (offset & (ulong)(bytes - 1)) == 0) return;
-        throw new DeviceFaultException((offset & (ulong)(bytes - 1)) != 0 ? 716 : 700, "illegal local address", offset, thread);
-    }
+    public static void LocalFault(BlockContext* c, int thread, ulong offset, int bytes)
+        => throw new DeviceFaultException((offset & (ulong)(bytes - 1)) != 0 ? 716 : 700, "illegal local address", offset, thread);
 
     public static int IsSpace(BlockContext* c, int thread, ulong address, int space) => (PtxSpace)space switch
     {
         PtxSpace.Shared => Inside(address, 1, c->Shared, c->SharedBytes),
         PtxSpace.Local => Inside(address, 1, c->Local + (long)thread * c->LocalStride, c->LocalStride),
         PtxSpace.Param => Inside(address, 1, c->Parameters, c->ParameterBytes),
-        PtxSpace.Const => Runner(c).Memory.IsConst(address),
+        PtxSpace.Const => false,
         _ => !Inside(address, 1, c->Shared, c->SharedBytes) && !Inside(address, 1, c->Local, (long)c->LocalStride * c->ThreadCount) && !Inside(address, 1, c->Parameters, c->ParameterBytes),
     } ? 1 : 0;
 
@@ -75,15 +65,14 @@ static unsafe class KernelSupport
 
     public static int Printf(BlockContext* c, int thread, ulong format, ulong arguments)
     {
-        BlockRunner runner = Runner(c);
-        PrintfFormatter formatter = new(runner, c, thread);
-        return formatter.Format(format, arguments, runner.Output);
+        PrintfFormatter formatter = new(c, thread);
+        return formatter.Format(format, arguments, Runner(c).Output);
     }
 
     public static void AssertFail(BlockContext* c, int thread, ulong message, ulong file, int line, ulong function)
     {
         BlockRunner runner = Runner(c);
-        PrintfFormatter text = new(runner, c, thread);
+        PrintfFormatter text = new(c, thread);
         uint tid = c->Tids[thread];
         runner.Output.Write($"{text.String(file)}:{line}: {text.String(function)}: block: [{c->CtaidX},{c->CtaidY},{c->CtaidZ}], thread: [{tid & 1023},{tid >> 10 & 1023},{tid >> 20}] Assertion `{text.String(message)}` failed.\n");
         throw new DeviceFaultException(710, "assertion failed", 0, thread);
@@ -93,7 +82,7 @@ static unsafe class KernelSupport
     {
         if (bytes is not (4 or 8 or 16) || used > bytes) throw new DeviceFaultException(715, "cp.async size", bytes, thread);
         if ((shared & bytes - 1) != 0 || shared >= (ulong)c->SharedBytes || (ulong)c->SharedBytes - shared < bytes) SharedFault(c, thread, shared, (int)bytes);
-        if (used > 0 && (source - c->WindowBase >= c->WindowBytes || c->WindowBytes - (source - c->WindowBase) < bytes || (source & bytes - 1) != 0)) SlowAccess(c, thread, source, (int)bytes);
+        if (used > 0 && (!PageTable.IsAccessible(source, bytes) || (source & bytes - 1) != 0)) AccessFault(c, thread, source, (int)bytes);
         NativeMemory.Clear(c->Shared + shared, bytes);
         NativeMemory.Copy((void*)source, c->Shared + shared, used);
     }

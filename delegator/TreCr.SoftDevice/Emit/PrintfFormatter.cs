@@ -5,9 +5,8 @@ using TreCr.SoftDevice.Engine;
 namespace TreCr.SoftDevice.Emit;
 
 /// <summary>Device-side printf: C format strings over an argument block with natural alignment (facts/cuda.md section 6.4).</summary>
-unsafe readonly ref struct PrintfFormatter(BlockRunner runner, BlockContext* context, int thread)
+unsafe readonly ref struct PrintfFormatter(BlockContext* context, int thread)
 {
-    readonly BlockRunner runner = runner;
     readonly BlockContext* context = context;
     readonly int thread = thread;
 
@@ -27,7 +26,7 @@ unsafe readonly ref struct PrintfFormatter(BlockRunner runner, BlockContext* con
 
     void* Checked(ulong address, int bytes)
     {
-        if (!runner.Memory.IsAccessible(address, (ulong)bytes)) KernelSupport.SlowAccess(context, thread, address, bytes);
+        if (!PageTable.IsAccessible(address, (ulong)bytes)) KernelSupport.AccessFault(context, thread, address, bytes);
         return (void*)address;
     }
 

@@ -121,7 +121,8 @@ sealed unsafe partial class ScalarEmitter
         il.Ldloc(thread);
         il.LdcI4(error);
         Call(what == "trap" ? "TrapFault" : "BranchFault");
-        il.Br(next);
+        il.Op(OpCodes.Ldnull);
+        il.Op(OpCodes.Throw);
     }
 
     void EmitSuspend(FlowBlock b)

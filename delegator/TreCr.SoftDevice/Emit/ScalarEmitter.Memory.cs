@@ -1,6 +1,7 @@
 using System.Reflection.Emit;
 using TreCr.Ptx;
 using TreCr.Ptx.Ast;
+using TreCr.SoftDevice.Engine;
 
 namespace TreCr.SoftDevice.Emit;
 
@@ -23,8 +24,8 @@ sealed unsafe partial class ScalarEmitter
 
     /// <summary>
     /// Checks an access of <paramref name="bytes"/> (a power of two, up to 32) and pushes its pointer. Rotating the distance from the window's start right by log2(bytes)
-    /// moves the bits of a misaligned address to the top, so one unsigned compare checks bounds and alignment. What fails it goes to a helper out of line, which
-    /// knows the other allowed ranges and ends the launch with 700 or 716. The IL stack must be empty: the helper's way joins here.
+    /// moves the bits of a misaligned address to the top, so one unsigned compare checks bounds and alignment. What fails it is looked up in the page table
+    /// out of line; what is not there either ends the launch with 700 or 716. The IL stack must be empty: the look-up's way joins here.
     /// </summary>
     void Address(PtxSpace space, PtxOperand m, int bytes)
     {
@@ -52,21 +53,14 @@ sealed unsafe partial class ScalarEmitter
                 il.Add();
                 break;
             case PtxSpace.Local:
-                if (program.Checked)
-                {
-                    il.Ldarg(0);
-                    il.Ldloc(thread);
-                    il.Ldloc(address);
-                    il.LdcI4(bytes);
-                    Call("CheckLocal");
-                }
+                Check(address, k, null, localLimit[k], "LocalFault");
                 // Offsets are from the start of the thread's local memory, not the function's.
                 il.Ldloc(localBase!);
                 il.Ldloc(address);
                 il.Add();
                 break;
             default:
-                Check(address, k, windowBase, windowLimit[k], "SlowAccess");
+                Check(address, k, windowBase, windowLimit[k], "AccessFault");
                 il.Ldloc(address);
                 break;
         }
@@ -106,12 +100,34 @@ sealed unsafe partial class ScalarEmitter
         outOfLine.Add(() =>
         {
             il.Mark(slow);
+            if (start is not null)
+            {
+                // Not in the window: aligned and below 2^47, then the page table decides. No call here may return, or RyuJIT keeps all values in memory.
+                Label fault = il.NewLabel();
+                il.Ldloc(address);
+                if (k > 0)
+                {
+                    il.LdcI4(k);
+                    il.Call(RotateRight64);
+                }
+                il.LdcI8(1L << PageTable.AddressBits - k);
+                il.Op(OpCodes.Bge_Un, fault);
+                il.LdcI8((long)PageTable.Table);
+                il.Ldloc(address);
+                il.LdcI4(PageTable.PageShift);
+                il.Op(OpCodes.Shr_Un);
+                il.Add();
+                il.Op(OpCodes.Ldind_U1);
+                il.Brtrue(good);
+                il.Mark(fault);
+            }
             il.Ldarg(0);
             il.Ldloc(thread);
             il.Ldloc(address);
             il.LdcI4(bytes);
             Call(slowHelper);
-            il.Br(good);
+            il.Op(OpCodes.Ldnull);
+            il.Op(OpCodes.Throw);
         });
     }
 

@@ -12,7 +12,7 @@ sealed unsafe partial class ScalarEmitter
     readonly Dictionary<SpecialRegister, LocalBuilder> hoistedSpecials = [];
     readonly Dictionary<(long Offset, PtxType Type), LocalBuilder> hoistedParameters = [];
     LocalBuilder? windowBase, sharedBase;
-    readonly LocalBuilder?[] windowLimit = new LocalBuilder?[6], sharedLimit = new LocalBuilder?[6];
+    readonly LocalBuilder?[] windowLimit = new LocalBuilder?[6], sharedLimit = new LocalBuilder?[6], localLimit = new LocalBuilder?[6];
 
     static string? FieldOf(SpecialRegister s) => s switch
     {
@@ -58,6 +58,10 @@ sealed unsafe partial class ScalarEmitter
         int k = Log2(i.Opcode.Type.Bytes() * i.Opcode.Vector);
         usesLocal |= space == PtxSpace.Local;
         if (space == PtxSpace.Shared) HoistShared(program.Checked ? k : -1);
+        else if (space == PtxSpace.Local)
+        {
+            if (program.Checked && localLimit[k] is null) HoistLimit(localLimit, k, "LocalStride");
+        }
         // A parameter whose address was taken into a register (a structure by value, say) is reached like a generic address.
         else if (space == PtxSpace.Param && i.Operands.FirstOrDefault(o => o.Kind == OperandKind.Memory) is { Name: not null } m)
         {
@@ -102,9 +106,13 @@ sealed unsafe partial class ScalarEmitter
             Context("Shared");
             il.Stloc(sharedBase);
         }
-        if (k < 0 || sharedLimit[k] is not null) return;
-        LocalBuilder limit = sharedLimit[k] = il.NewLocal(typeof(ulong));
-        Context("SharedBytes");
+        if (k >= 0 && sharedLimit[k] is null) HoistLimit(sharedLimit, k, "SharedBytes");
+    }
+
+    void HoistLimit(LocalBuilder?[] limits, int k, string field)
+    {
+        LocalBuilder limit = limits[k] = il.NewLocal(typeof(ulong));
+        Context(field);
         il.Op(OpCodes.Conv_U8);
         il.LdcI4(k);
         il.Op(OpCodes.Shr_Un);

@@ -51,7 +51,7 @@ sealed unsafe partial class ScalarEmitter
         this.stateBase = stateBase;
         this.firstBlock = firstBlock;
         this.endBlock = endBlock;
-        method = new($"{f.Name}#{firstBlock}", typeof(void), [typeof(BlockContext*), typeof(int), typeof(int)], typeof(ScalarEmitter).Module, skipVisibility: true) { InitLocals = false };
+        method = new($"{f.Name}#{firstBlock}", typeof(void), [typeof(BlockContext*), typeof(int), typeof(int)], typeof(object).Module, skipVisibility: true) { InitLocals = false };
         il = new(method.GetILGenerator(4096));
         registerLocals = new LocalBuilder?[f.Registers.Count];
         int words = (f.Registers.Count + 63) / 64;

@@ -49,7 +49,12 @@ sealed unsafe class BlockRunner : IDisposable
         {
             c->FrameStride = Kernel.FrameBytes;
             c->Frames = Grow(c->Frames, ref frameCapacity, (nuint)((long)Kernel.FrameBytes * launch.BlockThreads));
-            c->Slots = (ThreadSlot*)Grow((byte*)c->Slots, ref slotCapacity, (nuint)(sizeof(ThreadSlot) * launch.BlockThreads));
+            nuint slotBytes = (nuint)(sizeof(ThreadSlot) * launch.BlockThreads);
+            if (slotBytes > slotCapacity)
+            {
+                NativeMemory.AlignedFree(c->Slots);
+                c->Slots = (ThreadSlot*)NativeMemory.AlignedAlloc(slotCapacity = slotBytes, 64);
+            }
         }
         c->Parameters = launch.Parameters;
         c->ParameterBytes = Kernel.ParameterBytes;
@@ -66,12 +71,22 @@ sealed unsafe class BlockRunner : IDisposable
         c->StateCount = Kernel.ChunkOfState.Length;
     }
 
+    /// <summary>Pages that kernels may reach with generic addresses; whole ones, so that nothing else shares them.</summary>
     static byte* Grow(byte* old, ref nuint capacity, nuint bytes)
     {
         if (bytes <= capacity && old != null) return old;
-        NativeMemory.AlignedFree(old);
+        Free(old, capacity);
         capacity = bytes + 4095 & ~(nuint)4095;
-        return (byte*)NativeMemory.AlignedAlloc(capacity, 4096);
+        byte* p = (byte*)NativeMemory.AlignedAlloc(capacity, 4096);
+        PageTable.Mark((ulong)p, capacity, true);
+        return p;
+    }
+
+    static void Free(byte* p, nuint capacity)
+    {
+        if (p == null) return;
+        PageTable.Mark((ulong)p, capacity, false);
+        NativeMemory.AlignedFree(p);
     }
 
     /// <summary>Starts block <paramref name="index"/> (x fastest); <see cref="Step"/> runs it.</summary>
@@ -229,9 +244,9 @@ sealed unsafe class BlockRunner : IDisposable
 
     public void Dispose()
     {
-        NativeMemory.AlignedFree(context->Shared);
-        NativeMemory.AlignedFree(context->Local);
-        NativeMemory.AlignedFree(context->Frames);
+        Free(context->Shared, sharedCapacity);
+        Free(context->Local, localCapacity);
+        Free(context->Frames, frameCapacity);
         NativeMemory.AlignedFree(context->Slots);
         NativeMemory.Free(context);
         self.Free();

@@ -49,7 +49,4 @@ public sealed class AccessMap
         if (n < 0) n = ~n - 1;
         return n >= 0 && address < ends[n] ? ends[n] - address : 0;
     }
-
-    /// <summary>Constant variables live among the global ones here; nothing depends on telling them apart.</summary>
-    public bool IsConst(ulong address) => false;
 }

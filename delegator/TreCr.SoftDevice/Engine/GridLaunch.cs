@@ -28,9 +28,10 @@ sealed unsafe class GridLaunch
         int need = Math.Max(16, Kernel.ParameterBytes);
         if (need > parameterCapacity)
         {
-            NativeMemory.AlignedFree(Parameters);
-            Parameters = (byte*)NativeMemory.AlignedAlloc((nuint)need + 32, 64);
-            parameterCapacity = need;
+            Free();
+            parameterCapacity = need + 4095 & ~4095;
+            Parameters = (byte*)NativeMemory.AlignedAlloc((nuint)parameterCapacity, 4096);
+            PageTable.Mark((ulong)Parameters, (ulong)parameterCapacity, true);
         }
         nuint n = Math.Min(bytes, (nuint)Kernel.ParameterBytes);
         NativeMemory.Copy(source, Parameters, n);
@@ -56,7 +57,14 @@ sealed unsafe class GridLaunch
         return first < end;
     }
 
-    ~GridLaunch() => NativeMemory.AlignedFree(Parameters);
+    void Free()
+    {
+        if (Parameters == null) return;
+        PageTable.Mark((ulong)Parameters, (ulong)parameterCapacity, false);
+        NativeMemory.AlignedFree(Parameters);
+    }
+
+    ~GridLaunch() => Free();
 }
 
 /// <summary>Thread numbers by block shape, made once per shape and kept.</summary>
