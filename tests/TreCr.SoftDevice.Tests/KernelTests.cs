@@ -4,8 +4,8 @@ using TreCr.Calls.Cuda;
 namespace TreCr.SoftDevice.Tests;
 
 /// <summary>Ordinary CUDA kernels, compiled by clang, against independent C#.</summary>
-[CancelAfter(120_000)]
-public sealed class KernelTests
+[TestFixture(int.MaxValue), TestFixture(10), CancelAfter(120_000)]
+public sealed class KernelTests(int largestMethod)
 {
     const string Source = """
         extern "C" {
@@ -56,12 +56,17 @@ public sealed class KernelTests
     [OneTimeSetUp]
     public void Start()
     {
+        Emit.ProgramBuilder.LargestMethod = largestMethod;
         m = new();
         module = m.Load(Clang.Ptx(Source));
     }
 
     [OneTimeTearDown]
-    public void Stop() => m.Dispose();
+    public void Stop()
+    {
+        Emit.ProgramBuilder.LargestMethod = int.MaxValue;
+        m.Dispose();
+    }
 
     [SetUp]
     public void SetContext() => Machine.Ok(m.Device.cuCtxSetCurrent(m.Context));

@@ -54,19 +54,24 @@ public sealed partial class PtxParser
         };
         List<PtxVariable> found = [];
         int align = 0, vector = 1;
-        bool managed = false;
+        bool managed = false, pointer = false;
         PtxType type = PtxType.None;
         while (lexer.Kind == TokenKind.Identifier && lexer.Text[0] == '.')
         {
             string word = Word();
-            if (word == ".align") align = CheckAlign(Integer());
+            if (word == ".align")
+            {
+                int n = CheckAlign(Integer());
+                if (!pointer) align = n; // after .ptr it is the alignment of what is pointed to
+            }
+            else if (word == ".ptr") pointer = true;
             else if (word == ".attribute")
             {
                 Want('(');
                 while (!Take(')')) { managed |= At(".managed"); lexer.Next(); if (lexer.Kind == TokenKind.End) throw Bad("')' expected"); }
             }
             else if (word is ".v2" or ".v4" or ".v8") vector = word[2] - '0';
-            else if (word is ".ptr" or ".global" or ".const" or ".shared" or ".local") { }
+            else if (word is ".global" or ".const" or ".shared" or ".local") { }
             else if ((type = PtxTypes.Parse(word[1..])) == PtxType.None) throw Bad($"unknown type {word}");
         }
         if (type == PtxType.None) throw Bad($"a type expected, found {Found}");

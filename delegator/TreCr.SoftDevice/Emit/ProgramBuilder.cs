@@ -33,12 +33,15 @@ sealed unsafe class ProgramBuilder
         Checked = isChecked;
     }
 
+    /// <summary>Instructions in a method at most; tests make it small to exercise the borders between methods.</summary>
+    internal static int LargestMethod { get; set; } = int.MaxValue;
+
     /// <exception cref="PtxException">209: an instruction that is not supported, by name; 218: text that makes no sense.</exception>
     public static CompiledKernel Compile(PtxModule module, PtxFunction entry, ISymbolAddresses addresses, bool isChecked)
     {
         // First as one method; with ever smaller pieces as long as RyuJIT's limits are exceeded.
         int instructions = entry.Body.Count;
-        for (int budget = instructions <= WholeKernelLimit ? int.MaxValue : 400; ; budget = budget == int.MaxValue ? 400 : budget / 2)
+        for (int budget = Math.Min(LargestMethod, instructions <= WholeKernelLimit ? int.MaxValue : 400); ; budget = budget == int.MaxValue ? 400 : budget / 2)
         {
             ProgramBuilder builder = new(module, addresses, isChecked);
             if (builder.TryCompile(entry, Math.Max(budget, 8)) is { } kernel) return kernel;

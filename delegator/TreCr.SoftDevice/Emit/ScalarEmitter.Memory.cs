@@ -1,6 +1,7 @@
 using System.Reflection.Emit;
 using TreCr.Ptx;
 using TreCr.Ptx.Ast;
+using TreCr.Ptx.Passes;
 using TreCr.SoftDevice.Engine;
 
 namespace TreCr.SoftDevice.Emit;
@@ -60,7 +61,8 @@ sealed unsafe partial class ScalarEmitter
                 il.Add();
                 break;
             default:
-                Check(address, k, windowBase, windowLimit[k], "AccessFault");
+                if (!groups.TryGetValue(current, out AccessGroup? group)) Check(address, k, windowBase, windowLimit[k], "AccessFault");
+                else if (group.First == current) Check(address, k, windowBase, windowLimit[k], "AccessFault", group.LowOffset - m.Value, group.HighOffset - bytes - m.Value);
                 il.Ldloc(address);
                 break;
         }
@@ -78,11 +80,17 @@ sealed unsafe partial class ScalarEmitter
         il.Add();
     }
 
-    void Check(LocalBuilder address, int k, LocalBuilder? start, LocalBuilder? limit, string slowHelper)
+    /// <param name="low">distance from the address to the first access that this check stands for</param><param name="high">and to the last</param>
+    void Check(LocalBuilder address, int k, LocalBuilder? start, LocalBuilder? limit, string faultHelper, long low = 0, long high = 0)
     {
         if (!program.Checked) return;
         Label slow = il.NewLabel(), good = il.NewLabel();
         il.Ldloc(address);
+        if (low != 0)
+        {
+            il.LdcI8(low);
+            il.Add();
+        }
         if (start is not null)
         {
             il.Ldloc(start);
@@ -100,35 +108,61 @@ sealed unsafe partial class ScalarEmitter
         outOfLine.Add(() =>
         {
             il.Mark(slow);
-            if (start is not null)
+            if (start is null)
             {
-                // Not in the window: aligned and below 2^47, then the page table decides. No call here may return, or RyuJIT keeps all values in memory.
-                Label fault = il.NewLabel();
-                il.Ldloc(address);
-                if (k > 0)
-                {
-                    il.LdcI4(k);
-                    il.Call(RotateRight64);
-                }
-                il.LdcI8(1L << PageTable.AddressBits - k);
-                il.Op(OpCodes.Bge_Un, fault);
-                il.LdcI8((long)PageTable.Table);
-                il.Ldloc(address);
-                il.LdcI4(PageTable.PageShift);
-                il.Op(OpCodes.Shr_Un);
-                il.Add();
-                il.Op(OpCodes.Ldind_U1);
-                il.Brtrue(good);
-                il.Mark(fault);
+                ThrowFault(address, 0, bytes, faultHelper);
+                return;
             }
-            il.Ldarg(0);
-            il.Ldloc(thread);
-            il.Ldloc(address);
-            il.LdcI4(bytes);
-            Call(slowHelper);
-            il.Op(OpCodes.Ldnull);
-            il.Op(OpCodes.Throw);
+            // Not in the window: aligned and below 2^47, then the page table decides. No call here may return, or RyuJIT keeps all values in memory.
+            Label lowFault = il.NewLabel(), highFault = il.NewLabel();
+            Lookup(address, low, k, lowFault);
+            if (high != low) Lookup(address, high, k, highFault);
+            il.Br(good);
+            il.Mark(lowFault);
+            ThrowFault(address, low, bytes, faultHelper);
+            if (high == low) return;
+            il.Mark(highFault);
+            ThrowFault(address, high, bytes, faultHelper);
         });
+    }
+
+    void Lookup(LocalBuilder address, long offset, int k, Label fault)
+    {
+        void At()
+        {
+            il.Ldloc(address);
+            if (offset == 0) return;
+            il.LdcI8(offset);
+            il.Add();
+        }
+        At();
+        if (k > 0)
+        {
+            il.LdcI4(k);
+            il.Call(RotateRight64);
+        }
+        il.LdcI8(1L << PageTable.AddressBits - k);
+        il.Op(OpCodes.Bge_Un, fault);
+        il.LdcI8((long)PageTable.Table);
+        At();
+        il.LdcI4(PageTable.PageShift);
+        il.Op(OpCodes.Shr_Un);
+        il.Add();
+        il.Op(OpCodes.Ldind_U1);
+        il.Brfalse(fault);
+    }
+
+    void ThrowFault(LocalBuilder address, long offset, int bytes, string helper)
+    {
+        il.Ldarg(0);
+        il.Ldloc(thread);
+        il.Ldloc(address);
+        il.LdcI8(offset);
+        il.Add();
+        il.LdcI4(bytes);
+        Call(helper);
+        il.Op(OpCodes.Ldnull);
+        il.Op(OpCodes.Throw);
     }
 
     void EmitLoad()

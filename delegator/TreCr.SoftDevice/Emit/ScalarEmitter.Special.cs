@@ -84,6 +84,7 @@ sealed unsafe partial class ScalarEmitter
             }
             if (windowLimit[k] is not null) return;
             LocalBuilder limit = windowLimit[k] = il.NewLocal(typeof(ulong));
+            // A group's check looks at its first byte: the window ends a group's width earlier, the rest goes through the page table.
             Context("WindowBytes");
             il.LdcI4(k);
             il.Op(OpCodes.Shr_Un);

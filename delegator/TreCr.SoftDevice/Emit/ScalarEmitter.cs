@@ -34,6 +34,7 @@ sealed unsafe partial class ScalarEmitter
     readonly List<(int Register, LocalBuilder Local)> blockLocals = [];
     readonly List<Action> outOfLine = [];
     PtxInstruction current = null!;
+    Dictionary<PtxInstruction, AccessGroup> groups = [];
 
     static readonly Dictionary<string, FieldInfo> ContextFields = typeof(BlockContext).GetFields().ToDictionary(x => x.Name);
     static readonly Dictionary<string, FieldInfo> SlotFields = typeof(ThreadSlot).GetFields().ToDictionary(x => x.Name);
@@ -234,6 +235,7 @@ sealed unsafe partial class ScalarEmitter
     void EmitBlock(FlowBlock b)
     {
         il.Mark(blockLabels[b.Index - firstBlock]);
+        groups = program.Checked ? AccessGroupPass.Run(b) : [];
         int count = b.End == BlockEnd.Fall ? b.Body.Count : b.Body.Count - 1;
         for (int n = 0; n < count; n++)
         {

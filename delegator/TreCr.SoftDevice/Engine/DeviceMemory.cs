@@ -26,8 +26,8 @@ public sealed class AccessMap
         ends = [.. merged.Select(r => r.End)];
         foreach ((ulong start, ulong end) in merged)
         {
-            // The inline check divides the window into units of up to 32 bytes.
-            ulong from = start + 31 & ~31UL, to = end & ~31UL;
+            // The inline check divides the window into units of up to 32 bytes, and one check may stand for the accesses of a whole page.
+            ulong from = start + 31 & ~31UL, to = end - Math.Min(end, Ptx.Passes.AccessGroupPass.MaxSpanBytes) & ~31UL;
             if (to <= from || to - from <= WindowBytes) continue;
             WindowBase = from;
             WindowBytes = to - from;
