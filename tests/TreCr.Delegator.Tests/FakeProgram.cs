@@ -20,6 +20,19 @@ internal sealed unsafe class FakeProgram : IDisposable
     private ProducerChannel _channel;
     private Segment _segment;
     private volatile bool _stop;
+    private readonly bool _inOther;
+
+    /// <summary>A program whose delegator is another process.</summary>
+    /// <param name="connection">stays the caller's</param>
+    public FakeProgram(int segmentDescriptor, int connection)
+    {
+        _inOther = true;
+        _segment = Segment.Map(segmentDescriptor, dontFork: false);
+        if (_segment.Header->ChannelsUsed == 0) ProducerChannel.Claim(_segment, 1);
+        _channel.Bind(_segment, 0, connection);
+        _helper = new Thread(Help) { IsBackground = true };
+        _helper.Start();
+    }
 
     public FakeProgram(Session? session = null)
     {
@@ -39,7 +52,7 @@ internal sealed unsafe class FakeProgram : IDisposable
 
     public static ICudaBackend Backend(IDeviceAllocator allocator) => new SoftBackend(allocator, workers: 2);
 
-    public Session Session { get; private set; }
+    public Session Session { get; private set; } = null!;
 
     public Segment Segment => _segment;
 
@@ -174,7 +187,7 @@ internal sealed unsafe class FakeProgram : IDisposable
     {
         _stop = true;
         _helper.Join(5000);
-        Session.Dispose();
+        if (!_inOther) Session.Dispose();
         _segment.Unmap();
         Sys.Close(_connection.Ours);
         Sys.Close(_connection.Theirs);
