@@ -1,3 +1,4 @@
+using TreCr.Backend.Cuda;
 using TreCr.Calls.Cuda;
 
 namespace TreCr.Delegator;
@@ -23,9 +24,20 @@ internal static partial class Backends
         return null;
     }
 
-    private static Func<IDeviceAllocator, ICudaBackend>? TryCuda(out string? reason)
+    private static unsafe Func<IDeviceAllocator, ICudaBackend>? TryCuda(out string? reason)
     {
-        reason = "this build has no binding to NVIDIA's driver";
+        reason = null;
+        if (!CudaDriverBackend.IsDriverPresent)
+        {
+            reason = "NVIDIA's driver (libcuda.so.1) is not installed";
+            return null;
+        }
+        CudaDriverBackend backend = new();
+        int count = 0;
+        CUresult result = backend.cuInit(0);
+        if (result == CUresult.CUDA_SUCCESS) result = backend.cuDeviceGetCount(&count);
+        if (result == CUresult.CUDA_SUCCESS && count > 0) return _ => backend;
+        reason = $"NVIDIA's driver finds no device ({result})";
         return null;
     }
 }

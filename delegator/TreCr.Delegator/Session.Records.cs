@@ -65,16 +65,19 @@ internal sealed unsafe partial class Session : IRecordHandler
             case CallIds.EventSynchronize when record->ArgumentCount == 1:
                 return !TryTranslate(HandleKind.Event, words[0], out ulong e) || _backend.cuEventQuery(new CUevent(e)) != CUresult.CUDA_ERROR_NOT_READY;
             case CallIds.HtoD when record->ArgumentCount == 4:
-                return (record->RemoteMask & 2) == 0 || (Copier.IsShared(words[1], words[2]) ? _backend.Drain(TimeSpan.Zero, out _) : words[2] <= QuickFetchBytes);
-            case CallIds.DtoH when record->ArgumentCount == 4: return words[2] <= QuickCopyBytes && _backend.Drain(TimeSpan.Zero, out _);
-            case CallIds.CtxSynchronize or CallIds.MemFree or CallIds.MemFreeHost: return _backend.Drain(TimeSpan.Zero, out _);
+                return (record->RemoteMask & 2) == 0 || (Copier.IsShared(words[1], words[2]) ? IsIdle() : words[2] <= QuickFetchBytes);
+            case CallIds.DtoH when record->ArgumentCount == 4: return words[2] <= QuickCopyBytes && IsIdle();
+            case CallIds.CtxSynchronize or CallIds.MemFree or CallIds.MemFreeHost: return IsIdle();
             default: return false;
         }
     }
 
+    /// <summary>True when nothing runs on any stream. A real driver has no cheap answer: its calls that may wait go to the partner thread.</summary>
+    private bool IsIdle() => _backend.DeviceMemoryIsHostMemory && _backend.Drain(TimeSpan.Zero, out _);
+
     /// <remarks>The legacy stream is ready when all streams that it waits for are.</remarks>
     private bool StreamIsReady(ulong stream)
-        => stream <= 1 ? _backend.Drain(TimeSpan.Zero, out _) : !TryTranslate(HandleKind.Stream, stream, out ulong real) || _backend.cuStreamQuery(new CUstream(real)) != CUresult.CUDA_ERROR_NOT_READY;
+        => stream <= 1 && _backend.DeviceMemoryIsHostMemory ? IsIdle() : !TryTranslate(HandleKind.Stream, stream, out ulong real) || _backend.cuStreamQuery(new CUstream(real)) != CUresult.CUDA_ERROR_NOT_READY;
 
     private void Execute(CallState state, RecordHeader* record, AnswerBuffer* answer)
     {

@@ -156,11 +156,23 @@ internal sealed unsafe partial class Session : IDisposable
             blocker = HostFunctions.Running ?? blocker;
             return false;
         }
-        TimeSpan left = deadline - System.Diagnostics.Stopwatch.GetElapsedTime(start);
-        if (_backend.Drain(left > TimeSpan.Zero ? left : TimeSpan.Zero, out blocker)) return true;
+        if (DrainContexts(start, deadline, out blocker)) return true;
         blocker = HostFunctions.Running ?? blocker ?? "the device";
         _dispatcher.Open();
         return false;
+    }
+
+    /// <summary>Back ends drain the context that is current: each has its turn.</summary>
+    private bool DrainContexts(long start, TimeSpan deadline, out string? blocker)
+    {
+        blocker = null;
+        foreach (ulong context in _contexts.Keys)
+        {
+            if (!MakeCurrent(CallState.Current, context, true)) continue;
+            TimeSpan left = deadline - System.Diagnostics.Stopwatch.GetElapsedTime(start);
+            if (!_backend.Drain(left > TimeSpan.Zero ? left : TimeSpan.Zero, out blocker)) return false;
+        }
+        return true;
     }
 
     /// <summary>True between a successful <see cref="Gate"/> and <see cref="Open"/>.</summary>
