@@ -8,7 +8,7 @@ namespace TreCr.Cli.Tests;
 [TestFixture(false), TestFixture(true)]
 public sealed class RestartTests(bool unprivileged)
 {
-    private const int Steps = 60;
+    private const int Steps = 120;
     private Workplace _place = null!;
 
     [SetUp]

@@ -8,7 +8,7 @@ public sealed class RunningProgram : IDisposable
     private readonly Process _process;
     private readonly List<string> _output = [], _errors = [];
     private readonly object _changed = new();
-    private bool _outputEnded;
+    private bool _outputEnded, _disposed;
 
     /// <param name="environment">added to the tests' own; an empty value removes a name</param>
     public RunningProgram(string path, IEnumerable<string> arguments, IReadOnlyDictionary<string, string> environment)
@@ -69,6 +69,8 @@ public sealed class RunningProgram : IDisposable
 
     public void Dispose()
     {
+        if (_disposed) return;
+        _disposed = true;
         if (!_process.HasExited) KillTree();
         _process.Dispose();
     }

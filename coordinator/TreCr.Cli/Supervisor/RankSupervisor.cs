@@ -293,12 +293,19 @@ internal sealed partial class RankSupervisor : IDisposable
         }
     }
 
-    private void BeginEpoch(ulong epoch, PrepareEpoch order)
+    /// <summary>
+    /// Begins an epoch on a thread of its own. The coordinator never has two at a time, so one that is still here is ending (the user may hear of a commit
+    /// before we have put everything away), or belongs to a coordinator that died: it is waited for.
+    /// </summary>
+    private void BeginEpoch(ulong epoch, PrepareEpoch order) => new Thread(() =>
     {
+        const int EndingMs = 5_000;
         bool begun;
         CheckpointRound round = new(this, epoch, order);
         lock (_decision)
         {
+            long end = Environment.TickCount64 + EndingMs;
+            while (_round is not null && end - Environment.TickCount64 is > 0 and var left) Monitor.Wait(_decision, (int)left);
             begun = _round is null && _lease.TryBegin(epoch, Environment.TickCount64);
             if (begun)
             {
@@ -307,9 +314,10 @@ internal sealed partial class RankSupervisor : IDisposable
                 _coordinatorLost = false;
             }
         }
-        if (begun) new Thread(round.Run, 1 << 20) { IsBackground = true, Name = $"checkpoint {epoch}" }.Start();
+        if (begun) round.Run();
         else Send(new Envelope { Epoch = epoch, Failed = new RankFailed { Error = TrecrError.CheckpointBusy.Number, Reason = "another checkpoint of this job is under way" } });
-    }
+    }, 1 << 20)
+    { IsBackground = true, Name = $"checkpoint {epoch}" }.Start();
 
     private void AnswerStatus(ulong id, bool check)
     {

@@ -163,8 +163,9 @@ internal static class RestartVerb
         catch (Exception e)
         {
             foreach ((DelegatorProcess process, _) in delegators) process.Dispose();
-            if (e is TrecrException { Error: var error } && error == TrecrError.RestoreFailed) ThrowIfDamaged(store, manifest);
-            throw;
+            if (e is not TrecrException failure || !(failure.Error == TrecrError.RestoreFailed || failure.Error == TrecrError.EngineLost || failure.Error == TrecrError.DelegatorLost || failure.Error == TrecrError.Deadline)) throw;
+            ThrowIfDamaged(store, manifest);
+            throw new TrecrException(TrecrError.RestoreFailed, $"cannot restart {manifest.CheckpointId}: {failure.Message}", failure) { Findings = failure.Findings };
         }
         finally
         {
