@@ -145,6 +145,22 @@ public sealed class RestartTests(bool unprivileged)
     }
 
     [Test]
+    public void DeathOfTheSupervisor_EndsTheJob_AndCleanupRemovesWhatIsLeft()
+    {
+        using RunningProgram run = _place.StartCounter(100_000);
+        _place.Checkpoint();
+        int program = _place.Rank().GetProperty("host_pid").GetInt32(), engine = _place.Rank().GetProperty("engine_pid").GetInt32();
+        Workplace.Kill(run.Id);
+        Workplace.WaitForEnd(program);
+        Workplace.WaitForEnd(engine);
+        Assert.That(Directory.GetFiles($"{_place.Root}/run/trecr", "count.job"), Is.Not.Empty);
+        (int code, _, string errors) = _place.Do("cleanup");
+        Assert.That(code, Is.Zero, errors);
+        Assert.That(Directory.GetFiles($"{_place.Root}/run/trecr").Select(Path.GetFileName), Has.None.Contains("count").And.None.Contains("session-"));
+        _place.Release();
+    }
+
+    [Test]
     public void Json_SaysWhatACheckpointTook()
     {
         using RunningProgram run = _place.StartCounter(Steps);

@@ -35,7 +35,7 @@ internal static class CleanupVerb
                     sockets.Remove(RankSupervisor.SessionPathOf(directory, job)); // it runs
                     continue;
                 }
-                foreach (string line in File.ReadAllLines(file))
+                foreach (string line in ReadAll((int)fd).Split('\n'))
                 {
                     string[] words = line.Split(' ');
                     if (words.Length != 3 || words[0] == "supervisor" || !int.TryParse(words[1], out int pid) || !long.TryParse(words[2], out long started) || started == 0) continue;
@@ -52,6 +52,14 @@ internal static class CleanupVerb
             removed.Add(socket);
         }
         return removed;
+    }
+
+    /// <summary>Through the descriptor that holds the lock: File.Open would ask for a lock (flock) of its own.</summary>
+    private static unsafe string ReadAll(int fd)
+    {
+        byte* buffer = stackalloc byte[16384];
+        long n = Sys.Pread(fd, buffer, 16384, 0);
+        return n <= 0 ? "" : System.Text.Encoding.ASCII.GetString(buffer, (int)n);
     }
 
     /// <summary>Before a job begins: what can be removed is; what cannot be does not stop the job.</summary>
