@@ -28,7 +28,7 @@ public sealed class ProcessEngine : IDisposable
     public long SaveFilesBelowBytes { get; set; } = 64L << 20;
 
     /// <summary>What cannot be saved; reads only, nothing is stopped.</summary>
-    public List<string> Check(int pid, ExternalObjects externals) => ProcessCheck.Run(pid, externals);
+    public List<string> Check(int pid, ExternalObjects externals) => ProcessCheck.Run(pid, externals, tracked: _tracker?.Pid == pid);
 
     /// <summary>
     /// Arms write tracking if it is not, and copies memory while the program runs. The next <see cref="Capture"/> with the same writer copies only what was written since.

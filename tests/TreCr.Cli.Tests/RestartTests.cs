@@ -109,8 +109,8 @@ public sealed class RestartTests(bool unprivileged)
     [TestCase("DumpFrozen"), TestCase("DumpMemory"), TestCase("DumpCaptured"), TestCase("SupervisorFrozen", "errno"), TestCase("SupervisorCaptured", "errno"), TestCase("SupervisorResumed", "errno"), TestCase("StoreSync", "errno")]
     public void FailedCheckpoint_LeavesProgramAndEarlierCheckpoint(string point, string kind = "kill")
     {
-        // The second time: the first checkpoint is good.
-        using RunningProgram run = _place.StartCounter(Steps, environment: new() { ["TRECR_FAULT"] = $"{point}:{(point == "StoreSync" ? 40 : 2)}:{kind}" });
+        // In the second checkpoint: the first one is good. Memory is copied twice in each, once while the program runs.
+        using RunningProgram run = _place.StartCounter(Steps, environment: new() { ["TRECR_FAULT"] = $"{point}:{point switch { "StoreSync" => 40, "DumpMemory" => 3, _ => 2 }}:{kind}" });
         Assert.That(_place.Checkpoint(), Is.EqualTo("count.1"));
         (int code, _, string errors) = _place.Do("checkpoint", "count");
         if (point != "StoreSync")

@@ -17,9 +17,12 @@ public static class ProcessCheck
 
     /// <summary>Looks at a running process. Any thread.</summary>
     /// <returns>empty: can be saved</returns>
-    public static List<string> Run(int pid, ExternalObjects externals)
+    public static List<string> Run(int pid, ExternalObjects externals) => Run(pid, externals, tracked: false);
+
+    /// <param name="tracked">our own write tracking watches its memory</param>
+    internal static List<string> Run(int pid, ExternalObjects externals, bool tracked)
     {
-        try { return Run(pid, externals, Vma.ReadAll(pid), OpenDescriptor.ReadAll(pid), tracked: false, tracedByUs: false); }
+        try { return Run(pid, externals, Vma.ReadAll(pid), OpenDescriptor.ReadAll(pid), tracked, tracedByUs: false); }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return [$"process {pid} cannot be looked at: {e.Message}"]; }
     }
 
