@@ -16,7 +16,7 @@ namespace TreCr.Delegator;
 internal sealed unsafe partial class Session
 {
     /// <summary>
-    /// Test switch, in the delegator's environment: 1 flips one byte in the middle of the largest device allocation after a restore, so that
+    /// Test switch, in the delegator's environment: a device address, 0x and hexadecimal digits, whose byte is XORed with 0x40 after a restore, so that
     /// <c>demo --sabotage</c> can show that a wrong restart is noticed.
     /// </summary>
     public const string FlipSwitch = "TRECR_TEST_FLIP_DEVICE_BYTE";
@@ -74,7 +74,7 @@ internal sealed unsafe partial class Session
             _failed[failed.Context] = (CUresult)failed.Result;
             _anyFailed = true;
         }
-        if (Environment.GetEnvironmentVariable(FlipSwitch) == "1") FlipByte(state);
+        if (Environment.GetEnvironmentVariable(FlipSwitch) is { Length: > 0 } address) FlipByte(state, address);
     }
 
     /// <summary>Feeds the log to the dispatch and compares each answer.</summary>
@@ -145,13 +145,14 @@ internal sealed unsafe partial class Session
         }
     }
 
-    private void FlipByte(GmmuState state)
+    private void FlipByte(GmmuState state, string address)
     {
-        Allocation? largest = state.Allocations.Where(a => a.Kind == AllocationKind.Device).MaxBy(a => a.Bytes);
-        if (largest is null) return;
-        ulong frame = (largest.Address + largest.Bytes / 2) & ~(ulong)(ISnapshotWriter.FrameSizeBytes - 1);
-        frame = Math.Max(frame, largest.Address & ~(ulong)(ISnapshotWriter.FrameSizeBytes - 1));
-        ulong at = Math.Max(frame, largest.Address);
+        ulong at = 0;
+        bool isAddress = address.StartsWith("0x", StringComparison.Ordinal)
+            && ulong.TryParse(address.AsSpan(2), System.Globalization.NumberStyles.HexNumber, System.Globalization.CultureInfo.InvariantCulture, out at);
+        if (!isAddress || !state.Allocations.Any(a => a.Kind == AllocationKind.Device && at - a.Address < a.Bytes))
+            throw new ImageException($"{FlipSwitch}={address} is no address of device memory of this image");
+        ulong frame = at & ~(ulong)(ISnapshotWriter.FrameSizeBytes - 1);
         byte* scratch = stackalloc byte[ISnapshotWriter.FrameSizeBytes];
         byte* bytes = ReadDevice(frame, scratch);
         bytes[at - frame] ^= 0x40;
