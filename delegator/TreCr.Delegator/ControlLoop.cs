@@ -22,6 +22,8 @@ internal sealed class ControlLoop(RankConnection control, Options options)
     private SnapshotStore? _store;
     private StoreSnapshotWriter? _writer;
     private FrameHashes? _writing, _last;
+    private Precopy? _precopy;              // of _writer; _preparedBase is what it was begun over
+    private ByteString? _preparedBase;
     private ByteString _lastManifest = ByteString.Empty;
     private int _connection = -1;   // to the program
     private bool _serving, _controlGone;
@@ -104,9 +106,11 @@ internal sealed class ControlLoop(RankConnection control, Options options)
             case Request.VerbOneofCase.Gate:
                 if (!Need().Gate(TimeSpan.FromMilliseconds(request.Gate.DeadlineMs), out string? blocker)) reply.Error = $"{blocker} did not end within {request.Gate.DeadlineMs} ms";
                 break;
+            case Request.VerbOneofCase.Prepare: Prepare(request.Prepare.BaseManifestHash); break;
             case Request.VerbOneofCase.DelegatorCapture: Capture(request.DelegatorCapture.BaseManifestHash); break;
             case Request.VerbOneofCase.Open: Need().Open(); break;
             case Request.VerbOneofCase.Finish: Finish(reply); break;
+            case Request.VerbOneofCase.EpochEnd: if (!request.EpochEnd.Committed) Abandon(); break;
             case Request.VerbOneofCase.DelegatorRestore: return Restore(request.DelegatorRestore.ManifestHash, reply);
             case Request.VerbOneofCase.Serve:
                 Fault.At(FaultPoint.DelegatorServe);
@@ -159,21 +163,42 @@ internal sealed class ControlLoop(RankConnection control, Options options)
 
     private SnapshotStore Store => _store ??= SnapshotStore.Open(options.Store);
 
-    private void Capture(ByteString baseManifest)
+    /// <summary>The program runs: opens the snapshot and copies ahead.</summary>
+    private void Prepare(ByteString baseManifest)
     {
         Session session = Need();
-        if (!session.IsGated) throw new InvalidOperationException("capture without a closed gate");
-        Abandon();
-        ContentHash? parent = baseManifest.IsEmpty ? null : ContentHash.FromBytes(baseManifest.Span);
-        _writer = Store.BeginSnapshot(parent);
-        _writing = new FrameHashes();
-        try { session.Capture(_writer, !baseManifest.IsEmpty && baseManifest == _lastManifest ? _last : null, _writing); }
+        Begin(baseManifest);
+        try { _precopy = session.CopyAhead(_writer!, BaseHashes(baseManifest)); }
         catch
         {
             Abandon();
             throw;
         }
     }
+
+    private void Capture(ByteString baseManifest)
+    {
+        Session session = Need();
+        if (!session.IsGated) throw new InvalidOperationException("capture without a closed gate");
+        if (_writer is null || _preparedBase != baseManifest) Begin(baseManifest);
+        try { session.Capture(_writer!, BaseHashes(baseManifest), _writing!, _precopy); }
+        catch
+        {
+            Abandon();
+            throw;
+        }
+        _preparedBase = null; // captured: a second capture begins anew
+    }
+
+    private void Begin(ByteString baseManifest)
+    {
+        Abandon();
+        _writer = Store.BeginSnapshot(baseManifest.IsEmpty ? null : ContentHash.FromBytes(baseManifest.Span));
+        _writing = new FrameHashes();
+        _preparedBase = baseManifest;
+    }
+
+    private FrameHashes? BaseHashes(ByteString baseManifest) => !baseManifest.IsEmpty && baseManifest == _lastManifest ? _last : null;
 
     private void Finish(Reply reply)
     {
@@ -187,11 +212,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
             reply.BytesTotal = (ulong)result.BytesTotal;
             reply.BytesStored = (ulong)result.BytesStored;
         }
-        finally
-        {
-            _writer.Dispose();
-            _writer = null;
-        }
+        finally { Abandon(); }
     }
 
     /// <summary>Drops a snapshot that was begun.</summary>
@@ -199,6 +220,8 @@ internal sealed class ControlLoop(RankConnection control, Options options)
     {
         _writer?.Dispose();
         _writer = null;
+        _precopy = null;
+        _preparedBase = null;
     }
 
     private int[] Restore(ByteString manifest, Reply reply)

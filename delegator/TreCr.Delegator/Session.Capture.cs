@@ -18,13 +18,32 @@ internal sealed unsafe partial class Session
 
     private static string DevicePart(int ordinal) => $"device-{ordinal}";
 
+    /// <summary>
+    /// Copies device and pinned memory while the program runs, so that a capture has only to hash it and to write what changed. Any thread. Memory that only
+    /// the device can read is left to the capture: a copy through it would stand in the program's way.
+    /// </summary>
+    public Precopy CopyAhead(ISnapshotWriter writer, FrameHashes? baseHashes)
+    {
+        Precopy precopy = new();
+        Allocation[] allocations = _memory.LiveAllocations();
+        for (int i = 0; i < _capacityBytes.Length && _backend.DeviceMemoryIsHostMemory; i++)
+        {
+            ulong slot = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes;
+            FramePart.Copy(writer, DevicePart(i), (long)SegmentLayout.DeviceSlotBytes, AllocationFrames.Of(allocations, slot, SegmentLayout.DeviceSlotBytes), slot, baseHashes, precopy);
+        }
+        FramePart.Copy(writer, PinnedPart, (long)SegmentLayout.PinnedBytes, AllocationFrames.Of(allocations, SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes), SegmentLayout.PinnedBase,
+            baseHashes, precopy);
+        return precopy;
+    }
+
     /// <summary>Copies all that the session owns into a snapshot.</summary>
     /// <param name="baseHashes">frames of the snapshot that the writer was opened over; null: write everything</param>
     /// <param name="hashes">receives those of this snapshot</param>
+    /// <param name="precopy">of <see cref="CopyAhead"/> with the same writer; null: none</param>
     /// <returns>bytes that were written, not kept</returns>
     /// <exception cref="InvalidOperationException">the gate is open</exception>
     /// <exception cref="ImageException">something cannot be saved; named</exception>
-    public long Capture(ISnapshotWriter writer, FrameHashes? baseHashes, FrameHashes hashes)
+    public long Capture(ISnapshotWriter writer, FrameHashes? baseHashes, FrameHashes hashes, Precopy? precopy = null)
     {
         if (!_dispatcher.IsGated) throw new InvalidOperationException("capture without a closed gate");
         Fault.At(FaultPoint.DelegatorCapture);
@@ -34,10 +53,10 @@ internal sealed unsafe partial class Session
         {
             ulong slot = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes;
             long[] frames = AllocationFrames.Of(state.Allocations, slot, SegmentLayout.DeviceSlotBytes);
-            written += FramePart.Write(writer, DevicePart(i), (long)SegmentLayout.DeviceSlotBytes, frames, (offset, scratch) => ReadDevice(slot + (ulong)offset, scratch), baseHashes, hashes);
+            written += FramePart.Write(writer, DevicePart(i), (long)SegmentLayout.DeviceSlotBytes, frames, (offset, scratch) => ReadDevice(slot + (ulong)offset, scratch), baseHashes, precopy, hashes);
         }
         written += FramePart.Write(writer, PinnedPart, (long)SegmentLayout.PinnedBytes, AllocationFrames.Of(state.Allocations, SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes),
-            (offset, _) => (byte*)(SegmentLayout.PinnedBase + (ulong)offset), baseHashes, hashes);
+            (offset, _) => (byte*)(SegmentLayout.PinnedBase + (ulong)offset), baseHashes, precopy, hashes);
         written += SegmentPart.Write(_segment, writer, baseHashes, hashes);
         CallLogState.Save(_log, writer);
         writer.PutRecord(GmmuName, ToRecord(state).ToByteArray());

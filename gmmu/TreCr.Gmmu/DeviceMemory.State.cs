@@ -9,6 +9,12 @@ public sealed unsafe partial class DeviceMemory
     private List<Allocation>? _recording;
     private Queue<ulong>? _expected;
 
+    /// <summary>Allocations as they are now, for a copy made while the program runs. Waits for nothing; memory whose free was not reached may be missing.</summary>
+    public Allocation[] LiveAllocations()
+    {
+        lock (_lock) return [.. _allocations.All];
+    }
+
     /// <summary>What a snapshot keeps. The device is drained, so that every stream-ordered free was reached.</summary>
     public GmmuState Save()
     {

@@ -66,6 +66,9 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         {
             if (!committed) Undo();
             if (_engine is { IsAlive: true } engine && !(committed && order.Stop)) TryAsk(engine.Peer, new Request { EpochEnd = new EpochEndRequest { Committed = committed } });
+            if (!committed)
+                foreach (Session session in supervisor.Listener.Sessions.Where(s => s.IsConnected && !s.DelegatorLost))
+                    TryAsk(session.Delegator.Peer, new Request { EpochEnd = new EpochEndRequest() });
             if (_held) supervisor.Listener.AllowNew();
             _held = false;
             supervisor.EndEpoch(epoch);
@@ -81,6 +84,8 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
             throw new TrecrException(TrecrError.CheckpointRefused, $"cannot save the program: {check.Findings[0]}{(check.Findings.Count > 1 ? $" (and {check.Findings.Count - 1} more)" : "")}") { Findings = [.. check.Findings] };
         ByteString hash = supervisor.BaseOf(RankRecord.ProcessRole, supervisor.ProgramPid);
         Ask(_engine.Peer, new Request { Prepare = new PrepareRequest { Pid = supervisor.ProgramPid, Track = true, BaseManifestHash = hash } });
+        foreach (Session session in supervisor.Listener.Sessions.Where(s => s.IsConnected))
+            session.Delegator.Peer.Ask(new Request { Prepare = new PrepareRequest { BaseManifestHash = supervisor.BaseOf(RankRecord.DelegatorRole, session.Pid) } }, Left(), TrecrError.CheckpointFailed);
     }
 
     /// <summary>The program runs, delegators issue nothing new, and what was issued ends.</summary>

@@ -1,4 +1,5 @@
 using TreCr.Images;
+using TreCr.Linux;
 using TreCr.XxHash;
 
 namespace TreCr.Delegator.Snapshot;
@@ -16,12 +17,14 @@ internal static unsafe class FramePart
     /// <summary>Writes frames, or keeps those that are as they were in the base snapshot.</summary>
     /// <param name="offsets">frames that the part has, ascending</param>
     /// <param name="baseHashes">of the base snapshot that the writer was opened with; null: none</param>
+    /// <param name="precopy">what was written into this snapshot while the program ran; null: nothing</param>
     /// <param name="hashes">receives those of this snapshot</param>
     /// <returns>bytes that had to be written</returns>
     /// <remarks>The hash is computed over the bytes that are copied: nothing runs meanwhile (design.md §4).</remarks>
-    public static long Write(ISnapshotWriter writer, string name, long lengthBytes, long[] offsets, Source source, FrameHashes? baseHashes, FrameHashes hashes)
+    public static long Write(ISnapshotWriter writer, string name, long lengthBytes, long[] offsets, Source source, FrameHashes? baseHashes, Precopy? precopy, FrameHashes hashes)
     {
-        IPartWriter part = writer.OpenPart(name, lengthBytes);
+        IPartWriter part = precopy?.Parts.GetValueOrDefault(name) ?? writer.OpenPart(name, lengthBytes);
+        IReadOnlyDictionary<long, UInt128>? copied = precopy?.Hashes.Part(name);
         IReadOnlyDictionary<long, UInt128>? known = baseHashes?.Part(name);
         UInt128[] computed = new UInt128[offsets.Length];
         long written = 0;
@@ -30,6 +33,7 @@ internal static unsafe class FramePart
             ReadOnlySpan<byte> bytes = new(source(offsets[i], scratch), FrameBytes);
             UInt128 hash = XxHash128.HashToUInt128(bytes);
             computed[i] = hash;
+            if (copied is not null && copied.TryGetValue(offsets[i], out UInt128 before) && before == hash) return;
             if (known is not null && known.TryGetValue(offsets[i], out UInt128 old) && old == hash && part.CanKeep(offsets[i]))
             {
                 part.KeepFrame(offsets[i]);
@@ -40,8 +44,37 @@ internal static unsafe class FramePart
         });
         Dictionary<long, UInt128> result = new(offsets.Length);
         for (int i = 0; i < offsets.Length; i++) result[offsets[i]] = computed[i];
+        // What was freed since it was copied must not be in the image: a frame of zeroes is no frame.
+        if (copied is not null)
+            foreach (long offset in copied.Keys)
+                if (!result.ContainsKey(offset)) part.WriteFrame(offset, [0]);
         hashes.Set(name, result);
         return written;
+    }
+
+    /// <summary>Writes frames of memory that the program and the device go on changing: each is copied first, hash and frame are made of the copy.</summary>
+    /// <param name="start">address of offset 0 in this process; frames that are not mapped any more are left out</param>
+    public static void Copy(ISnapshotWriter writer, string name, long lengthBytes, long[] offsets, ulong start, FrameHashes? baseHashes, Precopy precopy)
+    {
+        IPartWriter part = precopy.Parts[name] = writer.OpenPart(name, lengthBytes);
+        IReadOnlyDictionary<long, UInt128>? known = baseHashes?.Part(name);
+        UInt128[] computed = new UInt128[offsets.Length];
+        bool[] taken = new bool[offsets.Length];
+        Run(offsets.Length, (i, scratch) =>
+        {
+            // Through the kernel: memory that is being freed is a short read, not a fault.
+            if (Sys.ProcessVmRead(Environment.ProcessId, start + (ulong)offsets[i], scratch, FrameBytes) != FrameBytes) return;
+            ReadOnlySpan<byte> bytes = new(scratch, FrameBytes);
+            UInt128 hash = XxHash128.HashToUInt128(bytes);
+            if (known is not null && known.TryGetValue(offsets[i], out UInt128 old) && old == hash && part.CanKeep(offsets[i])) part.KeepFrame(offsets[i]);
+            else part.WriteFrame(offsets[i], bytes);
+            computed[i] = hash;
+            taken[i] = true;
+        });
+        Dictionary<long, UInt128> result = new(offsets.Length);
+        for (int i = 0; i < offsets.Length; i++)
+            if (taken[i]) result[offsets[i]] = computed[i];
+        precopy.Hashes.Set(name, result);
     }
 
     /// <summary>Takes the bytes of a frame.</summary>

@@ -28,7 +28,7 @@ internal static unsafe class SegmentPart
                 if (from < to) Buffer.MemoryCopy(segment.Base + from, scratch + (from - offset), to - from, to - from);
             }
             return scratch;
-        }, baseHashes, hashes);
+        }, baseHashes, precopy: null, hashes);
     }
 
     /// <summary>Fills a fresh segment that nobody else has mapped.</summary>
