@@ -14,6 +14,7 @@ internal static class Program
         if (words[0] is "--help" or "-h" or "help") { PrintHelp(); return 0; }
         if (words[0] is "--version" or "version") return VersionVerb.Print(words.Contains("--json"));
         bool starts = words[0] is "run" or "restart";
+        Fault.Role = starts ? "supervisor" : words[0] is "engine" or "coordinator" ? words[0] : "command";
         bool json = Array.IndexOf(words, "--json") is var at && at > 0 && (Array.IndexOf(words, "--") is var end && (end < 0 || at < end));
         try
         {

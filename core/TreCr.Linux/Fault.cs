@@ -82,15 +82,25 @@ public enum FaultKind
 }
 
 /// <summary>
-/// Fires the fault that <c>TRECR_FAULT=POINT[:n]:kill|errno|delay</c> asks for: at the n-th time (from 1) that POINT is reached;
-/// POINT <c>*</c> counts every point, <c>PREFIX*</c> those that begin so. Unarmed, a point is one predictable branch.
+/// Fires the fault that <c>TRECR_FAULT=[ROLE/]POINT[:n]:kill|errno|delay</c> asks for: at the n-th time (from 1) that a process of that role (any, without
+/// one) reaches POINT; POINT <c>*</c> counts every point, <c>PREFIX*</c> those that begin so. Unarmed, a point is one predictable branch.
 /// </summary>
+/// <remarks>
+/// <c>TRECR_FAULT=@FILE</c>: armed while FILE exists, with its text as the fault; counting begins anew with each text. The process that fires it first
+/// renames it to <c>FILE.ROLE</c>, so that it fires once in all processes together and the test knows where.
+/// </remarks>
 public static class Fault
 {
+    private static readonly Lock s_lock = new();
     private static int s_armed = -1; // -1 not read yet, 0 no, 1 yes
-    private static string s_pattern = "";
+    private static string s_file = ""; // with @FILE
+    private static string s_text = "";
+    private static string s_pattern = "", s_forRole = "";
     private static FaultKind s_kind;
     private static int s_left;
+
+    /// <summary>What this process is: supervisor, engine, delegator, coordinator, command.</summary>
+    public static string Role { get; set; } = "command";
 
     /// <summary>A place that can fail.</summary>
     /// <exception cref="LinuxException">EIO, when armed so.</exception>
@@ -100,32 +110,69 @@ public static class Fault
     }
 
     /// <summary>Arms one fault, as the environment variable does; empty disarms.</summary>
-    /// <exception cref="FormatException">not POINT[:n]:kind, or no such point</exception>
+    /// <exception cref="FormatException">not [ROLE/]POINT[:n]:kind, or no such point</exception>
     public static void Arm(string? text)
     {
         s_armed = 0;
+        (s_file, s_text, s_pattern) = ("", "", "");
         if (string.IsNullOrEmpty(text)) return;
-        string[] fields = text.Split(':');
-        if (fields.Length is < 2 or > 3 || !Enum.TryParse(fields[^1], ignoreCase: true, out FaultKind kind)) throw new FormatException($"TRECR_FAULT: not POINT[:n]:kill|errno|delay: {text}");
-        if (!fields[0].EndsWith('*') && !Enum.TryParse(fields[0], out FaultPoint _)) throw new FormatException($"TRECR_FAULT: no fault point {fields[0]}");
-        s_left = fields.Length == 3 ? int.Parse(fields[1]) : 1;
-        s_pattern = fields[0];
-        s_kind = kind;
+        if (text[0] == '@') s_file = text[1..];
+        else Parse(text);
         Volatile.Write(ref s_armed, 1);
+    }
+
+    private static void Parse(string text)
+    {
+        string[] fields = text.Split(':');
+        if (fields.Length is < 2 or > 3 || !Enum.TryParse(fields[^1], ignoreCase: true, out FaultKind kind)) throw new FormatException($"TRECR_FAULT: not [ROLE/]POINT[:n]:kill|errno|delay: {text}");
+        int slash = fields[0].IndexOf('/');
+        string pattern = fields[0][(slash + 1)..];
+        if (!pattern.EndsWith('*') && !Enum.TryParse(pattern, out FaultPoint _)) throw new FormatException($"TRECR_FAULT: no fault point {pattern}");
+        s_left = fields.Length == 3 ? int.Parse(fields[1]) : 1;
+        s_forRole = slash < 0 ? "" : fields[0][..slash];
+        s_pattern = pattern;
+        s_kind = kind;
     }
 
     private static void Reached(FaultPoint point)
     {
-        if (s_armed < 0) Arm(Environment.GetEnvironmentVariable("TRECR_FAULT"));
-        if (s_armed == 0) return;
-        string name = point.ToString();
-        bool matches = s_pattern.EndsWith('*') ? name.StartsWith(s_pattern[..^1], StringComparison.Ordinal) : name == s_pattern;
-        if (!matches || Interlocked.Decrement(ref s_left) != 0) return;
-        switch (s_kind)
+        FaultKind kind;
+        lock (s_lock)
+        {
+            if (s_armed < 0) Arm(Environment.GetEnvironmentVariable("TRECR_FAULT"));
+            if (s_armed == 0 || !IsArmedNow()) return;
+            string name = point.ToString();
+            bool matches = s_pattern.EndsWith('*') ? name.StartsWith(s_pattern[..^1], StringComparison.Ordinal) : name == s_pattern;
+            if (!matches || s_forRole.Length > 0 && s_forRole != Role || --s_left != 0 || !Claim()) return;
+            kind = s_kind;
+        }
+        switch (kind)
         {
             case FaultKind.Kill: Sys.Kill(Environment.ProcessId, Sys.SIGKILL); Thread.Sleep(Timeout.Infinite); break;
-            case FaultKind.Errno: throw new LinuxException("fault", Errno.EIO, name);
+            case FaultKind.Errno: throw new LinuxException("fault", Errno.EIO, point.ToString());
             case FaultKind.Delay: Thread.Sleep(300); break;
         }
+    }
+
+    private static bool IsArmedNow()
+    {
+        if (s_file.Length == 0) return true;
+        string text;
+        try { text = File.ReadAllText(s_file).Trim(); }
+        catch (IOException) { text = ""; } // not armed, or fired elsewhere meanwhile
+        if (text != s_text)
+        {
+            (s_text, s_pattern) = (text, "");
+            if (text.Length > 0) Parse(text);
+        }
+        return text.Length > 0;
+    }
+
+    private static bool Claim()
+    {
+        if (s_file.Length == 0) return true;
+        try { File.Move(s_file, $"{s_file}.{Role}", overwrite: true); }
+        catch (IOException) { return false; } // another process was faster
+        return true;
     }
 }

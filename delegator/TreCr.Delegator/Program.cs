@@ -18,6 +18,7 @@ internal static class Program
             return 2;
         }
         Sys.SetProcessName($"trecr-delegator");
+        Fault.Role = "delegator";
         // Terminal signals are the program's: the delegator ends when its connections do.
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => c.Cancel = true);
         using PosixSignalRegistration quit = PosixSignalRegistration.Create(PosixSignal.SIGQUIT, c => c.Cancel = true);

@@ -59,8 +59,14 @@ public sealed class ProcessEngine : IDisposable
     public void Freeze(int pid, int deadlineMs = 2000) => _tracer.Run(() =>
     {
         if (_frozen is not null) throw new ProcessException("a process is frozen already");
-        _frozen = FrozenProcess.Freeze(pid, deadlineMs);
-        Fault.At(FaultPoint.DumpFrozen);
+        FrozenProcess frozen = FrozenProcess.Freeze(pid, deadlineMs);
+        try { Fault.At(FaultPoint.DumpFrozen); }
+        catch
+        {
+            frozen.Detach();
+            throw;
+        }
+        _frozen = frozen;
     });
 
     /// <summary>Saves the frozen process. It stays frozen, also on failure; then call <see cref="Resume"/> or <see cref="Kill"/>.</summary>

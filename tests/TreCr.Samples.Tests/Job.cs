@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Text.Json;
 using NUnit.Framework;
 
 namespace TreCr.Samples.Tests;
@@ -7,20 +9,45 @@ internal sealed class Job : IDisposable
 {
     private const string Name = "job";
     public static readonly TimeSpan Limit = TimeSpan.FromSeconds(120);
-    private static readonly string s_trecr = Path.Combine(Repository.Root, "out/trecr");
     private static readonly string[] s_parts = ["out/trecr", "out/trecr-init", "out/lib/libcuda.so.1", "out/delegator/trecr-delegator"];
     private readonly string _directory = Directory.CreateTempSubdirectory("trecr-samples-").FullName;
     private readonly Sample _sample;
+    private readonly string[] _prefix = [];
     private readonly List<RunningProgram> _programs = [];
 
-    public Job(Sample sample)
+    /// <param name="unprivileged">everything runs as user 65534 without any capability (testing.md)</param>
+    public Job(Sample sample, bool unprivileged = false)
     {
         foreach (string part in s_parts)
             if (!File.Exists(Path.Combine(Repository.Root, part))) Assert.Ignore($"{part} was not built");
         _sample = sample;
+        Home = Path.Combine(Repository.Root, "out");
+        SamplePath = sample.Path;
         Directory.CreateDirectory(Path.Combine(_directory, "run"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (!unprivileged) return;
+        if (Environment.UserName != "root") Assert.Ignore("only root can become user 65534");
+        // The checkout may lie where that user cannot look: it gets a copy.
+        Home = Path.Combine(_directory, "home");
+        Directory.CreateDirectory(Home);
+        SamplePath = Path.Combine(Home, sample.Name);
+        Execute("/bin/cp", ["-a", .. new[] { "trecr", "trecr-init", "lib", "delegator" }.Select(p => Path.Combine(Repository.Root, "out", p)), sample.Path, Home]);
+        Execute("/bin/chown", "-R", "65534:65534", _directory);
+        File.SetUnixFileMode(_directory, (UnixFileMode)0x1ED);
+        _prefix = ["/usr/bin/setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs", "--bounding-set", "-all"];
     }
 
+    /// <summary>Where trecr is installed.</summary>
+    public string Home { get; }
+
+    /// <summary>The program that is run.</summary>
+    public string SamplePath { get; }
+
+    /// <summary>With this, processes of the job fail where <see cref="FaultFile"/> says, once it exists.</summary>
+    public bool WithFaults { get; init; }
+
+    public string FaultFile => Path.Combine(_directory, "fault");
+    public string StorePath => Path.Combine(_directory, "store");
+    public string RunPath => Path.Combine(_directory, "run");
     private string Counter => Path.Combine(_directory, "starts");
     private string Hold => Path.Combine(_directory, "hold");
 
@@ -30,10 +57,10 @@ internal sealed class Job : IDisposable
     /// <summary><c>trecr run</c> of the sample.</summary>
     /// <param name="held">stops before its last unit of work until <see cref="Release"/></param>
     public RunningProgram Run(bool held) => Start(
-        ["run", "--job", Name, "--device", "soft", "--", _sample.Path, .. _sample.Arguments],
+        ["run", "--job", Name, "--device", "soft", "--", SamplePath, .. _sample.Arguments],
         new Dictionary<string, string> { ["TRECR_SAMPLE_COUNTER"] = Counter, ["TRECR_SAMPLE_HOLD"] = held ? Hold : "" });
 
-    public RunningProgram Restart(string id) => Start(["restart", id], new Dictionary<string, string>());
+    public RunningProgram Restart(string id) => Start(["restart", id], []);
 
     /// <summary>Lets the program do its last unit of work.</summary>
     public void Release() => File.WriteAllText(Hold, "");
@@ -42,10 +69,68 @@ internal sealed class Job : IDisposable
     /// <returns>its id</returns>
     public string Checkpoint(bool stop = false)
     {
-        using RunningProgram checkpoint = Start(stop ? ["checkpoint", Name, "--stop"] : ["checkpoint", Name], new Dictionary<string, string>());
-        int code = checkpoint.WaitForExit(Limit);
-        Assert.That(code, Is.Zero, $"trecr checkpoint: {checkpoint.Errors}");
-        return checkpoint.Output.Last().Trim();
+        (int code, string[] output, string errors) = Do(stop ? ["checkpoint", Name, "--stop"] : ["checkpoint", Name]);
+        Assert.That(code, Is.Zero, $"trecr checkpoint: {errors}");
+        return output[^1].Trim();
+    }
+
+    /// <summary>Runs a verb to its end.</summary>
+    public (int Code, string[] Output, string Errors) Do(params string[] arguments)
+    {
+        using RunningProgram p = Start(arguments, []);
+        int code = p.WaitForExit(Limit);
+        return (code, p.Output, p.Errors);
+    }
+
+    /// <summary>What <c>trecr status</c> says of the running job's rank.</summary>
+    public JsonElement Rank()
+    {
+        (int code, string[] output, string errors) = Do("status", Name, "--json");
+        Assert.That(code, Is.Zero, errors);
+        return JsonDocument.Parse(output[0]).RootElement.GetProperty("jobs")[0].GetProperty("ranks")[0];
+    }
+
+    /// <summary>Waits until a restarted job can be asked: it has said so, and its coordinator knows it.</summary>
+    public void WaitUntilRegistered(RunningProgram restart)
+    {
+        long end = Environment.TickCount64 + (long)Limit.TotalMilliseconds;
+        while (Do("status", Name).Code != 0) // each asks the coordinator, which is the event's only source
+            Assert.That(Environment.TickCount64, Is.LessThan(end), restart.Errors);
+    }
+
+    /// <summary>Pid of the program, as the tests see it.</summary>
+    public static int HostPid(JsonElement rank) => rank.GetProperty("host_pid").GetInt32();
+
+    /// <summary>Processes of the job that live, found by their environment; zombies and this process's own commands are not among them.</summary>
+    /// <param name="coordinator">the coordinator too, which may wait a while for the next job</param>
+    public List<int> Processes(bool coordinator)
+    {
+        List<int> found = [];
+        foreach (string directory in Directory.EnumerateDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(directory), out int pid)) continue;
+            try
+            {
+                if (!File.ReadAllText($"{directory}/environ").Contains(_directory, StringComparison.Ordinal)) continue;
+                string stat = File.ReadAllText($"{directory}/stat");
+                if (stat[(stat.LastIndexOf(')') + 2)..].StartsWith('Z')) continue;
+                if (!coordinator && File.ReadAllText($"{directory}/cmdline").Split('\0') is [_, "coordinator", ..]) continue;
+                found.Add(pid);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException) { /* has ended */ }
+        }
+        return found;
+    }
+
+    /// <summary>Waits for the end of a process that need not be ours.</summary>
+    public static bool WaitForEnd(int pid, TimeSpan limit)
+    {
+        try
+        {
+            using Process p = Process.GetProcessById(pid);
+            return p.WaitForExit(limit);
+        }
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException) { return true; }
     }
 
     /// <summary>Kills the program and its delegator, not the supervisor.</summary>
@@ -54,24 +139,39 @@ internal sealed class Job : IDisposable
         string[] wanted = [sample.Name, "trecr-delegator"];
         int[] victims = [.. run.Descendants().Where(pid => File.ResolveLinkTarget($"/proc/{pid}/exe", false)?.FullName is { } exe && wanted.Contains(Path.GetFileName(exe)))];
         Assert.That(victims, Has.Length.GreaterThanOrEqualTo(2), "program and delegator below trecr run");
-        foreach (int pid in victims)
-        {
-            using System.Diagnostics.Process p = System.Diagnostics.Process.GetProcessById(pid);
-            p.Kill();
-        }
+        foreach (int pid in victims) Kill(pid);
     }
 
     public void Dispose()
     {
         foreach (RunningProgram p in _programs) p.Dispose();
+        foreach (int pid in Processes(coordinator: true)) Kill(pid); // by the environment that only this job has
         Directory.Delete(_directory, true);
+    }
+
+    private static void Kill(int pid)
+    {
+        try
+        {
+            using Process p = Process.GetProcessById(pid);
+            p.Kill();
+        }
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException) { /* has ended */ }
+    }
+
+    private static void Execute(string path, params IEnumerable<string> arguments)
+    {
+        using RunningProgram p = new(path, arguments, new Dictionary<string, string>());
+        Assert.That(p.WaitForExit(Limit), Is.Zero, $"{path}: {p.Errors}");
     }
 
     private RunningProgram Start(string[] arguments, Dictionary<string, string> environment)
     {
-        environment["TRECR_STORE"] = Path.Combine(_directory, "store");
-        environment["XDG_RUNTIME_DIR"] = Path.Combine(_directory, "run");
-        RunningProgram p = new(s_trecr, arguments, environment);
+        environment["TRECR_STORE"] = StorePath;
+        environment["XDG_RUNTIME_DIR"] = RunPath;
+        if (WithFaults) environment["TRECR_FAULT"] = "@" + FaultFile;
+        string[] words = [.. _prefix, Path.Combine(Home, "trecr"), .. arguments];
+        RunningProgram p = new(words[0], words[1..], environment);
         _programs.Add(p);
         return p;
     }

@@ -18,7 +18,8 @@ public sealed partial record Sample(string Name, string[] Arguments, string Resu
         new("vectoradd_driver", ["--elements", "65536", "--rounds", "600", "--every", "20"], "vectoradd_driver: result ", 600),
     ];
 
-    public string Path => System.IO.Path.Combine(Repository.Root, "out/samples", Name);
+    /// <summary>The program; the test programs outside of samples/ lie elsewhere.</summary>
+    public string Path { get; init; } = System.IO.Path.Combine(Repository.Root, "out/samples", Name);
 
     [GeneratedRegex(@"^\w+: (step|round|chunk) (\d+) of (\d+)")]
     private static partial Regex Progress();

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using NUnit.Framework;
 
 namespace TreCr.Samples.Tests;
@@ -6,10 +5,8 @@ namespace TreCr.Samples.Tests;
 /// <summary>Every sample under <c>trecr run</c> on the software device, to its end, undisturbed and with checkpoints, stops and kills.</summary>
 public sealed class SampleRunTests
 {
-    private static readonly ConcurrentDictionary<string, string[]> s_undisturbed = new();
-
     [TestCaseSource(typeof(Sample), nameof(Sample.All))]
-    public void Runs_to_its_end(Sample sample) => Assert.That(Undisturbed(sample), Does.Contain($"{sample.Name}: PASSED"));
+    public void Runs_to_its_end(Sample sample) => Assert.That(SampleCheck.Undisturbed(sample), Does.Contain($"{sample.Name}: PASSED"));
 
     [TestCaseSource(typeof(Sample), nameof(Sample.All))]
     public void Goes_on_after_one_checkpoint(Sample sample) => GoesOnAfter(sample, 1);
@@ -29,8 +26,8 @@ public sealed class SampleRunTests
         RunningProgram restart = job.Restart(id);
         int code = restart.WaitForExit(Job.Limit);
         Assert.That(code, Is.Zero, restart.Errors);
-        CheckWhole(sample, [.. run.Output, .. restart.Output], job);
-        Assert.That(Sample.WithoutNonce([.. run.Output, .. restart.Output]), Is.EqualTo(Sample.WithoutNonce(Undisturbed(sample))), "each line exactly once");
+        SampleCheck.Whole(sample, [.. run.Output, .. restart.Output], job);
+        Assert.That(Sample.WithoutNonce([.. run.Output, .. restart.Output]), Is.EqualTo(Sample.WithoutNonce(SampleCheck.Undisturbed(sample))), "each line exactly once");
     }
 
     [TestCaseSource(typeof(Sample), nameof(Sample.All))]
@@ -50,7 +47,7 @@ public sealed class SampleRunTests
         int code = restart.WaitForExit(Job.Limit);
         Assert.That(code, Is.Zero, restart.Errors);
         Assert.That(restart.Output.Select(Sample.Unit).Where(u => u > 0), Is.Not.Empty.And.Ordered.And.Unique, "progress after the restart");
-        CheckWhole(sample, [.. run.Output.Where(l => Sample.Unit(l) <= done), .. restart.Output], job);
+        SampleCheck.Whole(sample, [.. run.Output.Where(l => Sample.Unit(l) <= done), .. restart.Output], job);
     }
 
     private static void GoesOnAfter(Sample sample, int checkpoints)
@@ -63,32 +60,7 @@ public sealed class SampleRunTests
         job.Release();
         int code = run.WaitForExit(Job.Limit);
         Assert.That(code, Is.Zero, run.Errors);
-        Assert.That(Sample.WithoutNonce(run.Output), Is.EqualTo(Sample.WithoutNonce(Undisturbed(sample))));
-        CheckWhole(sample, run.Output, job);
+        Assert.That(Sample.WithoutNonce(run.Output), Is.EqualTo(Sample.WithoutNonce(SampleCheck.Undisturbed(sample))));
+        SampleCheck.Whole(sample, run.Output, job);
     }
-
-    /// <summary>One start, one nonce from begin to end, all launches counted once, and the result of an undisturbed run.</summary>
-    private static void CheckWhole(Sample sample, string[] output, Job job)
-    {
-        RunMark? begin = Sample.MarkOf(output, "begin"), end = Sample.MarkOf(output, "end");
-        Assert.Multiple(() =>
-        {
-            Assert.That(end?.Nonce, Is.Not.Null.And.EqualTo(begin?.Nonce), "nonce");
-            Assert.That(end?.Starts, Is.EqualTo(1));
-            Assert.That(job.Starts, Is.EqualTo(1), "start counter");
-            Assert.That(end?.Launches, Is.EqualTo(sample.Launches));
-            Assert.That(output.Where(l => l.StartsWith(sample.ResultLine)), Is.EqualTo(Undisturbed(sample).Where(l => l.StartsWith(sample.ResultLine))).And.Not.Empty);
-            Assert.That(output, Does.Contain($"{sample.Name}: PASSED"));
-        });
-    }
-
-    /// <summary>The output of an undisturbed run under trecr; made once.</summary>
-    private static string[] Undisturbed(Sample sample) => s_undisturbed.GetOrAdd(sample.Name, _ =>
-    {
-        using Job job = new(sample);
-        RunningProgram run = job.Run(held: false);
-        int code = run.WaitForExit(Job.Limit);
-        Assert.That(code, Is.Zero, run.Errors);
-        return run.Output;
-    });
 }

@@ -64,7 +64,11 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         }
         finally
         {
-            if (!committed) Undo();
+            if (!committed)
+            {
+                Undo();
+                ReleaseSnapshots();
+            }
             if (_engine is { IsAlive: true } engine && !(committed && order.Stop)) TryAsk(engine.Peer, new Request { EpochEnd = new EpochEndRequest { Committed = committed } });
             if (!committed)
                 foreach (Session session in supervisor.Listener.Sessions.Where(s => s.IsConnected && !s.DelegatorLost))
@@ -106,9 +110,9 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     private void Freeze()
     {
         supervisor.RequireLease(epoch);
+        _frozen = true; // before the answer, which may be lost: a resume of what is not frozen does nothing
         Ask(_engine!.Peer, new Request { Freeze = new FreezeRequest { Pid = supervisor.ProgramPid, DeadlineMs = (uint)Math.Min(FreezeMs, Left()) } });
         State = "frozen";
-        _frozen = true;
         Fault.At(FaultPoint.SupervisorFrozen);
     }
 
@@ -194,6 +198,21 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
                     Output.Note($"the {session.Delegator.Peer.Name} does not answer after a failed checkpoint");
         _gated = false;
         if (_engine is { Peer.Lost: true }) supervisor.DropEngine();
+    }
+
+    /// <summary>
+    /// The finished snapshots wait for no checkpoint any more, so that gc need not keep them. Where the coordinator had committed and died before it said so, the
+    /// checkpoint itself keeps them.
+    /// </summary>
+    private void ReleaseSnapshots()
+    {
+        if (_hashes.Count == 0) return;
+        try
+        {
+            using SnapshotStore store = SnapshotStore.Open(supervisor.Store);
+            foreach (ByteString hash in _hashes.Values) store.Release(ContentHash.FromBytes(hash.Span));
+        }
+        catch (StoreException) { /* gc takes them after 24 hours */ }
     }
 
     private Reply Ask(RankPeer peer, Request request) => peer.Ask(request, Math.Min(Left(), EngineStepMs), TrecrError.CheckpointFailed);

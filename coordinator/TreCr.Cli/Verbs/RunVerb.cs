@@ -11,6 +11,9 @@ internal static class RunVerb
     /// <summary>Names in the environment of a program that runs under TreCr.</summary>
     public const string SessionVariable = "TRECR_SESSION", JobVariable = "TRECR_JOB";
 
+    /// <summary>Is ours, not the program's (docs/environment.md).</summary>
+    private const string FaultVariable = "TRECR_FAULT";
+
     public static int Run(Arguments arguments)
     {
         if (Environment.GetEnvironmentVariable(SessionVariable) is { Length: > 0 })
@@ -98,7 +101,7 @@ internal static class RunVerb
         foreach (System.Collections.DictionaryEntry entry in Environment.GetEnvironmentVariables())
         {
             string key = (string)entry.Key;
-            if (key is SessionVariable or JobVariable) continue;
+            if (key is SessionVariable or JobVariable or FaultVariable) continue;
             if (key == LibraryPath && wrapperDirectory is not null) path = (string?)entry.Value;
             else environment.Add($"{key}={entry.Value}");
         }

@@ -1,0 +1,47 @@
+namespace TreCr.Samples.Tests;
+
+/// <summary>One fault, as TRECR_FAULT has it (docs/environment.md).</summary>
+/// <param name="Point">name in <c>trecr faults list</c></param>
+/// <param name="Role">process that fails</param>
+/// <param name="Kind">kill, errno or delay</param>
+/// <param name="Nth">at the n-th time, from 1</param>
+internal sealed record FaultCase(string Point, string Role, string Kind, int Nth = 1)
+{
+    private static readonly string[] s_writers = ["engine", "delegator", "supervisor"];
+
+    /// <summary>Points on the way of a checkpoint, with the roles that come by.</summary>
+    public static readonly (string Point, string[] Roles)[] OfCheckpoint =
+    [
+        ("PrepareArmed", ["engine"]), ("DumpInjectEntry", ["engine"]), ("DumpInjectExit", ["engine"]), ("DumpFrozen", ["engine"]), ("DumpState", ["engine"]), ("DumpMemory", ["engine"]),
+        ("DumpCaptured", ["engine"]), ("DumpDetach", ["engine"]),
+        ("DelegatorGate", ["delegator"]), ("DelegatorCapture", ["delegator"]),
+        ("SupervisorGated", ["supervisor"]), ("SupervisorFrozen", ["supervisor"]), ("SupervisorCaptured", ["supervisor"]), ("SupervisorResumed", ["supervisor"]),
+        ("StoreWrite", [.. s_writers, "coordinator"]), ("StoreSync", [.. s_writers, "coordinator"]), ("ManifestRename", ["coordinator"]),
+        ("CoordinatorPrepared", ["coordinator"]), ("CoordinatorCommit", ["coordinator"]),
+    ];
+
+    /// <summary>Points on the way of a restart.</summary>
+    public static readonly (string Point, string[] Roles)[] OfRestart =
+    [
+        ("DelegatorRestore", ["delegator"]), ("RestoreStart", ["engine"]), ("RestoreSkeleton", ["engine"]), ("RestoreMapped", ["engine"]), ("RestoreFilled", ["engine"]), ("RestoreThreads", ["engine"]),
+        ("RestoreComplete", ["engine"]), ("RestoreDetach", ["engine"]), ("DelegatorServe", ["delegator"]),
+    ];
+
+    /// <summary>Points that this sweep leaves out, and why.</summary>
+    public static readonly (string Point, string Reason)[] LeftOut = [];
+
+    /// <summary>Does the program end with it? Otherwise it runs on.</summary>
+    public bool EndsTheProgram => Kind == "kill" && (Role is "delegator" or "supervisor");
+
+    /// <summary>The checkpoint is taken all the same.</summary>
+    public bool IsHarmless => Kind == "delay";
+
+    /// <summary>The checkpoint is durable when this point is reached, so it may be reported as taken or as failed.</summary>
+    public bool IsAfterCommit => Point == "CoordinatorCommit" || (Role == "coordinator" && Point is "StoreSync");
+
+    public string Text => $"{Role}/{Point}:{Nth}:{Kind}";
+
+    public static IEnumerable<FaultCase> Of((string Point, string[] Roles)[] points, string kind) => points.SelectMany(p => p.Roles.Select(r => new FaultCase(p.Point, r, kind)));
+
+    public override string ToString() => Text;
+}
