@@ -30,6 +30,7 @@ internal sealed partial class FaultSweep : IDisposable
             _run = _job.Run(held: true);
             _run.WaitForLine(l => Sample.Unit(l) > 0, Job.Limit);
             _good = _job.Checkpoint();
+            Assert.That(File.ReadAllText($"/proc/{Job.HostPid(_job.Rank())}/environ"), Does.Not.Contain("TRECR_FAULT"), "environment of the program");
         }
         catch
         {
