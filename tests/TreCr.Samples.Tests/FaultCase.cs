@@ -37,7 +37,7 @@ internal sealed record FaultCase(string Point, string Role, string Kind, int Nth
     public bool IsHarmless => Kind == "delay";
 
     /// <summary>The checkpoint is durable when this point is reached, so it may be reported as taken or as failed.</summary>
-    public bool IsAfterCommit => Point == "CoordinatorCommit" || (Role == "coordinator" && Point is "StoreSync");
+    public bool IsAfterCommit => Point == "CoordinatorCommit" || Role == "coordinator" && (Point == "StoreSync" || Point == "StoreWrite" && Nth > 1);
 
     public string Text => $"{Role}/{Point}:{Nth}:{Kind}";
 

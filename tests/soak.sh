@@ -1,0 +1,48 @@
+#!/bin/bash
+# ./build.sh soak [NAME] [--seed N] [--minutes M]: long tests on out/; each writes docs/results/soak-NAME.md. Without NAME all of them, M minutes each.
+#   faults    every fault point x process x kind, at each time that it is passed, in two samples
+#   ring      10,000 random freezes of the shared rings, half of them with the delegator in a process of its own
+set -uo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+usage() { echo "usage: ./build.sh soak [faults|ring] [--seed N] [--minutes M]" >&2; exit 2; }
+
+names=(faults ring) seed=$((RANDOM * 32768 + RANDOM)) minutes=60
+case ${1-} in
+faults | ring) names=("$1"); shift ;;
+--* | "") ;;
+*) usage ;;
+esac
+while [ $# -gt 0 ]; do
+    [ $# -ge 2 ] && [[ $2 =~ ^[0-9]+$ ]] || usage
+    case $1 in --seed) seed=$2 ;; --minutes) minutes=$2 ;; *) usage ;; esac
+    shift 2
+done
+export TRECR_ROOT=$PWD
+mkdir -p docs/results
+
+# built PROJECT: builds a test project and prints its program.
+built() {
+    dotnet build "tests/$1/$1.csproj" -c Release -v quiet --nologo >&2 && echo "artifacts/bin/$1/release/$1.dll"
+}
+
+failed=0
+for name in "${names[@]}"; do
+    report=docs/results/soak-$name.md
+    case $name in
+    faults)
+        dll=$(built TreCr.Samples.Tests) || exit 1
+        dotnet "$dll" soak --seed "$seed" --minutes "$minutes" --report "$report" || failed=1
+        ;;
+    ring)
+        dll=$(built TreCr.Ring.Tests) || exit 1
+        {
+            printf '# soak ring\n\n%s UTC, %s cores, Linux %s\n\n```\n' "$(date -u '+%F %H:%M')" "$(nproc)" "$(uname -r)"
+            timeout $((minutes * 60)) dotnet "$dll" soak --seed "$seed" --freezes 10000
+            code=$?
+            printf 'exit code %s\n```\n' $code
+        } | tee "$report"
+        grep -qx 'exit code 0' "$report" || failed=1
+        ;;
+    esac
+done
+exit $failed
