@@ -13,6 +13,7 @@ public sealed unsafe partial class CudaDriverBackend : ICudaBackend
     private const uint RegisterPortable = 1, RegisterMapped = 2;
 
     private readonly ConcurrentDictionary<ulong, ulong> _eventTimes = [];
+    private readonly ParameterLayouts _layouts = new();
     private readonly delegate* unmanaged<CUmodule*, void*, CUresult> _moduleLoadData = (delegate* unmanaged<CUmodule*, void*, CUresult>)Resolve("cuModuleLoadData");
     private readonly delegate* unmanaged<CUfunction*, CUmodule, byte*, CUresult> _moduleGetFunction
         = (delegate* unmanaged<CUfunction*, CUmodule, byte*, CUresult>)Resolve("cuModuleGetFunction");
@@ -39,6 +40,9 @@ public sealed unsafe partial class CudaDriverBackend : ICudaBackend
     /// <summary>Functions that the driver does not have, of those looked up so far: calls of them answer CUDA_ERROR_NOT_SUPPORTED.</summary>
     /// <remarks>cuFuncGetParamInfo is optional: drivers before CUDA 12.4 lack it.</remarks>
     public static IReadOnlyList<string> MissingFunctions() => [.. Missing.Keys.Where(n => n != "cuFuncGetParamInfo")];
+
+    /// <summary>Address of a driver function that no interface of TreCr.Calls has; 0: the driver does not have it either. For programs that examine the driver.</summary>
+    public static nint FunctionAddress(string name) => (nint)DriverLibrary.Resolve(name);
 
     private static void* Resolve(string name)
     {
@@ -98,7 +102,13 @@ public sealed unsafe partial class CudaDriverBackend : ICudaBackend
         return CUresult.CUDA_SUCCESS;
     }
 
-    public CUresult trecrModuleLoad(CUmodule* module, void* image, nuint imageBytes) => _moduleLoadData == null ? CUresult.CUDA_ERROR_NOT_SUPPORTED : _moduleLoadData(module, image);
+    public CUresult trecrModuleLoad(CUmodule* module, void* image, nuint imageBytes)
+    {
+        if (_moduleLoadData == null) return CUresult.CUDA_ERROR_NOT_SUPPORTED;
+        CUresult result = _moduleLoadData(module, image);
+        if (result == CUresult.CUDA_SUCCESS && _getParamInfo == null) _layouts.Loaded(*module, image, imageBytes);
+        return result;
+    }
 
     public CUresult trecrModuleGetFunction(CUfunction* function, FunctionFacts* facts, CUmodule module, byte* name)
     {
@@ -118,8 +128,7 @@ public sealed unsafe partial class CudaDriverBackend : ICudaBackend
         facts->PtxVersion = into[5];
         facts->BinaryVersion = into[6];
         facts->MaxDynamicSharedBytes = into[8];
-        // Before CUDA 12.4 the driver does not tell where parameters lie.
-        if (_getParamInfo == null) return CUresult.CUDA_ERROR_NOT_SUPPORTED;
+        if (_getParamInfo == null) return ParametersFromImage(facts, module, name, *function);
         nuint offset = 0, size = 0;
         uint count = 0;
         while (_getParamInfo(*function, count, &offset, &size) == CUresult.CUDA_SUCCESS)
@@ -129,6 +138,20 @@ public sealed unsafe partial class CudaDriverBackend : ICudaBackend
             facts->ParameterBlockBytes = (uint)(offset + size);
         }
         facts->ParameterCount = count;
+        return CUresult.CUDA_SUCCESS;
+    }
+
+    /// <summary>Before CUDA 12.4 the driver does not tell where parameters lie: the image's PTX does.</summary>
+    /// <returns>CUDA_ERROR_NOT_SUPPORTED: the image has no PTX, or the kernel more parameters than fit</returns>
+    private CUresult ParametersFromImage(FunctionFacts* facts, CUmodule module, byte* name, CUfunction function)
+    {
+        if (_layouts.Found(module, name, function) is not { Length: <= FunctionFacts.MaxParameters } parameters) return CUresult.CUDA_ERROR_NOT_SUPPORTED;
+        foreach ((int offset, int size) in parameters)
+        {
+            if (offset > ushort.MaxValue || size > ushort.MaxValue) return CUresult.CUDA_ERROR_NOT_SUPPORTED;
+            facts->Parameters[facts->ParameterCount++] = (uint)offset | (uint)size << 16;
+            facts->ParameterBlockBytes = (uint)(offset + size);
+        }
         return CUresult.CUDA_SUCCESS;
     }
 
@@ -150,10 +173,15 @@ public sealed unsafe partial class CudaDriverBackend : ICudaBackend
     /// <summary>A cooperative launch takes one pointer per parameter: they are found again in the block.</summary>
     private CUresult LaunchCooperative(CUfunction function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, CUstream stream, void* parameters)
     {
-        if (_launchCooperative == null || _getParamInfo == null) return CUresult.CUDA_ERROR_NOT_SUPPORTED;
+        if (_launchCooperative == null) return CUresult.CUDA_ERROR_NOT_SUPPORTED;
         void** values = stackalloc void*[FunctionFacts.MaxParameters];
         nuint offset, size;
-        for (nuint i = 0; i < FunctionFacts.MaxParameters && _getParamInfo(function, i, &offset, &size) == CUresult.CUDA_SUCCESS; i++) values[i] = (byte*)parameters + offset;
+        if (_getParamInfo == null)
+        {
+            if (_layouts.Of(function) is not { Length: <= FunctionFacts.MaxParameters } layout) return CUresult.CUDA_ERROR_NOT_SUPPORTED;
+            for (int i = 0; i < layout.Length; i++) values[i] = (byte*)parameters + layout[i].Offset;
+        }
+        else for (nuint i = 0; i < FunctionFacts.MaxParameters && _getParamInfo(function, i, &offset, &size) == CUresult.CUDA_SUCCESS; i++) values[i] = (byte*)parameters + offset;
         return _launchCooperative(function, gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes, stream, values);
     }
 
