@@ -1,6 +1,7 @@
 #!/bin/bash
 # Packs out/gpu-check.tar.gz: what tests/gpu/run needs on a machine with an NVIDIA GPU that has neither .NET nor a network. Unpacks it once into an empty
-# directory and runs it there under an empty environment; where there is a GPU that is the check itself, else its report must say "no device".
+# directory and runs it there under an empty environment; where there is a GPU that is the check itself, else its report must say "no device", and a rehearsal
+# with a stand-in for the driver (tests/programs/gpu/driver.c) must pass: probe, one sample with checkpoint and restart, launches.
 # Exit code 0: packed, and everything passed where there is a GPU. build.sh calls this after it has built out/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -100,4 +101,10 @@ if [ "$result" != "no device" ] || [ "$code" != 3 ] || grep -q '"result":"fail"'
     cat "$place/log" >&2
     die "without a GPU the report must say 'no device' and nothing else may fail: it says '$result', exit code $code (out/gpu-check.json)"
 fi
+"${CC:-gcc}" -O2 -Wall -shared -fPIC -Wl,-soname,libcuda.so.1 tests/programs/gpu/driver.c -o "$place/libcuda.so.1"
+code=0
+env -i TRECR_LIBCUDA="$place/libcuda.so.1" "$place/gpu-check/run" --samples vectoradd_driver --out "$place/rehearsal" >"$place/log" 2>&1 || code=$?
+cp "$place/rehearsal/results.json" out/gpu-check-rehearsal.json
+[ "$code" = 0 ] || { cat "$place/log" >&2; die "the rehearsal without a GPU failed (out/gpu-check-rehearsal.json)"; }
+say "rehearsal with a stand-in for the driver: $(tail -n 1 "$place/log" | sed 's/;.*//')"
 say "no GPU was found: the check itself was not run; copy $tarball to a machine that has one, unpack it, and start gpu-check/run"

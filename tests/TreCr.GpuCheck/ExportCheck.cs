@@ -34,7 +34,7 @@ internal static unsafe class ExportCheck
         foreach (ulong bytes in sizes)
         {
             Map(gpu, at, bytes, Create(gpu, bytes, properties));
-            gpu.Fill(at, 0x11, bytes);
+            gpu.Fill(at, 0x11, 2 << 20);
             at += bytes;
         }
         at = slot.Value;
