@@ -53,6 +53,18 @@ public sealed class BadInputTests
     }
 
     [Test]
+    public void AStoreOfANewerFormat_IsRefusedWithItsVersion()
+    {
+        Assert.That(_place.Do("run", "--", "/bin/true").Code, Is.Zero);
+        const string Newer = "trecr-store 2";
+        UInt128 hash = XxHash.XxHash128.HashToUInt128(System.Text.Encoding.ASCII.GetBytes(Newer));
+        File.WriteAllText($"{_place.StorePath}/format", $"{Newer} {hash:x32}\n");
+        Fails(9, "TRECR-0402", "list");
+        Fails(9, "TRECR-0402", "restart", "job");
+        Fails(125, "TRECR-0402", "run", "--", "/bin/true");
+    }
+
+    [Test]
     public void OneFlippedBit_IsNamed_AndTheEarlierCheckpointIsGood()
     {
         using RunningProgram run = _place.StartCounter(50);
