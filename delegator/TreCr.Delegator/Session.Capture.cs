@@ -14,6 +14,7 @@ namespace TreCr.Delegator;
 internal sealed unsafe partial class Session
 {
     private const uint StateFormatVersion = 1;
+    private readonly Dictionary<string, HashSet<long>> _hotFrames = [];
     private const string SessionName = "session", GmmuName = "gmmu", HandlesName = "handles", PinnedPart = "pinned";
 
     private static string DevicePart(int ordinal) => $"device-{ordinal}";
@@ -24,7 +25,7 @@ internal sealed unsafe partial class Session
     /// </summary>
     public Precopy CopyAhead(ISnapshotWriter writer, FrameHashes? baseHashes)
     {
-        Precopy precopy = new();
+        Precopy precopy = new(_hotFrames);
         Allocation[] allocations = _memory.LiveAllocations();
         for (int i = 0; i < _capacityBytes.Length && _backend.DeviceMemoryIsHostMemory; i++)
         {

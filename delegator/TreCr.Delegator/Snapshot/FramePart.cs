@@ -27,16 +27,22 @@ internal static unsafe class FramePart
         IReadOnlyDictionary<long, UInt128>? copied = precopy?.Hashes.Part(name);
         IReadOnlyDictionary<long, UInt128>? known = baseHashes?.Part(name);
         UInt128[] computed = new UInt128[offsets.Length];
+        bool[] changed = new bool[offsets.Length], kept = new bool[offsets.Length];
         long written = 0;
         Run(offsets.Length, (i, scratch) =>
         {
             ReadOnlySpan<byte> bytes = new(source(offsets[i], scratch), FrameBytes);
             UInt128 hash = XxHash128.HashToUInt128(bytes);
             computed[i] = hash;
-            if (copied is not null && copied.TryGetValue(offsets[i], out UInt128 before) && before == hash) return;
+            if (copied is not null && copied.TryGetValue(offsets[i], out UInt128 before))
+            {
+                if (before == hash) return;
+                changed[i] = true;
+            }
             if (known is not null && known.TryGetValue(offsets[i], out UInt128 old) && old == hash && part.CanKeep(offsets[i]))
             {
                 part.KeepFrame(offsets[i]);
+                kept[i] = true;
                 return;
             }
             part.WriteFrame(offsets[i], bytes);
@@ -46,8 +52,14 @@ internal static unsafe class FramePart
         for (int i = 0; i < offsets.Length; i++) result[offsets[i]] = computed[i];
         // What was freed since it was copied must not be in the image: a frame of zeroes is no frame.
         if (copied is not null)
+        {
             foreach (long offset in copied.Keys)
                 if (!result.ContainsKey(offset)) part.WriteFrame(offset, [0]);
+            HashSet<long> hot = precopy!.Hot(name);
+            for (int i = 0; i < offsets.Length; i++)
+                if (changed[i]) hot.Add(offsets[i]);
+                else if (kept[i]) hot.Remove(offsets[i]);
+        }
         hashes.Set(name, result);
         return written;
     }
@@ -60,8 +72,10 @@ internal static unsafe class FramePart
         IReadOnlyDictionary<long, UInt128>? known = baseHashes?.Part(name);
         UInt128[] computed = new UInt128[offsets.Length];
         bool[] taken = new bool[offsets.Length];
+        HashSet<long> hot = precopy.Hot(name);
         Run(offsets.Length, (i, scratch) =>
         {
+            if (hot.Contains(offsets[i])) return;
             // Through the kernel: memory that is being freed is a short read, not a fault.
             if (Sys.ProcessVmRead(Environment.ProcessId, start + (ulong)offsets[i], scratch, FrameBytes) != FrameBytes) return;
             ReadOnlySpan<byte> bytes = new(scratch, FrameBytes);

@@ -3,9 +3,16 @@ using TreCr.Images;
 namespace TreCr.Delegator.Snapshot;
 
 /// <summary>What was copied into a snapshot while the program ran (design.md §4, prepare): its open parts, and the hashes of the copies.</summary>
-internal sealed class Precopy
+/// <param name="hot">frames that the last captures found changed again after they had been copied ahead: copying them ahead once more would only fill the store</param>
+internal sealed class Precopy(Dictionary<string, HashSet<long>> hot)
 {
     public Dictionary<string, IPartWriter> Parts { get; } = [];
 
     public FrameHashes Hashes { get; } = new();
+
+    /// <summary>Frames of a part that are not worth copying ahead; the capture keeps the set up to date.</summary>
+    public HashSet<long> Hot(string part)
+    {
+        lock (hot) return hot.TryGetValue(part, out HashSet<long>? frames) ? frames : hot[part] = [];
+    }
 }
