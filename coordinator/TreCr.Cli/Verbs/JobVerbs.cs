@@ -112,9 +112,14 @@ internal static class JobVerbs
             if (Environment.TickCount64 > end) throw new TrecrException(TrecrError.Deadline, $"job {job} has not ended {grace + 10_000} ms after it was told to");
             never.Wait(20);
         }
+        // The lock goes with the supervisor; the coordinator hears of it a moment later, and the next verb shall not find the job there.
+        for (end = Environment.TickCount64 + 2_000; Environment.TickCount64 < end && Listed(channel, job); never.Wait(10)) { }
         if (arguments.Json) Output.Json("trecr.stop/1", j => j.WriteString("job", job));
         return 0;
     }
+
+    private static bool Listed(ControlChannel channel, string job)
+        => CoordinatorClient.Ask(channel, new Envelope { Job = job, ListJobs = new ListJobs() }, AnswerMs).Answer.Jobs.Count > 0;
 
     /// <exception cref="TrecrException">not the name of a job</exception>
     public static string Job(Arguments arguments)
