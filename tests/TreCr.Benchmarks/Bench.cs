@@ -16,6 +16,16 @@ internal sealed class Bench(string outDirectory)
     /// <summary>A scratch directory of this run; the store of its jobs lies in it.</summary>
     public string Scratch { get; } = Directory.CreateTempSubdirectory("trecr-bench-").FullName;
 
+    private string _store = "";
+    private int _stores;
+
+    /// <summary>Begins a store of its own and removes the one before, so that a job's first checkpoint finds no frames of an earlier job.</summary>
+    public void NewStore()
+    {
+        if (Directory.Exists(_store)) Directory.Delete(_store, recursive: true);
+        _store = Path.Combine(Scratch, $"store{++_stores}");
+    }
+
     public void PrintMachine()
     {
         string kernel = File.ReadAllText("/proc/sys/kernel/osrelease").Trim();
@@ -47,7 +57,8 @@ internal sealed class Bench(string outDirectory)
     public Process Start(string program, params string[] arguments)
     {
         ProcessStartInfo start = new(program, arguments) { RedirectStandardOutput = true, RedirectStandardInput = true };
-        start.Environment["TRECR_STORE"] = Path.Combine(Scratch, "store");
+        if (_store.Length == 0) NewStore();
+        start.Environment["TRECR_STORE"] = _store;
         return Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start");
     }
 

@@ -18,6 +18,7 @@ internal static class CheckpointBench
         List<double> native = [], withCheckpoints = [], firstStop = [], secondStop = [], rate = [];
         for (int i = 0; i < Bench.Runs; i++)
         {
+            bench.NewStore();
             native.Add(Gap(bench.Run(120, program, MemoryMiB.ToString(CultureInfo.InvariantCulture), "1", "2")));
             using Process job = bench.Start(bench.Trecr, "run", "--job", $"memory{i}", "--", program, MemoryMiB.ToString(CultureInfo.InvariantCulture), "1", "25");
             while (job.StandardOutput.ReadLine() is string line && line != "ready") { }
@@ -28,7 +29,6 @@ internal static class CheckpointBench
             string rest = job.StandardOutput.ReadToEnd();
             Bench.Finish(job, 120, "memory");
             withCheckpoints.Add(Gap(rest));
-            bench.Run(120, bench.Trecr, "gc", "--keep", "0", "--job", $"memory{i}");
         }
         double gib = MemoryMiB / 1024.0;
         bench.Row("checkpoint: longest gap without", "ms", native);

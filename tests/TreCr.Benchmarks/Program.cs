@@ -16,6 +16,10 @@ if (args.Length == 2 && !all.ContainsKey(args[1]))
 }
 
 bench.PrintMachine();
-foreach ((string name, Action<Bench> run) in all)
-    if (args.Length == 1 || args[1] == name) run(bench);
-return 0;
+try
+{
+    foreach ((string name, Action<Bench> run) in all)
+        if (args.Length == 1 || args[1] == name) run(bench);
+    return 0;
+}
+finally { Directory.Delete(bench.Scratch, recursive: true); }
