@@ -19,8 +19,7 @@ internal static class JobVerbs
         using ManualResetEventSlim never = new();
         while (JobLock.IsTaken(directory, job) && Environment.TickCount64 < end)
         {
-            Envelope answer = CoordinatorClient.Ask(channel, new Envelope { ListJobs = new ListJobs() }, AnswerMs);
-            if (answer.Answer.Jobs.Any(j => j.Job == job)) break;
+            if (Listed(channel, job)) break;
             never.Wait(50);
         }
         return channel;
@@ -119,7 +118,7 @@ internal static class JobVerbs
     }
 
     private static bool Listed(ControlChannel channel, string job)
-        => CoordinatorClient.Ask(channel, new Envelope { Job = job, ListJobs = new ListJobs() }, AnswerMs).Answer.Jobs.Count > 0;
+        => CoordinatorClient.Ask(channel, new Envelope { ListJobs = new ListJobs() }, AnswerMs).Answer.Jobs.Any(j => j.Job == job);
 
     /// <exception cref="TrecrException">not the name of a job</exception>
     public static string Job(Arguments arguments)
