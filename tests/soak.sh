@@ -2,13 +2,14 @@
 # ./build.sh soak [NAME] [--seed N] [--minutes M]: long tests on out/; each writes docs/results/soak-NAME.md. Without NAME all of them, M minutes each.
 #   faults    every fault point x process x kind, at each time that it is passed, in two samples
 #   ring      10,000 random freezes of the shared rings, half of them with the delegator in a process of its own
+#   stubs     each function of the driver API replaced by "return success, do nothing": a named case must fail
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
-usage() { echo "usage: ./build.sh soak [faults|ring] [--seed N] [--minutes M]" >&2; exit 2; }
+usage() { echo "usage: ./build.sh soak [faults|ring|stubs] [--seed N] [--minutes M]" >&2; exit 2; }
 
-names=(faults ring) seed=$((RANDOM * 32768 + RANDOM)) minutes=60
+names=(faults ring stubs) seed=$((RANDOM * 32768 + RANDOM)) minutes=60
 case ${1-} in
-faults | ring) names=("$1"); shift ;;
+faults | ring | stubs) names=("$1"); shift ;;
 --* | "") ;;
 *) usage ;;
 esac
@@ -32,6 +33,10 @@ for name in "${names[@]}"; do
     faults)
         dll=$(built TreCr.Samples.Tests) || exit 1
         dotnet "$dll" soak --seed "$seed" --minutes "$minutes" --report "$report" || failed=1
+        ;;
+    stubs)
+        dll=$(built TreCr.Surface.Tests) || exit 1
+        dotnet "$dll" stubs --minutes "$minutes" --report "$report" || failed=1
         ;;
     ring)
         dll=$(built TreCr.Ring.Tests) || exit 1

@@ -57,8 +57,8 @@ internal static partial class Emit
     {
         string[] names = [.. rows.Select(r => r.Name).Distinct()];
         string[] works = [.. names.Where(n => rows.Any(r => r.Name == n && known.ContainsKey(r.Symbol)))];
-        StringBuilder text = new("# Driver API functions\n\nGenerated from the declarations in core/TreCr.Calls/Cuda and wrappers/TreCr.Wrapper.Cuda; `./build.sh` rewrites it. A name counts once, whatever its versions and per-thread variants.\n");
-        text.Append($"\n## Work ({works.Length} of {names.Length})\n\n");
+        StringBuilder text = new("# Driver API functions\n\nGenerated from the declarations in core/TreCr.Calls/Cuda and wrappers/TreCr.Wrapper.Cuda; `TRECR_UPDATE=1 ./build.sh test Wrapper` rewrites it. A name counts once, whatever its versions and per-thread variants. Proved: a named case fails when the function is replaced by \"return success, do nothing\" (docs/results/soak-stubs.md).\n");
+        text.Append($"\n## Implemented ({works.Length} of {names.Length})\n\n");
         foreach (string name in works)
         {
             string[] without = [.. rows.Where(r => r.Name == name && !known.ContainsKey(r.Symbol)).Select(r => r.Symbol)];

@@ -1,0 +1,214 @@
+// Streams and events: what waits for what.
+#include "surface.h"
+
+// A stream that stands in front of a gate in pinned memory, and the words behind it.
+struct gate { u64 stream; volatile u32 *flag; u32 *out, value; };
+
+static struct gate closed_gate(void)
+{
+    struct gate g = {0};
+    OK(cuStreamCreate(&g.stream, 1));
+    OK(cuMemHostAlloc((void **)&g.flag, 64, 0));
+    g.out = (u32 *)g.flag + 1;
+    g.flag[0] = g.flag[1] = 0;
+    g.value = random_u32();
+    u64 flag = (u64)g.flag, out = (u64)g.out;
+    void *parameters[] = {&flag, &out, &g.value};
+    OK(cuLaunchKernel(function("gate"), 1, 1, 1, 1, 1, 1, 0, g.stream, parameters, NULL));
+    return g;
+}
+
+// Work behind the gate that is long compared with a call that does nothing.
+static u32 work(struct gate *g)
+{
+    u32 x = g->value;
+    for (int i = 0; i < 100; i++) {
+        run_affine((u64)g->out, (u64)g->out, 1, g->stream);
+        x = x * factor + term;
+    }
+    return x;
+}
+
+static void open_gate(struct gate *g) { __atomic_store_n(g->flag, 1, __ATOMIC_SEQ_CST); }
+
+static void end(struct gate *g)
+{
+    OK(cuCtxSynchronize());
+    OK(cuStreamDestroy(g->stream));
+    OK(cuMemFreeHost((void *)g->flag));
+}
+
+CASE(stream_is_waited_for, "cuStreamSynchronize cuStreamCreate")
+{
+    struct gate g = closed_gate();
+    u32 x = work(&g);
+    open_gate(&g);
+    OK(cuStreamSynchronize(g.stream));
+    IS(x, *g.out);
+    end(&g);
+    TRUE(cuStreamSynchronize(g.stream) != 0);
+}
+
+CASE(stream_with_work_is_not_ready, "cuStreamQuery")
+{
+    struct gate g = closed_gate();
+    IS(600, cuStreamQuery(g.stream));
+    open_gate(&g);
+    OK(cuStreamSynchronize(g.stream));
+    OK(cuStreamQuery(g.stream));
+    end(&g);
+}
+
+static u64 kept_stream[2];
+
+KEPT(stream_properties, "cuStreamCreateWithPriority cuStreamCreate cuStreamGetPriority cuStreamGetFlags")
+{
+    int least, greatest;
+    OK(cuCtxGetStreamPriorityRange(&least, &greatest));
+    OK(cuStreamCreateWithPriority(&kept_stream[0], 1, greatest));
+    OK(cuStreamCreate(&kept_stream[1], 0));
+    TRUE(kept_stream[0] && kept_stream[1] && kept_stream[0] != kept_stream[1]);
+    IS(1, cuStreamCreate(&kept_stream[1], 77));
+}
+FOUND(stream_properties)
+{
+    int least, greatest, priority = 77;
+    u32 flags = 77;
+    u32 *pinned = NULL;
+    OK(cuCtxGetStreamPriorityRange(&least, &greatest));
+    OK(cuStreamGetPriority(kept_stream[0], &priority));
+    IS(greatest, priority);
+    OK(cuStreamGetPriority(kept_stream[1], &priority));
+    IS(0, priority);
+    OK(cuStreamGetFlags(kept_stream[0], &flags));
+    IS(1, flags);
+    OK(cuStreamGetFlags(kept_stream[1], &flags));
+    IS(0, flags);
+    OK(cuMemHostAlloc((void **)&pinned, 8, 0));
+    for (int i = 0; i < 2; i++) {
+        pinned[0] = i;
+        run_affine((u64)pinned, (u64)pinned, 1, kept_stream[i]);
+        OK(cuStreamSynchronize(kept_stream[i]));
+        IS(i * factor + term, pinned[0]);
+        OK(cuStreamDestroy(kept_stream[i]));
+    }
+    OK(cuMemFreeHost(pinned));
+}
+
+CASE(destroyed_stream_is_gone, "cuStreamDestroy")
+{
+    u64 stream = 0;
+    OK(cuStreamCreate(&stream, 0));
+    OK(cuStreamQuery(stream));
+    OK(cuStreamDestroy(stream));
+    TRUE(cuStreamQuery(stream) != 0 && cuStreamDestroy(stream) != 0);
+}
+
+CASE(no_capture, "cuStreamIsCapturing cuStreamGetCaptureInfo")
+{
+    u64 stream = 0;
+    int status = 77;
+    OK(cuStreamCreate(&stream, 1));
+    OK(cuStreamIsCapturing(stream, &status));
+    IS(0, status);
+    status = 77;
+    OK(cuStreamGetCaptureInfo(stream, &status, NULL, NULL, NULL, NULL));
+    IS(0, status);
+    OK(cuStreamDestroy(stream));
+}
+
+KEPT(capture_mode_of_the_thread, "cuThreadExchangeStreamCaptureMode")
+{
+    int mode = 2;
+    OK(cuThreadExchangeStreamCaptureMode(&mode));
+    IS(0, mode);
+    mode = 7;
+    IS(1, cuThreadExchangeStreamCaptureMode(&mode));
+}
+FOUND(capture_mode_of_the_thread)
+{
+    int mode = 0;
+    OK(cuThreadExchangeStreamCaptureMode(&mode));
+    IS(2, mode);
+}
+
+CASE(event_tells_how_far_the_stream_is, "cuEventCreate cuEventRecord cuEventQuery cuEventSynchronize cuEventDestroy")
+{
+    u64 event = 0;
+    OK(cuEventCreate(&event, 0));
+    OK(cuEventQuery(event));
+    struct gate g = closed_gate();
+    u32 x = work(&g);
+    OK(cuEventRecord(event, g.stream));
+    IS(600, cuEventQuery(event));
+    open_gate(&g);
+    OK(cuEventSynchronize(event));
+    IS(x, *g.out);
+    OK(cuEventQuery(event));
+    OK(cuEventDestroy(event));
+    TRUE(cuEventQuery(event) != 0 && cuEventDestroy(event) != 0);
+    end(&g);
+}
+
+CASE(event_recorded_with_flags, "cuEventRecordWithFlags")
+{
+    u64 event = 0;
+    OK(cuEventCreate(&event, 2));
+    struct gate g = closed_gate();
+    OK(cuEventRecordWithFlags(event, g.stream, 0));
+    IS(600, cuEventQuery(event));
+    open_gate(&g);
+    OK(cuEventSynchronize(event));
+    IS(1, cuEventRecordWithFlags(event, g.stream, 77));
+    OK(cuEventDestroy(event));
+    end(&g);
+}
+
+CASE(a_stream_waits_for_an_event, "cuStreamWaitEvent")
+{
+    u64 event = 0, other = 0;
+    OK(cuEventCreate(&event, 2));
+    OK(cuStreamCreate(&other, 1));
+    struct gate g = closed_gate();
+    u32 x = work(&g);
+    OK(cuEventRecord(event, g.stream));
+    OK(cuStreamWaitEvent(other, event, 0));
+    run_affine((u64)(g.out + 1), (u64)g.out, 1, other);
+    IS(600, cuStreamQuery(other));
+    open_gate(&g);
+    OK(cuStreamSynchronize(other));
+    IS(x * factor + term, g.out[1]);
+    OK(cuStreamDestroy(other));
+    OK(cuEventDestroy(event));
+    end(&g);
+}
+
+static u64 times[3];
+static float first_elapsed;
+
+KEPT(time_between_events, "cuEventElapsedTime cuEventRecord")
+{
+    for (int i = 0; i < 2; i++) OK(cuEventCreate(&times[i], 0));
+    OK(cuEventCreate(&times[2], 2));
+    struct gate g = closed_gate();
+    OK(cuEventRecord(times[0], g.stream));
+    work(&g);
+    OK(cuEventRecord(times[1], g.stream));
+    OK(cuEventRecord(times[2], g.stream));
+    IS(600, cuEventElapsedTime(&first_elapsed, times[0], times[1]));
+    open_gate(&g);
+    OK(cuEventSynchronize(times[2]));
+    first_elapsed = -7;
+    OK(cuEventElapsedTime(&first_elapsed, times[0], times[1]));
+    TRUE(first_elapsed > 0 && first_elapsed < 60000);
+    IS(400, cuEventElapsedTime(&first_elapsed, times[0], times[2]));
+    end(&g);
+}
+FOUND(time_between_events)
+{
+    float elapsed = -7;
+    OK(cuEventElapsedTime(&elapsed, times[0], times[1]));
+    TRUE(elapsed == first_elapsed);
+    OK(cuEventQuery(times[2]));
+    for (int i = 0; i < 3; i++) OK(cuEventDestroy(times[i]));
+}

@@ -1,0 +1,69 @@
+// What the cases share. A case is a named test of one or more functions of the driver API: it looks at effects and values, never only at a result code of 0.
+// Functions are called through pointers of the same name, so that one can be replaced by "return success, do nothing" (main.c).
+#pragma once
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef uint64_t u64;
+typedef uint32_t u32;
+typedef void (*host_function)(void *);
+typedef void (*stream_callback)(u64 stream, int status, void *data);
+typedef size_t (*shared_of)(int block_size);
+
+typedef struct {
+    size_t srcXInBytes, srcY; u32 srcMemoryType; const void *srcHost; u64 srcDevice, srcArray; size_t srcPitch;
+    size_t dstXInBytes, dstY; u32 dstMemoryType; void *dstHost; u64 dstDevice, dstArray; size_t dstPitch;
+    size_t WidthInBytes, Height;
+} CUDA_MEMCPY2D;
+
+typedef struct { u32 id; char pad[4]; union { char bytes[64]; int value; } val; } launch_attribute;
+typedef struct { u32 gx, gy, gz, bx, by, bz, shared; u64 stream; launch_attribute *attributes; u32 count; } launch_config;
+
+#define F(name, elf, version, arguments) extern int(*name) arguments;
+#include "functions.h"
+#undef F
+
+struct test {
+    const char *name, *proves;
+    void (*make)(void), (*check)(void);
+    int early, made;
+    struct test *next;
+};
+void add_test(struct test *t);
+
+// CASE: makes and checks in one go, with the primary context of device 0 current. Runs once more after a restart.
+// EARLY: the same before cuInit. KEPT with FOUND: what KEPT makes, FOUND must find, at once or after a restart in between.
+#define ADD(id, proves, check, early) \
+    static struct test test_##id = {#id, proves, id, check, early}; \
+    __attribute__((constructor)) static void add_##id(void) { add_test(&test_##id); }
+#define CASE(id, proves) static void id(void); ADD(id, proves, NULL, 0) static void id(void)
+#define EARLY(id, proves) static void id(void); ADD(id, proves, NULL, 1) static void id(void)
+#define KEPT(id, proves) static void id(void); static void found_##id(void); ADD(id, proves, found_##id, 0) static void id(void)
+#define FOUND(id) static void found_##id(void)
+
+_Noreturn void fail(const char *file, int line, const char *what, long long got, long long expected);
+#define IS(expected, expression) do { long long got_ = (long long)(expression), want_ = (long long)(expected); if (got_ != want_) fail(__FILE__, __LINE__, #expression, got_, want_); } while (0)
+#define OK(expression) IS(0, expression)
+#define TRUE(expression) do { if (!(expression)) fail(__FILE__, __LINE__, #expression, 0, 1); } while (0)
+
+extern int device;          // ordinal of the device under test
+extern u64 primary_context; // its primary context
+extern int after_restart;   // the program was restarted since KEPT made its things
+
+void fill_random(void *to, size_t bytes);
+u32 random_u32(void);       // odd
+void *find_symbol(const char *name); // of the library, unreplaced
+
+// Modules are made of text with constants drawn at the start. Kernels: affine(out, in, n): out[i] = in[i] * factor + term; gate(flag, out, value): waits until
+// *flag != 0, then *out = value; shared(out): as affine but through dynamic shared memory; limited: at most 64 threads. Globals: table (16 words), ramp (const).
+extern u32 factor, term, ramp[16];
+const char *module_text(void);
+u64 module(void);                       // loaded once for each context, on first use
+u64 function(const char *name);
+void run_affine(u64 out, u64 in, u32 n, u64 stream);
+u64 device_words(const u32 *from, u32 n); // allocates and copies; NULL: zeroes
+void words_are(u64 address, const u32 *expected, u32 n); // compares device memory
+void affine_of(u32 *out, const u32 *in, u32 n);
