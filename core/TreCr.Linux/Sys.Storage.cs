@@ -45,8 +45,22 @@ public static unsafe partial class Sys
     {
         byte* stat = stackalloc byte[144]; // struct stat of x86-64
         Check(Raw(SyscallNumber.Fstat, fd, (long)stat), "fstat", $"fd {fd}");
-        return new FileFacts(*(uint*)(stat + 24), *(uint*)(stat + 28), *(long*)(stat + 48));
+        return FactsOf(stat);
     }
+
+    /// <summary>stat(2), through links: also those of /proc/PID/fd.</summary>
+    /// <param name="facts">kind, owner, length, inode, device</param>
+    /// <returns>0, or -errno</returns>
+    public static long TryStat(string path, out FileFacts facts)
+    {
+        byte* stat = stackalloc byte[144];
+        long result;
+        fixed (byte* p = CString(path)) result = Raw(SyscallNumber.Newfstatat, AT_FDCWD, (long)p, (long)stat, 0);
+        facts = result < 0 ? default : FactsOf(stat);
+        return result;
+    }
+
+    private static FileFacts FactsOf(byte* stat) => new(*(uint*)(stat + 24), *(uint*)(stat + 28), *(long*)(stat + 48)) { Inode = *(ulong*)(stat + 8), Device = *(ulong*)stat, DeviceNumber = *(ulong*)(stat + 40) };
 
     /// <summary>fchmod(2).</summary>
     /// <returns>0, or -errno</returns>
@@ -127,4 +141,13 @@ public static unsafe partial class Sys
 /// <param name="Mode">type and permission bits, st_mode</param>
 /// <param name="UserId">owner, st_uid</param>
 /// <param name="LengthBytes">st_size</param>
-public readonly record struct FileFacts(uint Mode, uint UserId, long LengthBytes);
+public readonly record struct FileFacts(uint Mode, uint UserId, long LengthBytes)
+{
+    public ulong Inode { get; init; }
+
+    /// <summary>Of the file system that the file is on.</summary>
+    public ulong Device { get; init; }
+
+    /// <summary>Of a device file: st_rdev.</summary>
+    public ulong DeviceNumber { get; init; }
+}

@@ -28,7 +28,7 @@ public sealed class ProcessEngine : IDisposable
     public long SaveFilesBelowBytes { get; set; } = 64L << 20;
 
     /// <summary>What cannot be saved; reads only, nothing is stopped.</summary>
-    public List<string> Check(int pid, ExternalObjects externals) => ProcessCheck.Run(pid, externals, tracked: _tracker?.Pid == pid);
+    public List<string> Check(int pid, ExternalObjects externals) => ProcessCheck.Run(pid, externals, p => _tracker?.Pid == p);
 
     /// <summary>
     /// Arms write tracking if it is not, and copies memory while the program runs. The next <see cref="Capture"/> with the same writer copies only what was written since.
@@ -79,20 +79,23 @@ public sealed class ProcessEngine : IDisposable
         List<OpenDescriptor> descriptors = OpenDescriptor.ReadAll(frozen.Pid);
         if (descriptors.RemoveAll(d => d.IsLeftover) > 0) CloseLeftovers(frozen, areas);
         bool tracked = _tracker?.Pid == frozen.Pid;
-        List<string> findings = ProcessCheck.Run(frozen.Pid, externals, areas, descriptors, tracked, tracedByUs: true);
+        List<string> findings = [];
+        ProcessCheck.Run([new ProcessFacts(frozen.Pid, areas, descriptors)], externals, p => _tracker?.Pid == p, tracedByUs: true, findings);
         if (findings.Count > 0) throw new RefusedException(findings);
 
+        TreeImage tree = new() { FormatVersion = ProcessImageFormat.Current, Root = frozen.Pid };
         ProcessImage image = new();
         Classification classification = new(externals, []);
-        FileCapture files = new(image, writer, SaveFilesBelowBytes);
-        SharedMemoryCapture shared = new(frozen.Pid, image, writer);
-        new DescriptorCapture(frozen.Pid, image, classification, files, shared).Run(descriptors);
+        FileCapture files = new(tree, writer, SaveFilesBelowBytes);
+        SharedMemoryCapture shared = new(tree, writer);
+        OpenFileTable openFiles = new(tree, externals, files, shared);
+        openFiles.Add(descriptors, image);
         foreach (Vma area in areas)
         {
             var (kind, session) = classification.Of(area, tracked);
             uint index = kind switch
             {
-                VmaKind.SharedMemory => shared.Note(area.Inode, area.Path),
+                VmaKind.SharedMemory => shared.NoteMapping(frozen.Pid, area),
                 VmaKind.File => files.Note(area.Path, area.Shared && (area.Writable || area.Has("mw")), append: false, mapped: !area.Shared),
                 _ => (uint)session,
             };
@@ -104,8 +107,13 @@ public sealed class ProcessEngine : IDisposable
         new StateCapture(frozen, InjectorFor(frozen, areas), image).Run(areas);
         Fault.At(FaultPoint.DumpState);
         long bytes = MemoryCapture.Run(frozen.Pid, areas, image, writer, tracked ? _tracker : null);
-        shared.Save(areas);
+        shared.Save();
         files.SaveContents();
+        TreeProcess place = new() { Pid = image.Pid, Parent = 1, ProcessGroup = image.ProcessGroup, Session = image.Session, ExitSignal = Sys.SIGCHLD };
+        if (image.ControllingTerminal && image.Session == image.Pid)
+            place.Terminal = image.Descriptors.FirstOrDefault(d => (DescriptorKind)tree.OpenFiles[(int)d.OpenFile - 1].Kind == DescriptorKind.ExternalStream)?.OpenFile ?? 0;
+        tree.Processes.Add(place);
+        writer.PutRecord(ProcessImageFormat.TreeRecord, tree.ToByteArray());
         writer.PutRecord(ProcessImageFormat.Record, image.ToByteArray());
         Fault.At(FaultPoint.DumpCaptured);
         return new CaptureResult(image.Pid, image.Threads.Count, bytes, (Sys.ClockNs(1) - start) / 1000);

@@ -15,36 +15,44 @@ public static class ProcessCheck
         lock (s_more) s_more.Add(check);
     }
 
-    /// <summary>Looks at a running process. Any thread.</summary>
+    /// <summary>Looks at running processes. Any thread.</summary>
+    /// <param name="tracked">whether our own write tracking watches the memory of a process</param>
     /// <returns>empty: can be saved</returns>
-    public static List<string> Run(int pid, ExternalObjects externals) => Run(pid, externals, tracked: false);
-
-    /// <param name="tracked">our own write tracking watches its memory</param>
-    internal static List<string> Run(int pid, ExternalObjects externals, bool tracked)
-    {
-        try { return Run(pid, externals, Vma.ReadAll(pid), OpenDescriptor.ReadAll(pid), tracked, tracedByUs: false); }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return [$"process {pid} cannot be looked at: {e.Message}"]; }
-    }
-
-    internal static List<string> Run(int pid, ExternalObjects externals, List<Vma> areas, List<OpenDescriptor> descriptors, bool tracked, bool tracedByUs)
+    internal static List<string> Run(int root, ExternalObjects externals, Func<int, bool> tracked)
     {
         List<string> findings = [];
-        CheckProcess(pid, findings, tracedByUs);
-        Classification classification = new(externals, findings);
-        foreach (Vma area in areas) classification.Of(area, tracked);
-        foreach (OpenDescriptor d in descriptors) if (!d.IsLeftover) classification.Of(d, pid);
-        HashSet<int> numbers = [.. descriptors.Select(d => d.Number)];
-        foreach (OpenDescriptor d in descriptors)
-            foreach (var (target, _, _) in d.EpollTargets)
-                if (!numbers.Contains(target)) findings.Add($"descriptor {d.Number} is an epoll instance that watches descriptor {target}, which is closed");
-        CheckPipes(pid, externals, descriptors, findings);
-        lock (s_more)
-            foreach (var check in s_more) findings.AddRange(check(pid));
+        List<ProcessFacts> processes = [];
+        foreach (int pid in (int[])[root])
+        {
+            try { processes.Add(new ProcessFacts(pid, Vma.ReadAll(pid), OpenDescriptor.ReadAll(pid))); }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                if (pid == root) findings.Add($"process {pid} cannot be looked at: {e.Message}");
+            }
+        }
+        if (findings.Count == 0) Run(processes, externals, tracked, tracedByUs: false, findings);
         return findings;
     }
 
-    private static void CheckProcess(int pid, List<string> findings, bool tracedByUs)
+    internal static void Run(IReadOnlyList<ProcessFacts> processes, ExternalObjects externals, Func<int, bool> tracked, bool tracedByUs, List<string> findings)
     {
+        TreeCheck check = new(externals, [.. processes.Select(p => (p.Pid, p.Descriptors))], findings);
+        foreach (ProcessFacts process in processes)
+        {
+            string prefix = check.Of(process.Pid);
+            CheckProcess(process.Pid, findings, prefix, tracedByUs);
+            Classification classification = new(externals, findings, prefix);
+            foreach (Vma area in process.Areas) classification.Of(area, tracked(process.Pid));
+        }
+        check.Run();
+        lock (s_more)
+            foreach (var more in s_more)
+                foreach (ProcessFacts process in processes) findings.AddRange(more(process.Pid));
+    }
+
+    private static void CheckProcess(int pid, List<string> all, string prefix, bool tracedByUs)
+    {
+        List<string> findings = [];
         ProcStatus leader = ProcStatus.Read(pid);
         if (leader.State is 'Z' or 'X') findings.Add($"process {pid} has ended, or its first thread has (pthread_exit in main)");
         if (!tracedByUs && leader["TracerPid"] is not ("0" or "")) findings.Add($"process {pid} is being traced (debugged) by process {leader["TracerPid"]}");
@@ -70,23 +78,14 @@ public static class ProcessCheck
             }
             catch (IOException) { } // the thread ended
         }
+        all.AddRange(findings.Select(f => prefix + f));
     }
 
     private static string NameOf(string pid)
     {
         try { return File.ReadAllText($"/proc/{pid}/comm").Trim(); } catch (IOException) { return "ended"; }
     }
-
-    /// <summary>A pipe is ours to save when both ends are inside, or one end is closed everywhere.</summary>
-    private static void CheckPipes(int pid, ExternalObjects externals, List<OpenDescriptor> descriptors, List<string> findings)
-    {
-        var pipes = descriptors.Where(d => d.Link.StartsWith("pipe:", StringComparison.Ordinal) && externals.Streams.All(s => s.Link != d.Link)).GroupBy(d => d.Link);
-        foreach (var pipe in pipes)
-        {
-            bool reads = pipe.Any(d => (d.Flags & 3) != Sys.O_WRONLY), writes = pipe.Any(d => (d.Flags & 3) != Sys.O_RDONLY);
-            if (reads && writes) continue;
-            if (PipeContent.OtherEndClosed(pid, pipe.First().Number, reads)) continue;
-            findings.Add($"descriptor {pipe.First().Number} is a pipe whose other end is outside the program");
-        }
-    }
 }
+
+/// <summary>What /proc shows of one process.</summary>
+internal sealed record ProcessFacts(int Pid, List<Vma> Areas, List<OpenDescriptor> Descriptors);

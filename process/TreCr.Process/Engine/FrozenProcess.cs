@@ -22,25 +22,33 @@ internal sealed unsafe class FrozenProcess
 
     /// <summary>Stops every thread. On failure everything is detached again and the process runs on.</summary>
     /// <exception cref="ProcessException">a thread did not stop in time (vfork parent, uninterruptible sleep), or may not be traced</exception>
-    public static FrozenProcess Freeze(int pid, int deadlineMs)
+    /// <param name="patient">false: a thread that is in the kernel and cannot be stopped ends the attempt at once</param>
+    /// <exception cref="NotStoppedException">such a thread; another attempt may do</exception>
+    public static FrozenProcess Freeze(int pid, int deadlineMs, bool patient = true)
     {
         FrozenProcess frozen = new(pid);
         try
         {
-            frozen.SeizeAll(deadlineMs);
+            frozen.SeizeAll(deadlineMs, patient);
             frozen.Threads = [.. frozen._threads.Values.OrderBy(t => t.Tid == pid ? 0 : 1).ThenBy(t => t.Tid)];
-            if (frozen.Threads.Count == 0 || frozen.Leader.Tid != pid) throw new ProcessException($"process {pid}: its first thread has ended");
+            if (frozen.Threads.Count == 0 || frozen.Leader.Tid != pid) throw new NotStoppedException($"process {pid} is ending, or its first thread has ended and others have not");
             foreach (Tracee thread in frozen.Threads) frozen.ReadState(thread);
             return frozen;
         }
         catch
         {
-            foreach (int tid in frozen._threads.Keys) Sys.Ptrace(Sys.PTRACE_DETACH, tid);
+            frozen.Release();
             throw;
         }
     }
 
-    private void SeizeAll(int deadlineMs)
+    /// <summary>Lets everything run on, without fault points: for failed attempts.</summary>
+    public void Release()
+    {
+        foreach (int tid in _threads.Keys) Sys.Ptrace(Sys.PTRACE_DETACH, tid);
+    }
+
+    private void SeizeAll(int deadlineMs, bool patient)
     {
         long end = Environment.TickCount64 + deadlineMs;
         // New threads come only from threads that still run, so a pass without a new one is the last.
@@ -58,21 +66,23 @@ internal sealed unsafe class FrozenProcess
                 found = true;
             }
             foreach (Tracee thread in _threads.Values.ToArray())
-                if (!thread.Stopped && !WaitForStop(thread, (int)Math.Max(1, end - Environment.TickCount64))) _threads.Remove(thread.Tid);
+                if (!thread.Stopped && !WaitForStop(thread, (int)Math.Max(1, end - Environment.TickCount64), patient)) _threads.Remove(thread.Tid);
         }
     }
 
     /// <returns>false: the thread ended</returns>
-    private bool WaitForStop(Tracee thread, int timeoutMs)
+    private bool WaitForStop(Tracee thread, int timeoutMs, bool patient)
     {
+        const int ShortMs = 20;
         while (true)
         {
-            StopStatus? stop = TraceWait.Try(thread.Tid, timeoutMs);
+            StopStatus? stop = TraceWait.Try(thread.Tid, Math.Min(timeoutMs, ShortMs));
+            if (stop is null && (patient || StateOf(thread.Tid) != 'D')) stop = TraceWait.Try(thread.Tid, timeoutMs);
             if (stop is not { } status)
             {
                 string where = "";
                 try { where = $" (state {ProcStatus.Read(Pid, thread.Tid).State}, in {File.ReadAllText($"/proc/{Pid}/task/{thread.Tid}/wchan")})"; } catch (IOException) { }
-                throw new ProcessException($"thread {thread.Tid} of process {Pid} did not stop within the deadline{where}");
+                throw new NotStoppedException($"thread {thread.Tid} of process {Pid} did not stop within the deadline{where}");
             }
             if (!status.Stopped) return false;
             if (status.Event == Sys.PTRACE_EVENT_STOP)
@@ -85,6 +95,11 @@ internal sealed unsafe class FrozenProcess
             Sys.Ptrace(Sys.PTRACE_CONT, thread.Tid, 0, status.Signal);
             Sys.Ptrace(Sys.PTRACE_INTERRUPT, thread.Tid);
         }
+    }
+
+    private char StateOf(int tid)
+    {
+        try { return ProcStatus.Read(Pid, tid).State; } catch (IOException) { return 'X'; }
     }
 
     private void ReadState(Tracee thread)

@@ -2,7 +2,10 @@ namespace TreCr.Process.Engine;
 
 /// <summary>A dump or a restore failed. The program runs on unharmed, or nothing of the restored one is left.</summary>
 /// <param name="message">names the step and the thread, descriptor or area</param>
-public sealed class ProcessException(string message, Exception? inner = null) : Exception(message, inner);
+public class ProcessException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>A thread could not be stopped now: it waits in the kernel for its vfork child or for a device, or its process is ending.</summary>
+internal sealed class NotStoppedException(string message) : ProcessException(message);
 
 /// <summary>The process, or an image of it, holds something that cannot be saved or restored here. Nothing was touched.</summary>
 /// <param name="findings">all of them, one line each</param>

@@ -6,6 +6,7 @@ namespace TreCr.Process.Read;
 /// <summary>One entry of /proc/PID/fd with its fdinfo.</summary>
 internal sealed class OpenDescriptor
 {
+    public int Pid;
     public int Number;
     public string Link = "";
     public long Position;
@@ -20,6 +21,11 @@ internal sealed class OpenDescriptor
     /// <summary>A userfaultfd without the API handshake (no features): made by an engine that died, not by the program.</summary>
     public bool IsLeftover => Link == "anon_inode:[userfaultfd]" && UserfaultApi.Split(':') is [_, "0", ..];
 
+    /// <summary>Kind, inode and device of the file; zeroes where it cannot be looked at.</summary>
+    public FileFacts Facts;
+
+    public bool CloseOnExec => (Flags & Sys.O_CLOEXEC) != 0;
+
     public bool CanWrite => !IsPath && (Flags & 3) != 0;
 
     /// <summary>All descriptors, ascending.</summary>
@@ -30,9 +36,10 @@ internal sealed class OpenDescriptor
         {
             int number = int.Parse(System.IO.Path.GetFileName(entry.AsSpan()));
             if (Sys.ReadLink(entry) is not { } link) continue; // closed since
-            OpenDescriptor d = new() { Number = number, Link = link };
+            OpenDescriptor d = new() { Pid = pid, Number = number, Link = link };
             try { foreach (string line in File.ReadLines($"/proc/{pid}/fdinfo/{number}")) d.ParseLine(line); }
             catch (IOException) { continue; }
+            Sys.TryStat(entry, out d.Facts);
             all.Add(d);
         }
         all.Sort((a, b) => a.Number.CompareTo(b.Number));

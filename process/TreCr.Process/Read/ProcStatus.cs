@@ -10,6 +10,7 @@ internal sealed class ProcStatus
 
     private ProcStatus(string stat, IEnumerable<string> status)
     {
+        Pid = int.Parse(stat.AsSpan(0, stat.IndexOf(' ')));
         _stat = stat[(stat.LastIndexOf(')') + 2)..].Trim().Split(' ');
         foreach (string line in status)
         {
@@ -29,6 +30,14 @@ internal sealed class ProcStatus
     public long Stat(int field) => _stat.Length <= field - 3 ? 0
         : long.TryParse(_stat[field - 3], out long value) ? value
         : ulong.TryParse(_stat[field - 3], out ulong large) ? (long)large : 0;
+
+    public int Pid { get; }
+
+    /// <summary>0: outside the namespace.</summary>
+    public int Parent => (int)Stat(4);
+
+    /// <summary>Ended, not yet waited for, and no thread of it lives.</summary>
+    public bool IsZombie => State is 'Z' or 'X' && Stat(20) <= 1;
 
     /// <summary>One-letter state: R S D T t Z X.</summary>
     public char State => _stat[0][0];

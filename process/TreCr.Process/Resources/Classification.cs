@@ -2,8 +2,9 @@ using TreCr.Process.Read;
 
 namespace TreCr.Process.Resources;
 
-/// <summary>Says of every area and descriptor what it is, and why it cannot be saved. One place, so that check and dump never disagree.</summary>
-internal sealed class Classification(ExternalObjects externals, List<string> findings)
+/// <summary>Says of every area of memory what it is, and why it cannot be saved. One place, so that check and dump never disagree.</summary>
+/// <param name="prefix">names the process in findings; empty where there is one only</param>
+internal sealed class Classification(ExternalObjects externals, List<string> findings, string prefix = "")
 {
     /// <param name="tracked">write tracking of ours is armed: VmFlags <c>uw</c> is not somebody else's userfaultfd</param>
     public (VmaKind Kind, int Session) Of(Vma area, bool tracked)
@@ -38,47 +39,9 @@ internal sealed class Classification(ExternalObjects externals, List<string> fin
         return (VmaKind.File, 0);
     }
 
-    /// <param name="pid">for sockets: where to look up what it is</param>
-    public (DescriptorKind Kind, int Number) Of(OpenDescriptor d, int pid)
-    {
-        string where = $"descriptor {d.Number}";
-        foreach (ExternalStream stream in externals.Streams)
-            if (stream.Link == d.Link) return (DescriptorKind.ExternalStream, stream.Number);
-        foreach (ExternalSession session in externals.Sessions)
-            if (session.ConnectionLink == d.Link) return (DescriptorKind.ExternalConnection, session.Number);
-        if (d.HasLock) return RefuseDescriptor($"{where} holds a file lock or lease on {d.Link}");
-        if (d.Link.StartsWith("socket:", StringComparison.Ordinal)) return RefuseDescriptor($"{where} is {SocketNames.Describe(pid, d.Link)}: close it before the checkpoint");
-        if (d.Link.StartsWith("pipe:", StringComparison.Ordinal)) return (DescriptorKind.Pipe, 0);
-        if (d.Link.StartsWith("/memfd:", StringComparison.Ordinal)) return (DescriptorKind.SharedMemory, 0);
-        switch (d.Link)
-        {
-            case "anon_inode:[eventfd]": return (DescriptorKind.Eventfd, 0);
-            case "anon_inode:[eventpoll]": return (DescriptorKind.Epoll, 0);
-            case "anon_inode:[io_uring]": return RefuseDescriptor($"{where} is an io_uring");
-            case "anon_inode:[timerfd]": return RefuseDescriptor($"{where} is a timerfd");
-            case "anon_inode:[signalfd]": return RefuseDescriptor($"{where} is a signalfd");
-            case "anon_inode:inotify": return RefuseDescriptor($"{where} is an inotify instance");
-        }
-        if (d.Link.StartsWith("anon_inode:", StringComparison.Ordinal)) return RefuseDescriptor($"{where} is {d.Link[11..].Trim('[', ']')}");
-        if (d.Link.StartsWith("/dev/pts/", StringComparison.Ordinal) || d.Link.StartsWith("/dev/tty", StringComparison.Ordinal) || d.Link == "/dev/console")
-            return RefuseDescriptor($"{where} is a terminal ({d.Link}) that trecr run did not give to the program");
-        if (d.Link.EndsWith(" (deleted)", StringComparison.Ordinal)) return RefuseDescriptor($"{where}: {d.Link[..^10]} is deleted");
-        if (d.Link.StartsWith("/dev/", StringComparison.Ordinal) && !d.Link.StartsWith("/dev/shm/", StringComparison.Ordinal)
-            && d.Link is not ("/dev/null" or "/dev/zero" or "/dev/full" or "/dev/urandom" or "/dev/random"))
-            return RefuseDescriptor($"{where} is the device {d.Link}");
-        if (d.Link.StartsWith("/proc/", StringComparison.Ordinal)) return RefuseDescriptor($"{where} is open in /proc ({d.Link})");
-        return d.Link.StartsWith('/') ? (DescriptorKind.File, 0) : RefuseDescriptor($"{where} is {d.Link}");
-    }
-
     private (VmaKind, int) Refuse(string finding)
     {
-        findings.Add(finding);
+        findings.Add(prefix + finding);
         return (VmaKind.Refused, 0);
-    }
-
-    private (DescriptorKind, int) RefuseDescriptor(string finding)
-    {
-        findings.Add(finding);
-        return (DescriptorKind.Refused, 0);
     }
 }

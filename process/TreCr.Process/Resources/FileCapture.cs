@@ -2,8 +2,8 @@ using TreCr.Images;
 
 namespace TreCr.Process.Resources;
 
-/// <summary>Regular files that a process has open or mapped: size and time, and the content of small ones that it may write.</summary>
-internal sealed class FileCapture(ProcessImage image, ISnapshotWriter writer, long saveBelowBytes)
+/// <summary>Regular files that the tree has open or mapped: size and time, and the content of small ones that it may write.</summary>
+internal sealed class FileCapture(TreeImage image, ISnapshotWriter writer, long saveBelowBytes)
 {
     private readonly Dictionary<string, int> _index = [];
 

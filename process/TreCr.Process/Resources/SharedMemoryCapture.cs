@@ -5,16 +5,24 @@ using TreCr.Process.Read;
 
 namespace TreCr.Process.Resources;
 
-/// <summary>memfds and shared anonymous memory of a process. Content is taken from the file where a descriptor is open, else from the mappings.</summary>
-internal sealed unsafe class SharedMemoryCapture(int pid, ProcessImage image, ISnapshotWriter writer)
+/// <summary>memfds and shared anonymous memory of a tree, each saved once. Content is taken from the file where a descriptor is open, else from the mappings.</summary>
+internal sealed unsafe class SharedMemoryCapture(TreeImage image, ISnapshotWriter writer)
 {
     private const int F_GET_SEALS = 1034, SEEK_END = 2, SEEK_DATA = 3, SEEK_HOLE = 4, Frame = ISnapshotWriter.FrameSizeBytes;
 
     private readonly Dictionary<ulong, int> _index = [];
-    private readonly Dictionary<ulong, int> _descriptors = [];
+    private readonly Dictionary<ulong, (int Pid, int Number)> _descriptors = [];
+    private readonly Dictionary<ulong, List<(int Pid, Vma Area)>> _mappings = [];
 
-    /// <summary>Index + 1 in the image of the memory with this inode.</summary>
-    public uint Note(ulong inode, string link)
+    /// <summary>Index + 1 in the image of the memory that an area maps.</summary>
+    public uint NoteMapping(int pid, Vma area)
+    {
+        if (!_mappings.TryGetValue(area.Inode, out List<(int, Vma)>? mappings)) _mappings[area.Inode] = mappings = [];
+        mappings.Add((pid, area));
+        return Note(area.Inode, area.Path);
+    }
+
+    private uint Note(ulong inode, string link)
     {
         if (_index.TryGetValue(inode, out int index)) return (uint)index + 1;
         string name = link.StartsWith("/memfd:", StringComparison.Ordinal) ? link[7..] : "";
@@ -25,25 +33,14 @@ internal sealed unsafe class SharedMemoryCapture(int pid, ProcessImage image, IS
     }
 
     /// <summary>The same for an open memfd.</summary>
-    public uint NoteDescriptor(int number, string link)
+    public uint NoteDescriptor(OpenDescriptor d)
     {
-        ulong inode = InodeOf($"/proc/{pid}/fd/{number}");
-        _descriptors.TryAdd(inode, number);
-        return Note(inode, link);
+        _descriptors.TryAdd(d.Facts.Inode, (d.Pid, d.Number));
+        return Note(d.Facts.Inode, d.Link);
     }
 
-    public static ulong InodeOf(string path)
-    {
-        // struct stat: st_ino at 8. O_PATH: no read permission needed.
-        int fd = Sys.Open(path, Sys.O_PATH | Sys.O_CLOEXEC);
-        byte* stat = stackalloc byte[144];
-        long result = Sys.Raw(SyscallNumber.Fstat, fd, (long)stat);
-        Sys.Close(fd);
-        Sys.Check(result, "fstat", path);
-        return *(ulong*)(stat + 8);
-    }
-
-    public void Save(List<Vma> areas)
+    /// <summary>When all processes are noted.</summary>
+    public void Save()
     {
         byte* buffer = (byte*)NativeMemory.AlignedAlloc(Frame, 4096);
         try
@@ -51,17 +48,16 @@ internal sealed unsafe class SharedMemoryCapture(int pid, ProcessImage image, IS
             foreach (var (inode, index) in _index)
             {
                 SharedMemoryImage memory = image.SharedMemory[index];
-                List<Vma> mappings = [.. areas.Where(a => a.Shared && a.Inode == inode && (a.IsMemfd || a.IsSharedAnonymous))];
-                if (_descriptors.TryGetValue(inode, out int number)) SaveFile(memory, number, buffer);
-                else SaveMappings(memory, mappings, buffer);
+                if (_descriptors.TryGetValue(inode, out var at)) SaveFile(memory, $"/proc/{at.Pid}/fd/{at.Number}", buffer);
+                else SaveMappings(memory, _mappings[inode], buffer);
             }
         }
         finally { NativeMemory.AlignedFree(buffer); }
     }
 
-    private void SaveFile(SharedMemoryImage memory, int number, byte* buffer)
+    private void SaveFile(SharedMemoryImage memory, string path, byte* buffer)
     {
-        int fd = Sys.Open($"/proc/{pid}/fd/{number}", Sys.O_RDONLY | Sys.O_CLOEXEC);
+        int fd = Sys.Open(path, Sys.O_RDONLY | Sys.O_CLOEXEC);
         try
         {
             long length = Sys.Check(Sys.Raw(SyscallNumber.Lseek, fd, 0, SEEK_END), "lseek");
@@ -81,19 +77,22 @@ internal sealed unsafe class SharedMemoryCapture(int pid, ProcessImage image, IS
         finally { Sys.Close(fd); }
     }
 
-    private void SaveMappings(SharedMemoryImage memory, List<Vma> mappings, byte* buffer)
+    private void SaveMappings(SharedMemoryImage memory, List<(int Pid, Vma Area)> mappings, byte* buffer)
     {
-        long length = mappings.Max(m => (long)(m.Offset + m.LengthBytes));
+        long length = mappings.Max(m => (long)(m.Area.Offset + m.Area.LengthBytes));
         memory.LengthBytes = (ulong)length;
         IPartWriter part = writer.OpenPart(memory.Part, length);
         for (long frame = 0; frame < length; frame += Frame)
         {
             NativeMemory.Clear(buffer, Frame);
             bool any = false;
-            foreach (Vma m in mappings)
+            foreach (var (pid, m) in mappings)
             {
                 long from = Math.Max(frame, (long)m.Offset), to = Math.Min(frame + Frame, (long)(m.Offset + m.LengthBytes));
-                if (to > from) any |= Sys.ProcessVmRead(pid, m.Start + (ulong)from - m.Offset, buffer + (from - frame), to - from) > 0;
+                if (to <= from) continue;
+                long n = Sys.ProcessVmRead(pid, m.Start + (ulong)from - m.Offset, buffer + (from - frame), to - from);
+                any |= n > 0;
+                if (n == Math.Min(Frame, length - frame)) break; // all of it: other mappings show the same
             }
             if (any) part.WriteFrame(frame, new ReadOnlySpan<byte>(buffer, (int)Math.Min(Frame, length - frame)));
         }

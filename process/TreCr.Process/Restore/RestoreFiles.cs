@@ -5,7 +5,7 @@ namespace TreCr.Process.Restore;
 /// <summary>Brings files that the program had open for writing back to length and content at the checkpoint.</summary>
 internal static class RestoreFiles
 {
-    public static void Run(ISnapshotReader reader, ProcessImage image)
+    public static void Run(ISnapshotReader reader, TreeImage image)
     {
         byte[] saved = new byte[ISnapshotWriter.FrameSizeBytes], now = new byte[ISnapshotWriter.FrameSizeBytes];
         foreach (FileImage file in image.Files)
@@ -29,7 +29,7 @@ internal static class RestoreFiles
     }
 
     /// <summary>Makes files that are gone and were saved, so that the program's descriptors can be opened.</summary>
-    public static void MakeMissing(ProcessImage image)
+    public static void MakeMissing(TreeImage image)
     {
         foreach (FileImage file in image.Files)
             if (file.Part.Length > 0 && !File.Exists(file.Path))

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Process.Engine;
@@ -17,14 +16,15 @@ internal sealed unsafe class RestoreMemory
     private static readonly (string Flag, int Advice)[] s_after = [("dd", 16), ("dc", 10), ("wf", 18), ("mg", 12), ("sr", 2), ("rr", 1)];
 
     private readonly ISnapshotReader _reader;
+    private readonly int _root;
     private readonly ProcessImage _image;
     private readonly RemoteBatch _batch;
     private readonly List<PageRun> _runs, _guards;
     private readonly HashSet<ulong> _filled = [];
 
-    public RestoreMemory(ISnapshotReader reader, ProcessImage image, RemoteBatch batch)
+    public RestoreMemory(SavedTree saved, ProcessImage image, RemoteBatch batch)
     {
-        (_reader, _image, _batch) = (reader, image, batch);
+        (_reader, _root, _image, _batch) = (saved.Reader, saved.Tree.Root, image, batch);
         _runs = PageRun.Decode(image.RunGapPages, image.RunLengthPages);
         _guards = PageRun.Decode(image.GuardGapPages, image.GuardLengthPages);
         int run = 0;
@@ -63,10 +63,9 @@ internal sealed unsafe class RestoreMemory
     }
 
     /// <summary>Writes the saved pages, on two threads.</summary>
-    public void Fill(int pid, RestoreDescriptors descriptors)
+    public void Fill(int pid)
     {
-        FillShared(pid, descriptors);
-        IPartReader part = _reader.OpenPart(ProcessImageFormat.MemoryPart);
+        IPartReader part = _reader.OpenPart(ProcessImageFormat.MemoryPartOf(pid, _root));
         // A page that is present and zero need not be written over anonymous memory, but must be over a private file mapping.
         HashSet<ulong> stored = [.. part.FrameOffsets.Select(o => (ulong)o)];
         List<(ulong Frame, int First)> frames = [];
@@ -116,31 +115,6 @@ internal sealed unsafe class RestoreMemory
                 long n = Sys.ProcessVmWrite(pid, from, p + (from - at), (long)(to - from));
                 if (n != (long)(to - from)) throw new ProcessException($"cannot fill memory at {from:x} ({n})");
             }
-    }
-
-    private void FillShared(int pid, RestoreDescriptors descriptors)
-    {
-        byte* buffer = (byte*)NativeMemory.Alloc((nuint)Frame);
-        try
-        {
-            for (int i = 0; i < _image.SharedMemory.Count; i++)
-            {
-                SharedMemoryImage memory = _image.SharedMemory[i];
-                IPartReader part = _reader.OpenPart(memory.Part);
-                int fd = Sys.Open($"/proc/{pid}/fd/{descriptors.SharedMemorySource(i)}", Sys.O_RDWR | Sys.O_CLOEXEC);
-                try
-                {
-                    foreach (long at in part.FrameOffsets)
-                    {
-                        part.ReadFrame(at, new Span<byte>(buffer, (int)Frame));
-                        long length = Math.Min((long)Frame, (long)memory.LengthBytes - at);
-                        if (length > 0) Sys.Check(Sys.Raw(SyscallNumber.Pwrite64, fd, (long)buffer, length, at), "pwrite", "memfd");
-                    }
-                }
-                finally { Sys.Close(fd); }
-            }
-        }
-        finally { NativeMemory.Free(buffer); }
     }
 
     /// <summary>Adds the final protections and advice.</summary>

@@ -104,5 +104,5 @@ internal sealed unsafe class RestoreThreads(ProcessImage image, RemoteBatch batc
         Sys.SetSignalMask(t.Tid, t.SignalMask);
     }
 
-    public void SetRegisters(ThreadImage t) => Set(t);
+
 }

@@ -13,27 +13,29 @@ internal sealed unsafe class Restorer
     private const ulong Top = 0x7ffffffff000;
     private const int PidRetryMs = 10_000;
 
-    private readonly ISnapshotReader _reader;
+    private readonly SavedTree _saved;
     private readonly ProcessImage _image;
-    private readonly GivenDescriptors _given;
+    private readonly OpenFileRestore _files;
     private readonly RemoteBatch _batch;
     private readonly ulong _workArea;
 
-    private Restorer(ISnapshotReader reader, ProcessImage image, GivenDescriptors given)
+    private Restorer(SavedTree saved, OpenFileRestore files)
     {
-        (_reader, _image, _given) = (reader, image, given);
-        _workArea = FindWorkArea(image);
+        (_saved, _image, _files) = (saved, saved.Root, files);
+        _workArea = FindWorkArea(_image);
         _batch = new RemoteBatch(_workArea);
     }
 
     /// <returns>the process, complete and stopped</returns>
     public static RestoredProcess Run(ISnapshotReader reader, GivenDescriptors given)
     {
-        ProcessImage image = RestoreCheck.Load(reader);
-        List<string> findings = RestoreCheck.Run(image);
+        SavedTree saved = SavedTree.Load(reader, given);
+        List<string> findings = RestoreCheck.Run(saved);
         if (findings.Count > 0) throw new RefusedException(findings);
-        Restorer restorer = new(reader, image, given);
-        int[] tids = [.. image.Threads.Select(t => t.Tid)];
+        using OpenFileRestore files = new(saved, given);
+        files.OpenAll();
+        Restorer restorer = new(saved, files);
+        int[] tids = [.. saved.Root.Threads.Select(t => t.Tid)];
         int pid = restorer.MakeSkeleton();
         try
         {
@@ -138,23 +140,25 @@ internal sealed unsafe class Restorer
             if (t.Xstate.Length != xstate && t.Xstate.Length >= 520 && (t.Xstate.Span[514] & 6) == 0) throw new RefusedException([$"this CPU's register state has {xstate} bytes, the saved one {t.Xstate.Length}"]);
 
         Evict(pid);
-        RestoreDescriptors descriptors = new(_image, _given, _batch);
-        RestoreMemory memory = new(_reader, _image, _batch);
+        RestoreDescriptors descriptors = new(_saved, _image, _files, _batch);
+        RestoreMemory memory = new(_saved, _image, _batch);
         descriptors.OpenSources();
         memory.Map(descriptors);
         _batch.Run(pid);
         Fault.At(FaultPoint.RestoreMapped);
-        memory.Fill(pid, descriptors);
+        memory.Fill(pid);
         Fault.At(FaultPoint.RestoreFilled);
         memory.Protect();
         SetProcessFields(descriptors);
         descriptors.Place(pid);
+        TakeTerminal();
         ProcessAttributes();
         CloneThreads(pid);
         Fault.At(FaultPoint.RestoreThreads);
         RestoreThreads threads = new(_image, _batch);
         threads.SetUp();
-        RestoreFiles.Run(_reader, _image);
+        _files.FinishAll();
+        RestoreFiles.Run(_saved.Reader, _saved.Tree);
         threads.QueuePendingSignals();
         Finish(pid, threads);
         Fault.At(FaultPoint.RestoreComplete);
@@ -189,6 +193,12 @@ internal sealed unsafe class Restorer
         _batch.Add("umask", SyscallNumber.Umask, _image.Umask);
         if (_image.Session == _image.Pid) _batch.Add("setsid", SyscallNumber.Setsid);
         else if (_image.ProcessGroup == _image.Pid) _batch.Add("setpgid", SyscallNumber.Setpgid);
+    }
+
+    private void TakeTerminal()
+    {
+        const int TIOCSCTTY = 0x540E;
+        if (_saved.Place(_image).Terminal is var id and not 0 && _image.Descriptors.FirstOrDefault(d => d.OpenFile == id) is { } terminal) _batch.Add("ioctl(TIOCSCTTY)", SyscallNumber.Ioctl, terminal.Number, TIOCSCTTY, 0);
     }
 
     private void ProcessAttributes()
@@ -234,7 +244,7 @@ internal sealed unsafe class Restorer
             if (Sys.ProcessVmRead(pid, vdso.Start, p, code.Length) != code.Length) throw new ProcessException("cannot read the vdso");
         int at = code.AsSpan().IndexOf((ReadOnlySpan<byte>)[0x0f, 0x05]);
         if (at < 0) throw new ProcessException("no syscall instruction in the vdso");
-        for (int i = _image.Threads.Count - 1; i > 0; i--) threads.SetRegisters(_image.Threads[i]);
+        for (int i = _image.Threads.Count - 1; i > 0; i--) RestoreThreads.Set(_image.Threads[i]);
         ulong gadget = vdso.Start + (ulong)at, scratch = _batch.Scratch;
         byte[] trap = _image.SignalActions.Span.Slice((Sys.SIGTRAP - 1) * 32, 32).ToArray();
         fixed (byte* p = trap) Sys.ProcessVmWrite(pid, scratch, p, trap.Length);
@@ -249,6 +259,6 @@ internal sealed unsafe class Restorer
             Sys.Check(RestoreStops.Step(pid, gadget, SyscallNumber.Setitimer, which, (long)scratch, 0), "setitimer");
         }
         Sys.Check(RestoreStops.Step(pid, gadget, SyscallNumber.Munmap, (long)_workArea, (long)RemoteBatch.WorkBytes), "munmap", "work area");
-        threads.SetRegisters(_image.Threads[0]);
+        RestoreThreads.Set(_image.Threads[0]);
     }
 }
