@@ -109,6 +109,12 @@ public struct SegmentHeader
     [FieldOffset(272)] public ulong HostFunctionKind;
 
     [FieldOffset(280)] public ulong HostFunctionStream;
+
+    /// <summary>Places claimed in the table of <see cref="NotSupportedNames"/>, which begins at <see cref="NotSupportedOffset"/>.</summary>
+    [FieldOffset(320)] public uint NotSupportedCount;
+
+    /// <summary>From the start of this header, bytes.</summary>
+    public const int NotSupportedOffset = 16 * 1024;
 }
 
 /// <summary>Header page of a channel: one program thread's ring and answer slot.</summary>

@@ -121,6 +121,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
                 reply.DeviceName = _session?.DeviceName ?? "";
                 reply.DeviceKind = _session?.DeviceKind ?? "";
                 reply.DeviceBytes = _session?.AllocatedBytes ?? 0;
+                if (_session is not null) reply.NotSupported.AddRange(_session.NotSupported);
                 break;
             default: throw new InvalidOperationException($"the delegator does not know the request {request.VerbCase}");
         }

@@ -86,6 +86,9 @@ internal sealed unsafe partial class Session : IDisposable
 
     public ulong AllocatedBytes => _memory.AllocatedBytes;
 
+    /// <summary>Functions that the program has called and that are not supported, each once.</summary>
+    public List<string> NotSupported => NotSupportedNames.Read(_segment);
+
     /// <summary>A session for a new program.</summary>
     /// <param name="makeBackend">gets the allocator for the back end's own device memory</param>
     /// <param name="result">what cuInit shall answer; not success: the session is null</param>

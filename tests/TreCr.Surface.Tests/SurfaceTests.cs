@@ -25,6 +25,27 @@ public sealed class SurfaceTests
     public void Each_case_names_implemented_functions()
         => Assert.That(SurfaceProgram.Cases.SelectMany(c => c.Functions).Except(SurfaceProgram.Functions), Is.Empty);
 
+    [Test]
+    public void Status_names_calls_that_are_not_supported_also_after_a_restart()
+    {
+        Sample sample = SurfaceProgram.AsSample("run", "hold", "graphics_is_refused_by_name");
+        using Job job = new(sample);
+        RunningProgram run = job.Run(held: true);
+        run.WaitForLine(l => l == "held", Job.Limit);
+        Assert.That(NotSupported(job), Is.EqualTo(new[] { "cuGLInit" }));
+        Assert.That(job.Do("status", "job").Errors, Does.Contain("called but not supported: cuGLInit"));
+        string id = job.Checkpoint(stop: true);
+        run.WaitForExit(Job.Limit);
+        RunningProgram restart = job.Restart(id);
+        job.WaitUntilRegistered(restart);
+        Assert.That(NotSupported(job), Is.EqualTo(new[] { "cuGLInit" }));
+        job.Release();
+        int code = restart.WaitForExit(Job.Limit);
+        Assert.That(code, Is.Zero, restart.Errors);
+    }
+
+    private static string?[] NotSupported(Job job) => [.. job.Rank().GetProperty("not_supported").EnumerateArray().Select(n => n.GetString())];
+
     /// <summary>Everything that can be kept is made, then checkpoint, SIGKILL of program and delegator, restart: all of it is there, and the rest works.</summary>
     private static string[] WithRestart()
     {

@@ -1,17 +1,15 @@
 using TreCr.Calls.Cuda;
+using TreCr.Ring;
 
 namespace TreCr.Wrapper.Runtime;
 
-/// <summary>Functions that the library exports and TreCr does not implement: they say so, once each, and fail. Never a silent success.</summary>
+/// <summary>Functions that the library exports and TreCr does not implement: they say so, once each, and fail; <c>trecr status</c> shows their names. Never a silent success.</summary>
 public static class Unsupported
 {
     /// <summary>Most functions that can be told apart.</summary>
     public const int Most = 1024;
 
     private static readonly int[] Told = new int[Most];
-
-    /// <summary>How many different functions have answered so; shown by status.</summary>
-    public static int Count;
 
     /// <summary>Names the function on stderr the first time.</summary>
     /// <param name="index">number of the function, 0 .. Most-1</param>
@@ -34,13 +32,14 @@ public static class Unsupported
 
     private static void Tell(ReadOnlySpan<byte> name, ReadOnlySpan<byte> what)
     {
-        Interlocked.Increment(ref Count);
         Span<byte> line = stackalloc byte[256];
         int length = 0;
         Append(line, ref length, "trecr: "u8);
+        int start = length;
         Append(line, ref length, name);
         if (what.Length != 0) Append(line, ref length, " "u8);
         Append(line, ref length, what);
+        if (SharedState.State == SessionState.Running && ProgramSession.Segment is { } segment) NotSupportedNames.Add(segment, line[start..length]);
         Append(line, ref length, " is not supported: CUDA_ERROR_NOT_SUPPORTED\n"u8);
         StandardError.Write(line[..length]);
     }

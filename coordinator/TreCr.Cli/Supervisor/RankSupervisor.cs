@@ -331,7 +331,7 @@ internal sealed partial class RankSupervisor : IDisposable
                 if (_round is not null) continue;
                 Reply reply = SessionListener.AskDevice(session);
                 (entry.DeviceName, entry.DeviceBytes) = (reply.DeviceName, reply.DeviceBytes);
-                status.NotSupported.AddRange(reply.NotSupported);
+                status.NotSupported.AddRange(reply.NotSupported.Except(status.NotSupported).ToArray());
             }
             status.DeviceName = status.Sessions.FirstOrDefault()?.DeviceName ?? "";
             status.DeviceBytes = (ulong)status.Sessions.Sum(s => (long)s.DeviceBytes);

@@ -4,7 +4,7 @@ using TreCr.Ring;
 namespace TreCr.Delegator.Snapshot;
 
 /// <summary>
-/// The segment as a part: header page, header pages of the channels in use, and what stands between Tail and Head of their rings. Page 0 (control words)
+/// The segment as a part: header, header pages of the channels in use, and what stands between Tail and Head of their rings. Page 0 (control words)
 /// and ring bytes that are free read as zero.
 /// </summary>
 internal static unsafe class SegmentPart
@@ -50,7 +50,7 @@ internal static unsafe class SegmentPart
 
     private static List<(long, long)> Live(Segment segment)
     {
-        List<(long, long)> live = [(SegmentLayout.PageBytes, 2L * SegmentLayout.PageBytes)];
+        List<(long, long)> live = [(SegmentLayout.PageBytes, SegmentLayout.ChannelsOffset)];
         int used = (int)Math.Min(segment.Header->ChannelsUsed, SegmentLayout.MaxChannels);
         for (int i = 0; i < used; i++)
         {

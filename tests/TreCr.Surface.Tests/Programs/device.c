@@ -173,3 +173,11 @@ KEPT(own_pool_of_the_device, "cuDeviceGetDefaultMemPool cuDeviceGetMemPool")
     IS(101, cuDeviceGetMemPool(&own, 63));
 }
 FOUND(own_pool_of_the_device) { own_pool_of_the_device(); }
+
+KEPT(graphics_is_refused_by_name, "")
+{
+    int (*refused)(void) = find_symbol("cuGLInit");
+    TRUE(refused != NULL);
+    IS(801, refused());
+}
+FOUND(graphics_is_refused_by_name) { graphics_is_refused_by_name(); }

@@ -44,12 +44,19 @@ internal static unsafe class ContextLife
     }
 
     [UnmanagedCallersOnly(EntryPoint = "cuDevicePrimaryCtxRelease_v2")]
-    public static CUresult PrimaryRelease_v2(CUdevice device) => PrimaryRelease(device);
+    public static CUresult PrimaryRelease_v2(CUdevice device) => PrimaryEnds(device, isReset: false);
 
     [UnmanagedCallersOnly(EntryPoint = "cuDevicePrimaryCtxRelease")]
-    public static CUresult PrimaryRelease_v1(CUdevice device) => PrimaryRelease(device);
+    public static CUresult PrimaryRelease_v1(CUdevice device) => PrimaryEnds(device, isReset: false);
 
-    private static CUresult PrimaryRelease(CUdevice device)
+    [UnmanagedCallersOnly(EntryPoint = "cuDevicePrimaryCtxReset_v2")]
+    public static CUresult PrimaryReset_v2(CUdevice device) => PrimaryEnds(device, isReset: true);
+
+    [UnmanagedCallersOnly(EntryPoint = "cuDevicePrimaryCtxReset")]
+    public static CUresult PrimaryReset_v1(CUdevice device) => PrimaryEnds(device, isReset: true);
+
+    /// <summary>One reference less, or none left. After the end the handle stays current where it was, is not active, and the next retain brings it back (cuda.md, section 7.2).</summary>
+    private static CUresult PrimaryEnds(CUdevice device, bool isReset)
     {
         CUresult result = Check(device, out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;
@@ -58,37 +65,15 @@ internal static unsafe class ContextLife
             lock (Contexts.Gate)
             {
                 ref int references = ref Contexts.References(device.Value);
-                if (references == 0) return CUresult.CUDA_ERROR_INVALID_CONTEXT;
-                if (--references != 0) return CUresult.CUDA_SUCCESS;
+                if (references == 0) return isReset ? CUresult.CUDA_SUCCESS : CUresult.CUDA_ERROR_INVALID_CONTEXT;
+                references = isReset ? 0 : references - 1;
+                if (references != 0) return CUresult.CUDA_SUCCESS;
             }
             Contexts.End(VirtualHandle.PrimaryContext(device.Value));
-            return CudaContextCalls.Send_cuDevicePrimaryCtxRelease_v2(thread, CallClass.Answer, device);
+            return isReset ? CudaContextCalls.Send_cuDevicePrimaryCtxReset_v2(thread, CallClass.Answer, device)
+                : CudaContextCalls.Send_cuDevicePrimaryCtxRelease_v2(thread, CallClass.Answer, device);
         }
-        catch (Exception e) { return Session.Failed("cuDevicePrimaryCtxRelease"u8, e); }
-    }
-
-    [UnmanagedCallersOnly(EntryPoint = "cuDevicePrimaryCtxReset_v2")]
-    public static CUresult PrimaryReset_v2(CUdevice device) => PrimaryReset(device);
-
-    [UnmanagedCallersOnly(EntryPoint = "cuDevicePrimaryCtxReset")]
-    public static CUresult PrimaryReset_v1(CUdevice device) => PrimaryReset(device);
-
-    /// <summary>Afterwards the handle stays current where it was, is not active, and the next retain brings it back (cuda.md, section 7.2).</summary>
-    private static CUresult PrimaryReset(CUdevice device)
-    {
-        CUresult result = Check(device, out ProgramThread* thread);
-        if (result != CUresult.CUDA_SUCCESS) return result;
-        try
-        {
-            lock (Contexts.Gate)
-            {
-                if (Contexts.References(device.Value) == 0) return CUresult.CUDA_SUCCESS;
-                Contexts.References(device.Value) = 0;
-            }
-            Contexts.End(VirtualHandle.PrimaryContext(device.Value));
-            return CudaContextCalls.Send_cuDevicePrimaryCtxReset_v2(thread, CallClass.Answer, device);
-        }
-        catch (Exception e) { return Session.Failed("cuDevicePrimaryCtxReset"u8, e); }
+        catch (Exception e) { return Session.Failed(isReset ? "cuDevicePrimaryCtxReset"u8 : "cuDevicePrimaryCtxRelease"u8, e); }
     }
 
     [UnmanagedCallersOnly(EntryPoint = "cuDevicePrimaryCtxSetFlags_v2")]
