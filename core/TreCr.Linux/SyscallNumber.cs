@@ -18,5 +18,5 @@ public enum SyscallNumber : long
     Execveat = 322, Userfaultfd = 323, Membarrier = 324, Statx = 332, Rseq = 334, PidfdSendSignal = 424, PidfdOpen = 434, Clone3 = 435,
     CloseRange = 436, PidfdGetfd = 438, Mseal = 462,
     Setpriority = 141, Getdents64 = 217, SyncFileRange = 277, Getrlimit = 97, Signalfd4 = 289, Getpgid = 121, Getsid = 124,
-    EpollCtl = 233, EpollWait = 232, TimerCreate = 222, TimerfdCreate = 283, TimerfdSettime = 286, IoprioGet = 252, IoprioSet = 251,
+    EpollCtl = 233, EpollWait = 232, TimerCreate = 222, TimerfdCreate = 283, TimerfdSettime = 286, IoprioGet = 252, IoprioSet = 251, Waitid = 247,
 }

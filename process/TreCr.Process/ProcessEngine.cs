@@ -1,4 +1,3 @@
-using Google.Protobuf;
 using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Process.Check;
@@ -11,176 +10,117 @@ using TreCr.Process.Restore;
 namespace TreCr.Process;
 
 /// <summary>
-/// Freezes, dumps, kills and restores one process from outside. Runs in the namespaces of the rank with their capabilities; may die at any time
+/// Freezes, dumps, kills and restores the processes of a job from outside. Runs in the namespaces of the rank with their capabilities; may die at any time
 /// without harm to a running program. The steps: Check, [Prepare], Freeze, Capture, Resume or Kill; Restore, Release.
 /// </summary>
-/// <remarks>Any thread, one call at a time; ptrace happens on a thread of its own. Every wait has a deadline.</remarks>
+/// <remarks>Any thread, one call at a time; ptrace happens on a thread of its own. Every wait has a deadline. A program is known by the pid of its root process.</remarks>
 public sealed class ProcessEngine : IDisposable
 {
-    private readonly TracerThread _tracer = new();
-    private FrozenProcess? _frozen;
-    private RestoredProcess? _restored;
-    private Gadgets _gadgets;
-    private int _gadgetsOf;
-    private WriteTracker? _tracker;
+    private TracerThread _tracer = new();
+    private readonly Trackers _trackers = new();
+    private FrozenTree? _frozen;
+    private RestoredTree? _restored;
 
     /// <summary>Files open for writing that are shorter than this are saved with the image, bytes.</summary>
     public long SaveFilesBelowBytes { get; set; } = 64L << 20;
 
     /// <summary>What cannot be saved; reads only, nothing is stopped.</summary>
-    public List<string> Check(int pid, ExternalObjects externals) => ProcessCheck.Run(pid, externals, p => _tracker?.Pid == p);
+    public List<string> Check(int pid, ExternalObjects externals) => ProcessCheck.Run(pid, externals, _trackers.IsTracked);
 
     /// <summary>
-    /// Arms write tracking if it is not, and copies memory while the program runs. The next <see cref="Capture"/> with the same writer copies only what was written since.
+    /// Arms write tracking where it is not, and copies memory while the program runs. The next <see cref="Capture"/> with the same writer copies only what was written since,
+    /// and all of processes that came later.
     /// </summary>
     /// <param name="writer">of this epoch; its base, if any, must be the last snapshot that <see cref="Commit"/> was called for</param>
     /// <param name="precopy">false: only arm</param>
     /// <exception cref="ProcessException">the program could not be stopped for a moment; tracking stays off and a capture is a full one</exception>
-    public void Prepare(int pid, ISnapshotWriter writer, bool precopy = true) => _tracer.Run(() =>
+    public void Prepare(int pid, ISnapshotWriter writer, bool precopy = true)
     {
-        if (_tracker is { } old && old.Pid != pid) { old.Dispose(); _tracker = null; }
-        if (_tracker is null)
+        ReplacingTracer(() => _trackers.Prepare(pid, writer, precopy));
+        if (!_trackers.MustReplaceTracer) return;
+        _trackers.MustReplaceTracer = false;
+        NewTracer();
+    }
+
+    /// <summary>Runs a step that stops threads; where one could not be stopped the tracer thread ends, and with it every attachment.</summary>
+    private void ReplacingTracer(Action step)
+    {
+        if (_frozen is not null || _restored is not null) throw new ProcessException("a program is frozen or waits for release already");
+        try { _tracer.Run(step); }
+        catch (NotStoppedException)
         {
-            FrozenProcess frozen = FrozenProcess.Freeze(pid, 2000);
-            try
-            {
-                List<Vma> areas = Vma.ReadAll(pid, withFlags: false);
-                _tracker = WriteTracker.Create(frozen, InjectorFor(frozen, areas));
-            }
-            finally { frozen.Detach(); }
+            NewTracer();
+            throw;
         }
-        List<Vma> now = Vma.ReadAll(pid);
-        _tracker.Arm(now);
-        Fault.At(FaultPoint.PrepareArmed);
-        if (precopy) _tracker.Precopy(writer, now);
-    });
+    }
+
+    private void NewTracer()
+    {
+        _tracer.Dispose();
+        _tracer = new TracerThread();
+    }
+
 
     /// <summary>Stops every thread at whatever instruction it is. On failure everything runs on.</summary>
-    public void Freeze(int pid, int deadlineMs = 2000) => _tracer.Run(() =>
+    public void Freeze(int pid, int deadlineMs = 2000) => ReplacingTracer(() =>
     {
-        if (_frozen is not null) throw new ProcessException("a process is frozen already");
-        FrozenProcess frozen = FrozenProcess.Freeze(pid, deadlineMs);
+        FrozenTree frozen = FrozenTree.Freeze(pid, deadlineMs);
         try { Fault.At(FaultPoint.DumpFrozen); }
         catch
         {
-            frozen.Detach();
+            frozen.Resume();
             throw;
         }
         _frozen = frozen;
     });
 
-    /// <summary>Saves the frozen process. It stays frozen, also on failure; then call <see cref="Resume"/> or <see cref="Kill"/>.</summary>
+    /// <summary>Saves the frozen program. It stays frozen, also on failure; then call <see cref="Resume"/> or <see cref="Kill"/>.</summary>
     /// <exception cref="RefusedException">it holds what cannot be saved; nothing was touched</exception>
-    public CaptureResult Capture(ISnapshotWriter writer, ExternalObjects externals) => _tracer.Run(() =>
-    {
-        FrozenProcess frozen = _frozen ?? throw new ProcessException("no process is frozen");
-        long start = Sys.ClockNs(1);
-        List<Vma> areas = Vma.ReadAll(frozen.Pid);
-        List<OpenDescriptor> descriptors = OpenDescriptor.ReadAll(frozen.Pid);
-        if (descriptors.RemoveAll(d => d.IsLeftover) > 0) CloseLeftovers(frozen, areas);
-        bool tracked = _tracker?.Pid == frozen.Pid;
-        List<string> findings = [];
-        ProcessCheck.Run([new ProcessFacts(frozen.Pid, areas, descriptors)], externals, p => _tracker?.Pid == p, tracedByUs: true, findings);
-        if (findings.Count > 0) throw new RefusedException(findings);
+    public CaptureResult Capture(ISnapshotWriter writer, ExternalObjects externals)
+        => _tracer.Run(() => new TreeCapture(_frozen ?? throw new ProcessException("no program is frozen"), writer, externals, _trackers, SaveFilesBelowBytes).Run());
 
-        TreeImage tree = new() { FormatVersion = ProcessImageFormat.Current, Root = frozen.Pid };
-        ProcessImage image = new();
-        Classification classification = new(externals, []);
-        FileCapture files = new(tree, writer, SaveFilesBelowBytes);
-        SharedMemoryCapture shared = new(tree, writer);
-        OpenFileTable openFiles = new(tree, externals, files, shared);
-        openFiles.Add(descriptors, image);
-        foreach (Vma area in areas)
-        {
-            var (kind, session) = classification.Of(area, tracked);
-            uint index = kind switch
-            {
-                VmaKind.SharedMemory => shared.NoteMapping(frozen.Pid, area),
-                VmaKind.File => files.Note(area.Path, area.Shared && (area.Writable || area.Has("mw")), append: false, mapped: !area.Shared),
-                _ => (uint)session,
-            };
-            image.Vmas.Add(new VmaImage
-            {
-                Start = area.Start, End = area.End, Permissions = area.Permissions, Offset = area.Offset, Path = area.Path, Flags = area.Flags.Trim(), Kind = (uint)kind, Index = index,
-            });
-        }
-        new StateCapture(frozen, InjectorFor(frozen, areas), image).Run(areas);
-        Fault.At(FaultPoint.DumpState);
-        long bytes = MemoryCapture.Run(frozen.Pid, areas, image, writer, tracked ? _tracker : null);
-        shared.Save();
-        files.SaveContents();
-        TreeProcess place = new() { Pid = image.Pid, Parent = 1, ProcessGroup = image.ProcessGroup, Session = image.Session, ExitSignal = Sys.SIGCHLD };
-        if (image.ControllingTerminal && image.Session == image.Pid)
-            place.Terminal = image.Descriptors.FirstOrDefault(d => (DescriptorKind)tree.OpenFiles[(int)d.OpenFile - 1].Kind == DescriptorKind.ExternalStream)?.OpenFile ?? 0;
-        tree.Processes.Add(place);
-        writer.PutRecord(ProcessImageFormat.TreeRecord, tree.ToByteArray());
-        writer.PutRecord(ProcessImageFormat.Record, image.ToByteArray());
-        Fault.At(FaultPoint.DumpCaptured);
-        return new CaptureResult(image.Pid, image.Threads.Count, bytes, (Sys.ClockNs(1) - start) / 1000);
-    });
-
-    /// <summary>Closes a userfaultfd that an engine made in the program and died before it could take it out.</summary>
-    private void CloseLeftovers(FrozenProcess frozen, List<Vma> areas)
-    {
-        StackInjector injector = InjectorFor(frozen, areas);
-        injector.Borrow(frozen.Leader);
-        try
-        {
-            foreach (OpenDescriptor d in OpenDescriptor.ReadAll(frozen.Pid))
-                if (d.IsLeftover) injector.Call(frozen.Leader, SyscallNumber.Close, d.Number);
-        }
-        finally { StackInjector.GiveBack(frozen.Leader); }
-    }
-
-    private StackInjector InjectorFor(FrozenProcess frozen, List<Vma> areas)
-    {
-        if (_gadgetsOf != frozen.Pid) (_gadgets, _gadgetsOf) = (Gadgets.Find(frozen.Pid, areas), frozen.Pid);
-        return new StackInjector(frozen.Pid, _gadgets, areas, frozen.Threads);
-    }
-
-    /// <summary>Lets the frozen process run on.</summary>
+    /// <summary>Lets the frozen program run on.</summary>
     public void Resume() => _tracer.Run(() =>
     {
-        if (_frozen is not { } frozen) return;
+        FrozenTree? frozen = _frozen;
         _frozen = null;
-        try { foreach (Tracee thread in frozen.Threads) StackInjector.GiveBack(thread); }
-        finally { frozen.Detach(); }
+        frozen?.Resume();
     });
 
-    /// <summary>Ends the frozen process; its parent (init) gets its status.</summary>
+    /// <summary>Ends the frozen program; init gets the status of its root.</summary>
     public void Kill() => _tracer.Run(() =>
     {
-        FrozenProcess? frozen = _frozen;
+        FrozenTree? frozen = _frozen;
         _frozen = null;
         frozen?.Kill();
-        Forget();
+        _trackers.Clear();
     });
 
     /// <summary>The snapshot of the last <see cref="Capture"/> is durable: it is the base of the next.</summary>
-    public void Commit() => _tracer.Run(() => _tracker?.Commit());
+    public void Commit() => _tracer.Run(_trackers.Commit);
 
     /// <summary>The last <see cref="Capture"/> or <see cref="Prepare"/> will not be used: what they had marked clean counts as written again.</summary>
-    public void Abort() => _tracer.Run(() => _tracker?.Abort());
+    public void Abort() => _tracer.Run(_trackers.Abort);
 
     /// <summary>
-    /// Makes the saved process again, with its pid and thread ids, stopped. It dies with this engine until <see cref="Release"/>; its parent is init.
-    /// On failure nothing of it is left.
+    /// Makes the saved processes again, with their pids and thread ids, stopped. They die with this engine until <see cref="Release"/>; the parent of the root is init.
+    /// On failure nothing of them is left.
     /// </summary>
     /// <param name="given">descriptors of this process for what the image has as external</param>
-    /// <returns>its pid</returns>
+    /// <returns>pid of the root</returns>
     /// <exception cref="RefusedException">this machine or its files do not fit the image; nothing was made</exception>
     public int Restore(ISnapshotReader reader, GivenDescriptors given) => _tracer.Run(() =>
     {
-        if (_restored is not null) throw new ProcessException("a restored process waits for release");
+        if (_restored is not null) throw new ProcessException("a restored program waits for release");
         Fault.At(FaultPoint.RestoreStart);
-        _restored = Restorer.Run(reader, given);
+        _restored = TreeRestorer.Run(reader, given);
         return _restored.Pid;
     });
 
-    /// <summary>Lets the restored process run.</summary>
+    /// <summary>Lets the restored program run.</summary>
     public void Release() => _tracer.Run(() =>
     {
-        RestoredProcess restored = _restored ?? throw new ProcessException("nothing is restored");
+        RestoredTree restored = _restored ?? throw new ProcessException("nothing is restored");
         _restored = null;
         try { restored.Detach(); }
         catch
@@ -188,17 +128,10 @@ public sealed class ProcessEngine : IDisposable
             restored.Kill(); // some threads run, others do not: nothing of it may stay
             throw;
         }
-        Forget();
+        _trackers.Clear();
     });
 
-    private void Forget()
-    {
-        _gadgetsOf = 0;
-        _tracker?.Dispose();
-        _tracker = null;
-    }
-
-    /// <summary>Ends a restored process that was not released.</summary>
+    /// <summary>Ends a restored program that was not released.</summary>
     public void Discard() => _tracer.Run(() =>
     {
         _restored?.Kill();
@@ -211,12 +144,14 @@ public sealed class ProcessEngine : IDisposable
         {
             try { Resume(); } catch (Exception e) when (e is ProcessException or LinuxException) { }
             _restored?.Kill();
-            _tracker?.Dispose();
+            _trackers.Clear();
         });
         _tracer.Dispose();
     }
 }
 
 /// <summary>What a capture found.</summary>
+/// <param name="Pid">of the root</param>
+/// <param name="ThreadCount">of all processes</param>
 /// <param name="MemoryBytes">plain bytes of private pages copied while frozen</param>
 public readonly record struct CaptureResult(int Pid, int ThreadCount, long MemoryBytes, long Microseconds);

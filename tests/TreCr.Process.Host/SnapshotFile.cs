@@ -37,11 +37,17 @@ internal static class SnapshotFile
     /// <summary>Compares the present pages of two captures made in one freeze; null: equal.</summary>
     public static string? Difference(ISnapshotReader a, ISnapshotReader b)
     {
-        ProcessImage left = ProcessImage.Parser.ParseFrom(a.GetRecord("process")), right = ProcessImage.Parser.ParseFrom(b.GetRecord("process"));
+        if (!a.Records.SequenceEqual(b.Records)) return $"other processes: {string.Join(' ', a.Records)} and {string.Join(' ', b.Records)}";
+        return a.Records.Where(r => r.StartsWith("process")).Select(r => Difference(a, b, r) is { } difference ? $"{r}: {difference}" : null).FirstOrDefault(d => d is not null);
+    }
+
+    private static string? Difference(ISnapshotReader a, ISnapshotReader b, string record)
+    {
+        ProcessImage left = ProcessImage.Parser.ParseFrom(a.GetRecord(record)), right = ProcessImage.Parser.ParseFrom(b.GetRecord(record));
         var runs = Memory.PageRun.Decode(left.RunGapPages, left.RunLengthPages);
         var others = Memory.PageRun.Decode(right.RunGapPages, right.RunLengthPages);
         if (!runs.SequenceEqual(others)) return $"page runs differ: {runs.Count} and {others.Count}";
-        IPartReader x = a.OpenPart("memory"), y = b.OpenPart("memory");
+        IPartReader x = a.OpenPart(left.MemoryPart), y = b.OpenPart(right.MemoryPart);
         byte[] p = new byte[ISnapshotWriter.FrameSizeBytes], q = new byte[ISnapshotWriter.FrameSizeBytes];
         // What the second capture itself changes: the kernel writes the CPU number into rseq areas when a thread runs our calls, and the calls use stack below the red zone.
         List<(ulong Start, ulong End)> moved = [];

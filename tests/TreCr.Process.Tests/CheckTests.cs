@@ -6,7 +6,8 @@ public sealed class CheckTests
 {
     [TestCase("tcp", "TCP socket 127.0.0.1:")]
     [TestCase("unix", "Unix socket")]
-    [TestCase("child", "child process")]
+    [TestCase("sharedvm", "shares memory with its parent")]
+    [TestCase("unshared", "a table of descriptors of its own")]
     [TestCase("timer", "POSIX timer")]
     [TestCase("deleted", "is deleted")]
     [TestCase("shm", "SysV shared memory")]
@@ -15,7 +16,6 @@ public sealed class CheckTests
     [TestCase("inotify", "inotify")]
     [TestCase("lock", "file lock")]
     [TestCase("pty", "terminal")]
-    [TestCase("pipe", "other end is outside")]
     [TestCase("many", "TCP socket", "POSIX timer", "signalfd")]
     public void Names(string what, params string[] findings)
     {

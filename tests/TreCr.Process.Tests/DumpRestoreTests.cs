@@ -4,7 +4,7 @@ namespace TreCr.Process.Tests;
 [TestFixture, Parallelizable(ParallelScope.None)]
 public sealed class DumpRestoreTests
 {
-    private static readonly (string Name, int Exit)[] s_programs = [("counter", 7), ("threads", 0), ("blocking", 0), ("append", 0)];
+    private static readonly (string Name, int Exit)[] s_programs = [("counter", 7), ("threads", 0), ("blocking", 0), ("append", 0), ("tree", 0), ("forker", 0), ("pipeline.sh", 0), ("parent.py", 0)];
 
     private static IEnumerable<TestCaseData> Cases()
     {

@@ -19,6 +19,11 @@ public sealed class Runner
         string root = Metadata("Root");
         foreach (string source in Directory.EnumerateFiles(Path.Combine(root, "tests/programs/process"), "*.c"))
             Execute("gcc", ["-O1", "-w", "-o", Program(Path.GetFileNameWithoutExtension(source)), source, "-lpthread"], 60_000).Expect(0);
+        foreach (string script in Directory.EnumerateFiles(Path.Combine(root, "tests/programs/process")).Where(f => f.EndsWith(".sh") || f.EndsWith(".py")))
+        {
+            File.Copy(script, Program(Path.GetFileName(script)));
+            File.SetUnixFileMode(Program(Path.GetFileName(script)), (UnixFileMode)0x1ed);
+        }
         s_init = Environment.GetEnvironmentVariable("TRECR_INIT") ?? "";
         if (s_init.Length == 0)
         {

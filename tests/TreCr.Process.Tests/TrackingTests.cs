@@ -8,6 +8,6 @@ public sealed class TrackingTests
     public void EqualsFullDump(string program, int exit, bool unprivileged, int seed)
         => Runner.Run("pre:12", [Runner.Program(program)], unprivileged, seed).Expect(exit).ExpectSameRun();
 
-    [Test]
-    public void IncrementalImageRestores() => Runner.Run("pre:3 restorepre:3", [Runner.Program("writer")], seed: 6).Expect(0).ExpectSameRun();
+    [TestCase("writer", false), TestCase("tree", false), TestCase("forker", false), TestCase("parent.py", true)]
+    public void IncrementalImageRestores(string program, bool unprivileged) => Runner.Run("pre:3 restorepre:3", [Runner.Program(program)], unprivileged, seed: 6).Expect(0).ExpectSameRun();
 }

@@ -64,6 +64,13 @@ public sealed class RunningProgram : IDisposable
         return _process.ExitCode;
     }
 
+    /// <summary>SIGKILL to this process alone; waits for its end.</summary>
+    public void Kill()
+    {
+        _process.Kill();
+        _process.WaitForExit();
+    }
+
     /// <summary>All processes below this one.</summary>
     public IEnumerable<int> Descendants() => Descendants(Id);
 

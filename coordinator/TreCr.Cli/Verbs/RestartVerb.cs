@@ -104,6 +104,18 @@ internal static class RestartVerb
             throw new TrecrException(StoreErrors.For(report.Problems[0].Kind), $"cannot restart {manifest.CheckpointId}: {report.Problems[0].Message}");
     }
 
+    /// <summary>Of another process of the program than the root.</summary>
+    private static int HostPidOf(RankNamespace space, int pid, JobManifest manifest)
+    {
+        try
+        {
+            SpawnedProcess process = space.AdoptProgram(pid);
+            Sys.Close(process.Pidfd);
+            return process.HostPid;
+        }
+        catch (LinuxException e) { throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: process {pid} is not in it ({e.Message})"); }
+    }
+
     private static int Restart(JobManifest manifest, RankState state, RuntimeDirectory directory, JobLock jobLock, string store, string device, ulong lastEpoch, long start)
     {
         // Clocks go on where they were.
@@ -152,7 +164,7 @@ internal static class RestartVerb
             for (int i = 0; i < delegators.Count; i++)
             {
                 SessionState saved = state.Sessions[i];
-                int hostPid = saved.Pid == program.Pid ? program.HostPid : throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: process {saved.Pid} is not in it");
+                int hostPid = saved.Pid == program.Pid ? program.HostPid : HostPidOf(space, saved.Pid, manifest);
                 delegators[i].Process.Peer.Ask(new Request { Serve = new ServeRequest { HostPid = hostPid } }, DelegatorMs, TrecrError.RestoreFailed);
                 Session session = new(saved.Number, saved.Pid, hostPid, saved.ConnectionDescriptor, delegators[i].Process) { DeviceKind = saved.DeviceKind, DeviceName = saved.DeviceName };
                 supervisor.Listener.Adopt(session);

@@ -22,7 +22,9 @@ public static class ProcessCheck
     {
         List<string> findings = [];
         List<ProcessFacts> processes = [];
-        foreach (int pid in (int[])[root])
+        List<ProcStatus> tree = JobProcesses.List(root);
+        if (tree.All(p => p.Pid != root || p.IsZombie)) findings.Add($"process {root} has ended");
+        foreach (int pid in tree.Where(p => !p.IsZombie).Select(p => p.Pid))
         {
             try { processes.Add(new ProcessFacts(pid, Vma.ReadAll(pid), OpenDescriptor.ReadAll(pid))); }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -50,6 +52,16 @@ public static class ProcessCheck
                 foreach (ProcessFacts process in processes) findings.AddRange(more(process.Pid));
     }
 
+    private static readonly (int Kind, string What)[] s_shared = [(1, "memory"), (2, "a table of descriptors"), (3, "a working directory and umask")]; // KCMP_VM, FILES, FS
+
+    /// <summary>Processes made by clone that share what only threads share.</summary>
+    private static void CheckSharing(int pid, int parent, List<string> findings)
+    {
+        if (parent <= 1) return;
+        foreach (var (kind, what) in s_shared)
+            if (Sys.Kcmp(pid, parent, kind) == 0) findings.Add($"it shares {what} with its parent, process {parent} (clone)");
+    }
+
     private static void CheckProcess(int pid, List<string> all, string prefix, bool tracedByUs)
     {
         List<string> findings = [];
@@ -64,6 +76,7 @@ public static class ProcessCheck
         if (Sys.ReadLink($"/proc/{pid}/cwd") is not { } directory || directory.EndsWith(" (deleted)", StringComparison.Ordinal)) findings.Add("the working directory is deleted or cannot be read");
         string timers = File.ReadAllText($"/proc/{pid}/timers");
         if (timers.Length > 0) findings.Add($"{timers.Split('\n').Count(l => l.StartsWith("ID:", StringComparison.Ordinal))} POSIX timers (timer_create) are in use");
+        CheckSharing(pid, leader.Parent, findings);
         string[] credentials = ["Uid", "Gid", "Groups"];
         foreach (int tid in ProcStatus.Threads(pid))
         {
@@ -72,18 +85,13 @@ public static class ProcessCheck
                 ProcStatus thread = ProcStatus.Read(pid, tid);
                 if (thread["Seccomp"] is not ("0" or "")) findings.Add($"thread {tid} has a seccomp filter (mode {thread["Seccomp"]})");
                 foreach (string c in credentials) if (thread[c] != leader[c]) findings.Add($"thread {tid} has another {c} than the first thread");
+                if (tid != pid)
+                    foreach (var (kind, what) in s_shared[1..]) if (Sys.Kcmp(pid, tid, kind) > 0) findings.Add($"thread {tid} has {what} of its own (unshare)");
                 if (((thread.Hex("SigPnd") | thread.Hex("ShdPnd")) >> (Sys.SIGTRAP - 1) & 1) != 0) findings.Add($"SIGTRAP is pending for thread {tid}");
-                foreach (string child in File.ReadAllText($"/proc/{pid}/task/{tid}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries))
-                    findings.Add($"it has a child process {child} ({NameOf(child)})");
             }
             catch (IOException) { } // the thread ended
         }
         all.AddRange(findings.Select(f => prefix + f));
-    }
-
-    private static string NameOf(string pid)
-    {
-        try { return File.ReadAllText($"/proc/{pid}/comm").Trim(); } catch (IOException) { return "ended"; }
     }
 }
 

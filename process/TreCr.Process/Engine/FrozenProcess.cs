@@ -11,7 +11,9 @@ internal sealed unsafe class FrozenProcess
 
     private readonly Dictionary<int, Tracee> _threads = [];
 
-    private FrozenProcess(int pid) => Pid = pid;
+    private readonly HashSet<int> _attached;
+
+    private FrozenProcess(int pid, HashSet<int> attached) => (Pid, _attached) = (pid, attached);
 
     public int Pid { get; }
 
@@ -24,14 +26,16 @@ internal sealed unsafe class FrozenProcess
     /// <exception cref="ProcessException">a thread did not stop in time (vfork parent, uninterruptible sleep), or may not be traced</exception>
     /// <param name="patient">false: a thread that is in the kernel and cannot be stopped ends the attempt at once</param>
     /// <exception cref="NotStoppedException">such a thread; another attempt may do</exception>
-    public static FrozenProcess Freeze(int pid, int deadlineMs, bool patient = true)
+    /// <param name="attached">threads that an earlier attempt could not let go, because only a stopped thread can be; receives those of this one when it fails</param>
+    public static FrozenProcess Freeze(int pid, int deadlineMs, bool patient, HashSet<int> attached)
     {
-        FrozenProcess frozen = new(pid);
+        FrozenProcess frozen = new(pid, attached);
         try
         {
             frozen.SeizeAll(deadlineMs, patient);
             frozen.Threads = [.. frozen._threads.Values.OrderBy(t => t.Tid == pid ? 0 : 1).ThenBy(t => t.Tid)];
-            if (frozen.Threads.Count == 0 || frozen.Leader.Tid != pid) throw new NotStoppedException($"process {pid} is ending, or its first thread has ended and others have not");
+            if (frozen.Threads.Count == 0) throw new ProcessEndedException($"process {pid} has ended");
+            if (frozen.Leader.Tid != pid) throw new NotStoppedException($"process {pid} is ending, or its first thread has ended and others have not");
             foreach (Tracee thread in frozen.Threads) frozen.ReadState(thread);
             return frozen;
         }
@@ -45,7 +49,9 @@ internal sealed unsafe class FrozenProcess
     /// <summary>Lets everything run on, without fault points: for failed attempts.</summary>
     public void Release()
     {
-        foreach (int tid in _threads.Keys) Sys.Ptrace(Sys.PTRACE_DETACH, tid);
+        foreach (Tracee thread in _threads.Values)
+            if (Sys.Ptrace(Sys.PTRACE_DETACH, thread.Tid) < 0 && !thread.Stopped) _attached.Add(thread.Tid); else _attached.Remove(thread.Tid);
+        _threads.Clear();
     }
 
     private void SeizeAll(int deadlineMs, bool patient)
@@ -55,11 +61,14 @@ internal sealed unsafe class FrozenProcess
         for (bool found = true; found;)
         {
             found = false;
-            foreach (int tid in ProcStatus.Threads(Pid))
+            List<int> tids;
+            try { tids = ProcStatus.Threads(Pid); }
+            catch (IOException) { throw new ProcessEndedException($"process {Pid} has ended"); }
+            foreach (int tid in tids)
             {
                 if (_threads.ContainsKey(tid)) continue;
-                long result = Sys.Ptrace(Sys.PTRACE_SEIZE, tid, 0, Sys.PTRACE_O_TRACESYSGOOD);
-                if (result == -Errno.ESRCH) continue;
+                long result = _attached.Contains(tid) ? 0 : Sys.Ptrace(Sys.PTRACE_SEIZE, tid, 0, Sys.PTRACE_O_TRACESYSGOOD);
+                if (result == -Errno.ESRCH || result < 0 && StateOf(tid) is 'Z' or 'X') continue;
                 if (result < 0) throw new ProcessException($"thread {tid} of process {Pid} cannot be traced: {Errno.Describe((int)-result)}");
                 Sys.Ptrace(Sys.PTRACE_INTERRUPT, tid);
                 _threads[tid] = new Tracee(tid);

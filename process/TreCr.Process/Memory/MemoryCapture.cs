@@ -7,6 +7,7 @@ namespace TreCr.Process.Memory;
 /// <summary>Private pages of a frozen process: which there are, and their bytes.</summary>
 internal static class MemoryCapture
 {
+    /// <param name="image">its MemoryPart is set; receives the runs of pages</param>
     /// <returns>plain bytes copied</returns>
     public static long Run(int pid, List<Vma> areas, ProcessImage image, ISnapshotWriter writer, WriteTracker? tracker)
     {
@@ -22,7 +23,7 @@ internal static class MemoryCapture
         PageRun.Encode(runs, image.RunGapPages, image.RunLengthPages);
         PageRun.Encode(guards, image.GuardGapPages, image.GuardLengthPages);
         if (tracker is not null) return tracker.Capture(writer, areas, runs);
-        IPartWriter part = writer.OpenPart(ProcessImageFormat.MemoryPart, ProcessImageFormat.MemoryPartBytes);
+        IPartWriter part = writer.OpenPart(image.MemoryPart, ProcessImageFormat.MemoryPartBytes);
         using MemoryCopier copier = new(pid, part);
         copier.Copy(runs, null);
         return copier.BytesCopied;

@@ -19,7 +19,7 @@ namespace TreCr.Process.Memory;
 internal sealed unsafe class WriteTracker : IDisposable
 {
     private const ulong Frame = ISnapshotWriter.FrameSizeBytes;
-    private const long UffdioApi = 0xc018aa3f, UffdioRegister = 0xc020aa00;
+    private const long UffdioApi = 0xc018aa3f, UffdioRegister = 0xc020aa00, UffdioWriteProtect = 0xc018aa06;
     private const int UserModeOnly = 1;
 
     private readonly int _uffd;
@@ -32,13 +32,27 @@ internal sealed unsafe class WriteTracker : IDisposable
     private IPartWriter? _part;
     private readonly HashSet<ulong> _copied = [];
 
-    private WriteTracker(int pid, int uffd) => (Pid, _uffd, _scanner) = (pid, uffd, new PageScanner(pid));
+    private WriteTracker(int pid, int uffd, string partName) => (Pid, _uffd, _scanner, PartName) = (pid, uffd, new PageScanner(pid), partName);
 
     public int Pid { get; }
 
+    /// <summary>The part that the process's pages are written to.</summary>
+    public string PartName { get; }
+
+    /// <summary>The memory that was tracked is gone: the process has executed another program, or ended.</summary>
+    public bool IsStale
+    {
+        get
+        {
+            ulong* range = stackalloc ulong[3]; // the page at 4096 is never mapped: ENOENT while the memory exists
+            (range[0], range[1], range[2]) = (4096, 4096, 0);
+            return Sys.Raw(SyscallNumber.Ioctl, _uffd, UffdioWriteProtect, (long)range) == -Errno.ESRCH;
+        }
+    }
+
     /// <summary>Makes the descriptor inside the frozen process, takes it over and closes it there: the program sees none.</summary>
     /// <exception cref="ProcessException">the kernel has no userfaultfd, or no asynchronous mode (before 6.7)</exception>
-    public static WriteTracker Create(FrozenProcess frozen, StackInjector injector)
+    public static WriteTracker Create(FrozenProcess frozen, StackInjector injector, string partName)
     {
         Tracee leader = frozen.Leader;
         int uffd = -1, pidfd = -1;
@@ -54,7 +68,7 @@ internal sealed unsafe class WriteTracker : IDisposable
             ulong* api = stackalloc ulong[3]; // UFFD_API; features: PAGEFAULT_FLAG_WP, WP_HUGETLBFS_SHMEM, WP_UNPOPULATED, WP_ASYNC; ioctls
             (api[0], api[1], api[2]) = (0xAA, 1 | 1 << 12 | 1 << 13 | 1 << 15, 0);
             Sys.Check(Sys.Raw(SyscallNumber.Ioctl, uffd, UffdioApi, (long)api), "ioctl(UFFDIO_API)");
-            return new WriteTracker(frozen.Pid, uffd);
+            return new WriteTracker(frozen.Pid, uffd, partName);
         }
         catch
         {
@@ -128,7 +142,7 @@ internal sealed unsafe class WriteTracker : IDisposable
     {
         if (ReferenceEquals(_writer, writer)) return;
         _writer = writer;
-        _part = writer.OpenPart(ProcessImageFormat.MemoryPart, ProcessImageFormat.MemoryPartBytes);
+        _part = writer.OpenPart(PartName, ProcessImageFormat.MemoryPartBytes);
         _copied.Clear();
     }
 

@@ -16,7 +16,6 @@ internal sealed unsafe class RestoreMemory
     private static readonly (string Flag, int Advice)[] s_after = [("dd", 16), ("dc", 10), ("wf", 18), ("mg", 12), ("sr", 2), ("rr", 1)];
 
     private readonly ISnapshotReader _reader;
-    private readonly int _root;
     private readonly ProcessImage _image;
     private readonly RemoteBatch _batch;
     private readonly List<PageRun> _runs, _guards;
@@ -24,7 +23,7 @@ internal sealed unsafe class RestoreMemory
 
     public RestoreMemory(SavedTree saved, ProcessImage image, RemoteBatch batch)
     {
-        (_reader, _root, _image, _batch) = (saved.Reader, saved.Tree.Root, image, batch);
+        (_reader, _image, _batch) = (saved.Reader, image, batch);
         _runs = PageRun.Decode(image.RunGapPages, image.RunLengthPages);
         _guards = PageRun.Decode(image.GuardGapPages, image.GuardLengthPages);
         int run = 0;
@@ -65,7 +64,7 @@ internal sealed unsafe class RestoreMemory
     /// <summary>Writes the saved pages, on two threads.</summary>
     public void Fill(int pid)
     {
-        IPartReader part = _reader.OpenPart(ProcessImageFormat.MemoryPartOf(pid, _root));
+        IPartReader part = _reader.OpenPart(_image.MemoryPart.Length > 0 ? _image.MemoryPart : ProcessImageFormat.MemoryPart);
         // A page that is present and zero need not be written over anonymous memory, but must be over a private file mapping.
         HashSet<ulong> stored = [.. part.FrameOffsets.Select(o => (ulong)o)];
         List<(ulong Frame, int First)> frames = [];

@@ -10,12 +10,16 @@ internal sealed class OpenFileTable(TreeImage tree, ExternalObjects externals, F
     private const int KCMP_FILE = 0;
 
     private readonly Dictionary<(string Link, uint Flags), List<int>> _byLink = [];
-    private readonly List<(int Pid, int Number)> _holders = [];
+    private readonly List<OpenDescriptor> _holders = [];
 
     public TreeImage Tree => tree;
     public ExternalObjects Externals => externals;
     public FileCapture Files => files;
     public SharedMemoryCapture Memory => memory;
+
+    /// <summary>Index + 1 of a description of this device file; 0: none is open.</summary>
+    /// <param name="number">as in stat's tty_nr</param>
+    public uint FindDevice(uint number) => 1 + (uint)_holders.FindIndex(d => (uint)d.Facts.DeviceNumber == number && !d.IsPath);
 
     /// <summary>Adds the descriptors of one process.</summary>
     public void Add(List<OpenDescriptor> descriptors, ProcessImage process)
@@ -31,15 +35,15 @@ internal sealed class OpenFileTable(TreeImage tree, ExternalObjects externals, F
         if (!_byLink.TryGetValue((d.Link, flags), out List<int>? candidates)) _byLink[(d.Link, flags)] = candidates = [];
         foreach (int index in candidates)
         {
-            (int pid, int number) = _holders[index];
-            if (pid == d.Pid && number == d.Number || Sys.Kcmp(pid, d.Pid, KCMP_FILE, number, d.Number) == 0) return (uint)index + 1;
+            OpenDescriptor holder = _holders[index];
+            if (holder.Pid == d.Pid && holder.Number == d.Number || Sys.Kcmp(holder.Pid, d.Pid, KCMP_FILE, holder.Number, d.Number) == 0) return (uint)index + 1;
         }
         OpenFileKind kind = OpenFileKinds.Of(d, externals);
         OpenFileImage image = new() { Kind = (uint)kind.Kind, Link = d.Link, Flags = flags, Position = d.Position, Pid = d.Pid, Number = d.Number };
         candidates.Add(tree.OpenFiles.Count);
         uint id = (uint)tree.OpenFiles.Count + 1;
         tree.OpenFiles.Add(image);
-        _holders.Add((d.Pid, d.Number));
+        _holders.Add(d);
         kind.Capture(d, image, this);
         return id;
     }

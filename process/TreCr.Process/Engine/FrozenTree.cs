@@ -1,0 +1,85 @@
+using TreCr.Linux;
+using TreCr.Process.Read;
+
+namespace TreCr.Process.Engine;
+
+/// <summary>All processes of a job, every thread of each stopped. Only on the tracer thread. Source: process.md §1.</summary>
+internal sealed class FrozenTree
+{
+    private const int RetryMs = 2, LongestRetryMs = 50;
+
+    private FrozenTree(int root, IReadOnlyList<FrozenProcess> processes, IReadOnlyList<ProcStatus> zombies) => (Root, Processes, Zombies) = (root, processes, zombies);
+
+    /// <summary>Pid of the program.</summary>
+    public int Root { get; }
+
+    /// <summary>The root first, then ascending.</summary>
+    public IReadOnlyList<FrozenProcess> Processes { get; }
+
+    /// <summary>Ended processes whose parents, in the tree, have not waited for them.</summary>
+    public IReadOnlyList<ProcStatus> Zombies { get; }
+
+    /// <summary>Stops everything. Children come only from processes that still run, so a pass that finds nothing new is the last.</summary>
+    /// <exception cref="ProcessException">something did not stop in time, or may not be traced; everything runs on</exception>
+    public static FrozenTree Freeze(int root, int deadlineMs)
+    {
+        long end = Environment.TickCount64 + deadlineMs;
+        HashSet<int> attached = [];
+        for (int wait = RetryMs; ; wait = Math.Min(2 * wait, LongestRetryMs))
+        {
+            Dictionary<int, FrozenProcess> frozen = [];
+            try
+            {
+                while (true)
+                {
+                    List<ProcStatus> now = JobProcesses.List(root);
+                    ProcStatus[] found = [.. now.Where(p => !p.IsZombie && !frozen.ContainsKey(p.Pid))];
+                    foreach (ProcStatus process in found)
+                    {
+                        try { frozen[process.Pid] = FrozenProcess.Freeze(process.Pid, (int)Math.Max(1, end - Environment.TickCount64), patient: false, attached); }
+                        catch (ProcessEndedException) when (process.Pid != root && Environment.TickCount64 < end) { } // the next pass sees what became of it
+                    }
+                    if (found.Length > 0) continue;
+                    if (!frozen.TryGetValue(root, out FrozenProcess? first)) throw new ProcessException($"process {root} has ended");
+                    return new FrozenTree(root, [first, .. frozen.Values.Where(p => p.Pid != root).OrderBy(p => p.Pid)], [.. now.Where(p => p.IsZombie)]);
+                }
+            }
+            catch (Exception e)
+            {
+                foreach (FrozenProcess process in frozen.Values) process.Release();
+                // The parent in vfork waits, unstoppable, until its child has executed: which needs the child to run.
+                if (e is not NotStoppedException || Environment.TickCount64 + wait >= end) throw;
+                Sys.SleepNs(wait * 1_000_000L);
+            }
+        }
+    }
+
+    /// <summary>Gives every borrowed thread back and lets everything run on.</summary>
+    public void Resume()
+    {
+        try
+        {
+            foreach (FrozenProcess process in Processes)
+                foreach (Tracee thread in process.Threads) StackInjector.GiveBack(thread);
+        }
+        finally { Detach(); }
+    }
+
+    private void Detach()
+    {
+        LinuxException? failed = null;
+        foreach (FrozenProcess process in Processes)
+        {
+            try { process.Detach(); }
+            catch (LinuxException e) { failed = e; } // the others are let go all the same
+        }
+        if (failed is not null) throw failed;
+    }
+
+    /// <summary>Ends everything; init gets the root's status.</summary>
+    public void Kill()
+    {
+        foreach (FrozenProcess process in Processes) Sys.Kill(process.Pid, Sys.SIGKILL);
+        foreach (FrozenProcess process in Processes.Reverse()) process.Kill();
+    }
+}
