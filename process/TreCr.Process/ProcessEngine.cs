@@ -20,6 +20,7 @@ public sealed class ProcessEngine : IDisposable
     private readonly Trackers _trackers = new();
     private FrozenTree? _frozen;
     private RestoredTree? _restored;
+    private List<(int Pid, int Number)> _connections = [];
 
     /// <summary>Files open for writing that are shorter than this are saved with the image, bytes.</summary>
     public long SaveFilesBelowBytes { get; set; } = 64L << 20;
@@ -77,7 +78,13 @@ public sealed class ProcessEngine : IDisposable
     /// <summary>Saves the frozen program. It stays frozen, also on failure; then call <see cref="Resume"/> or <see cref="Kill"/>.</summary>
     /// <exception cref="RefusedException">it holds what cannot be saved; nothing was touched</exception>
     public CaptureResult Capture(ISnapshotWriter writer, ExternalObjects externals)
-        => _tracer.Run(() => new TreeCapture(_frozen ?? throw new ProcessException("no program is frozen"), writer, externals, _trackers, SaveFilesBelowBytes).Run());
+        => _tracer.Run(() =>
+        {
+            using TreeCapture capture = new(_frozen ?? throw new ProcessException("no program is frozen"), writer, externals, _trackers, SaveFilesBelowBytes);
+            CaptureResult result = capture.Run();
+            _connections = capture.TcpSockets;
+            return result;
+        });
 
     /// <summary>Lets the frozen program run on.</summary>
     public void Resume() => _tracer.Run(() =>
@@ -92,6 +99,8 @@ public sealed class ProcessEngine : IDisposable
     {
         FrozenTree? frozen = _frozen;
         _frozen = null;
+        if (frozen is not null) TcpPairs.EndAtOnce(_connections);
+        _connections = [];
         frozen?.Kill();
         _trackers.Clear();
     });

@@ -130,11 +130,19 @@ internal sealed class Scenario(string init, string scenario, string[] command)
     private string? Cycle()
     {
         string name = Name();
-        string? error = Do($"freeze\t{_program.Pid}") ?? Do($"capture\t{name}\t{Externals}") ?? Do("kill") ?? Reaped() ?? Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release");
+        string? error = Do($"freeze\t{_program.Pid}") ?? Do($"capture\t{name}\t{Externals}") ?? Do("kill") ?? Reaped() ?? Between() ?? Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release");
         if (error is not null) return error;
         Sys.Close(_program.Pidfd);
         _program = _namespace.AdoptProgram(_program.Pid);
         return null;
+    }
+
+    /// <summary>What happens to the world while the program is away: the shell command in TRECR_BETWEEN.</summary>
+    private static string? Between()
+    {
+        if (Environment.GetEnvironmentVariable("TRECR_BETWEEN") is not { Length: > 0 } command) return null;
+        using System.Diagnostics.Process shell = System.Diagnostics.Process.Start("/bin/sh", ["-c", command]);
+        return shell.WaitForExit(10_000) && shell.ExitCode == 0 ? null : "the command between failed";
     }
 
     private string? Reaped() => _namespace.WaitForExit(_program.Pid, 10_000) is 9 ? null : "init did not report the kill";

@@ -1,28 +1,48 @@
+using System.Net;
+using System.Net.Sockets;
+
 namespace TreCr.Process.Tests;
 
 /// <summary>What cannot be saved is named before anything is touched, all findings at once, and the program goes on.</summary>
 [TestFixture, Parallelizable(ParallelScope.None)]
 public sealed class CheckTests
 {
-    [TestCase("tcp", "TCP socket 127.0.0.1:")]
-    [TestCase("unix", "Unix socket")]
+    [TestCase("tcp", "TCP socket 127.0.0.1:", "of a program outside the job")]
+    [TestCase("unix", "Unix socket connected to", "outside the job")]
+    [TestCase("raw", "a raw socket")]
+    [TestCase("packet", "a packet socket")]
+    [TestCase("netlink", "a netlink socket")]
+    [TestCase("filter", "packet filter (BPF)")]
+    [TestCase("io_uring", "io_uring")]
+    [TestCase("fanotify", "fanotify")]
+    [TestCase("perf", "perf_event")]
+    [TestCase("bpf", "bpf-map")]
+    [TestCase("userfaultfd", "userfaultfd")]
+    [TestCase("seccomp", "seccomp filter")]
+    [TestCase("namespace", "another uts namespace")]
+    [TestCase("lease", "holds a lease")]
+    [TestCase("linked", "the file has another name")]
     [TestCase("sharedvm", "shares memory with its parent")]
     [TestCase("unshared", "a table of descriptors of its own")]
-    [TestCase("timer", "POSIX timer")]
-    [TestCase("deleted", "is deleted")]
+    [TestCase("timer", "processor time of a thread")]
     [TestCase("shm", "SysV shared memory")]
-    [TestCase("signalfd", "signalfd")]
-    [TestCase("timerfd", "timerfd")]
-    [TestCase("inotify", "inotify")]
-    [TestCase("lock", "file lock")]
     [TestCase("pty", "terminal")]
-    [TestCase("many", "TCP socket", "POSIX timer", "signalfd")]
+    [TestCase("many", "TCP socket", "processor time", "lease")]
     public void Names(string what, params string[] findings)
     {
-        Outcome outcome = Runner.Run("check", [Runner.Program("refuse"), what]).Expect(0);
+        using Socket server = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        string path = $"/tmp/trecr-refuse-{Environment.ProcessId}";
+        File.Delete(path);
+        server.Bind(new UnixDomainSocketEndPoint(path));
+        server.Listen(8);
+        using Socket tcp = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        tcp.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        tcp.Listen(8);
+        string port = ((IPEndPoint)tcp.LocalEndPoint!).Port.ToString();
+        Outcome outcome = Runner.Run("check", [Runner.Program("refuse"), what, path, port]).Expect(0);
         foreach (string finding in findings) Assert.That(outcome.Output, Does.Contain(finding));
         // A dump is refused, and the program still runs and checks itself.
-        outcome = Runner.Run("refused", [Runner.Program("refuse"), what]).Expect(0);
+        outcome = Runner.Run("refused", [Runner.Program("refuse"), what, path, port]).Expect(0);
         Assert.That(outcome.Output, Does.Contain("done"));
     }
 

@@ -36,21 +36,25 @@ public sealed class Runner
     [OneTimeTearDown]
     public void Clean() => Directory.Delete(s_directory, true);
 
+    /// <summary>A file below tests/programs/process.</summary>
+    public static string Source(string name) => Path.Combine(Metadata("Root"), "tests/programs/process", name);
+
     public static string Program(string name) => Path.Combine(s_directory, name);
 
     /// <summary>Runs one scenario.</summary>
     /// <param name="unprivileged">as user 65534 without capabilities, new privileges or bounding set</param>
-    public static Outcome Run(string scenario, string[] command, bool unprivileged = false, int seed = 1, int timeoutMs = 120_000)
+    public static Outcome Run(string scenario, string[] command, bool unprivileged = false, int seed = 1, int timeoutMs = 120_000, Dictionary<string, string>? environment = null)
     {
         if (unprivileged && Environment.UserName != "root") Assert.Ignore("needs root to become another user");
         string[] host = [Metadata("Host"), "run", s_init, scenario, .. command];
-        if (!unprivileged) return Execute(host[0], host[1..], timeoutMs, seed);
-        return Execute("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs", "--bounding-set", "-all", .. host], timeoutMs, seed);
+        if (!unprivileged) return Execute(host[0], host[1..], timeoutMs, seed, environment);
+        return Execute("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs", "--bounding-set", "-all", .. host], timeoutMs, seed, environment);
     }
 
-    private static Outcome Execute(string file, string[] arguments, int timeoutMs, int seed = 1)
+    private static Outcome Execute(string file, string[] arguments, int timeoutMs, int seed = 1, Dictionary<string, string>? environment = null)
     {
         ProcessStartInfo start = new(file, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/tmp" };
+        foreach (var (name, value) in environment ?? []) start.Environment[name] = value;
         start.Environment["SEED"] = seed.ToString();
         start.Environment["HOME"] = "/tmp/";
         if (file == "dotnet") start.Environment.Remove("HOME");

@@ -38,7 +38,7 @@ public static class ProcessCheck
 
     internal static void Run(IReadOnlyList<ProcessFacts> processes, ExternalObjects externals, Func<int, bool> tracked, bool tracedByUs, List<string> findings)
     {
-        TreeCheck check = new(externals, [.. processes.Select(p => (p.Pid, p.Descriptors))], findings);
+        TreeCheck check = new(externals, [.. processes.Select(p => (p.Pid, p.Descriptors))], findings, frozen: tracedByUs);
         foreach (ProcessFacts process in processes)
         {
             string prefix = check.Of(process.Pid);
@@ -74,8 +74,7 @@ public static class ProcessCheck
         if (Sys.ReadLink($"/proc/{pid}/root") is not "/") findings.Add($"the program's root directory is {Sys.ReadLink($"/proc/{pid}/root")} (chroot)");
         if (Sys.ReadLink($"/proc/{pid}/exe") is not { } executable || executable.EndsWith(" (deleted)", StringComparison.Ordinal)) findings.Add("the executable file is deleted or cannot be read");
         if (Sys.ReadLink($"/proc/{pid}/cwd") is not { } directory || directory.EndsWith(" (deleted)", StringComparison.Ordinal)) findings.Add("the working directory is deleted or cannot be read");
-        string timers = File.ReadAllText($"/proc/{pid}/timers");
-        if (timers.Length > 0) findings.Add($"{timers.Split('\n').Count(l => l.StartsWith("ID:", StringComparison.Ordinal))} POSIX timers (timer_create) are in use");
+        findings.AddRange(PosixTimers.Check(pid, ProcStatus.Threads(pid).Count));
         CheckSharing(pid, leader.Parent, findings);
         string[] credentials = ["Uid", "Gid", "Groups"];
         foreach (int tid in ProcStatus.Threads(pid))

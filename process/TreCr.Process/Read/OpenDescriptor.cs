@@ -17,6 +17,9 @@ internal sealed class OpenDescriptor
     public List<(int Number, uint Events, ulong Data)> EpollTargets = [];
     public string UserfaultApi = "";
 
+    /// <summary>Lines of fdinfo.</summary>
+    public List<string> Info = [];
+
     public bool IsPath => (Flags & Sys.O_PATH) != 0;
     /// <summary>A userfaultfd without the API handshake (no features): made by an engine that died, not by the program.</summary>
     public bool IsLeftover => Link == "anon_inode:[userfaultfd]" && UserfaultApi.Split(':') is [_, "0", ..];
@@ -46,8 +49,61 @@ internal sealed class OpenDescriptor
         return all;
     }
 
+    /// <summary>Value of the first fdinfo line with this name; empty: none.</summary>
+    public string Value(string name)
+    {
+        foreach (string line in Info)
+            if (line.Length > name.Length && line[name.Length] == ':' && line.StartsWith(name, StringComparison.Ordinal)) return line[(name.Length + 1)..].Trim();
+        return "";
+    }
+
+    /// <summary>A copy of the descriptor in this process, which shares its description; the caller closes it.</summary>
+    /// <returns>a descriptor, or -errno (EBADF: closed meanwhile; EPERM: no ptrace access)</returns>
+    public int TryBorrow()
+    {
+        int pidfd = Sys.PidfdOpen(Pid);
+        if (pidfd < 0) return pidfd;
+        try { return Sys.PidfdGetfd(pidfd, Number); }
+        finally { Sys.Close(pidfd); }
+    }
+
+    /// <summary>AF_ of a socket; -1: not a socket, or closed meanwhile.</summary>
+    public int SocketDomain
+    {
+        get
+        {
+            const int SOL_SOCKET = 1, SO_DOMAIN = 39;
+            if (_domain is { } known) return known;
+            if (!Link.StartsWith("socket:", StringComparison.Ordinal)) return -1;
+            int fd = TryBorrow();
+            _domain = fd < 0 ? -1 : Sys.GetOption(fd, SOL_SOCKET, SO_DOMAIN, otherwise: -1);
+            Sys.Close(fd);
+            return _domain.Value;
+        }
+    }
+
+    private int? _domain;
+
+    /// <summary>The inode of a socket or pipe: the number in its link.</summary>
+    public ulong LinkInode => Link.IndexOf('[') is var at and > 0 && ulong.TryParse(Link.AsSpan(at + 1, Link.Length - at - 2), out ulong inode) ? inode : 0;
+
+    /// <summary>One descriptor.</summary>
+    /// <exception cref="IOException">closed</exception>
+    public static OpenDescriptor Read(int pid, int number)
+    {
+        OpenDescriptor d = new() { Pid = pid, Number = number, Link = Sys.ReadLink($"/proc/{pid}/fd/{number}") ?? throw new IOException($"descriptor {number} is closed") };
+        foreach (string line in File.ReadLines($"/proc/{pid}/fdinfo/{number}")) d.ParseLine(line);
+        Sys.TryStat($"/proc/{pid}/fd/{number}", out d.Facts);
+        return d;
+    }
+
+    /// <inheritdoc cref="TryBorrow"/>
+    /// <exception cref="LinuxException">as <see cref="TryBorrow"/> answers</exception>
+    public int Borrow() => (int)Sys.Check(TryBorrow(), "pidfd_getfd", $"descriptor {Number} of process {Pid}");
+
     internal void ParseLine(string line)
     {
+        Info.Add(line);
         int colon = line.IndexOf(':');
         if (colon < 0) return;
         string value = line[(colon + 1)..].Trim();

@@ -29,13 +29,13 @@ internal sealed class Classification(ExternalObjects externals, List<string> fin
             }
             return Refuse($"{where} is shared with a delegator that nobody named");
         }
-        if (area.IsMemfd) return Refuse($"{where} is a private mapping of a memfd");
+        if (area.IsMemfd) return (VmaKind.SharedMemory, 0);
         if (area.IsSharedAnonymous && area.Shared) return (VmaKind.SharedMemory, 0);
         if (area.Has("io") || area.Has("pf") || (area.Path.StartsWith("/dev/", StringComparison.Ordinal) && !area.Path.StartsWith("/dev/shm/", StringComparison.Ordinal)
             && area.Path is not ("/dev/zero" or "/dev/null")))
             return Refuse($"{where} maps a device" + (area.Path.Contains("nvidia") ? ": libcuda is loaded in the program itself" : ""));
         if (!area.Path.StartsWith('/')) return (VmaKind.Anonymous, 0);
-        if (area.Path.EndsWith(" (deleted)", StringComparison.Ordinal)) return Refuse($"{where}: the file is deleted");
+        if (area.Path.EndsWith(" (deleted)", StringComparison.Ordinal)) return (VmaKind.DeletedFile, 0);
         return (VmaKind.File, 0);
     }
 

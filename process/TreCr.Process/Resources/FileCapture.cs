@@ -1,4 +1,5 @@
 using TreCr.Images;
+using TreCr.Linux;
 
 namespace TreCr.Process.Resources;
 
@@ -45,13 +46,17 @@ internal sealed class FileCapture(TreeImage image, ISnapshotWriter writer, long 
             if (!file.Writable || file.LengthBytes >= (ulong)saveBelowBytes) continue;
             file.Part = $"file-{i}";
             IPartWriter part = writer.OpenPart(file.Part, (long)Math.Max(1, file.LengthBytes));
-            using FileStream stream = new(file.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1);
-            for (long at = 0; at < (long)file.LengthBytes; at += buffer.Length)
+            int fd = Sys.Open(file.Path, Sys.O_RDONLY | Sys.O_CLOEXEC); // not a FileStream, which takes a lock
+            try
             {
-                int wanted = (int)Math.Min(buffer.Length, (long)file.LengthBytes - at);
-                stream.ReadExactly(buffer, 0, wanted);
-                part.WriteFrame(at, buffer.AsSpan(0, wanted));
+                for (long at = 0; at < (long)file.LengthBytes; at += buffer.Length)
+                {
+                    int wanted = (int)Math.Min(buffer.Length, (long)file.LengthBytes - at);
+                    if (Sys.ReadAt(fd, buffer.AsSpan(0, wanted), at) != wanted) throw new Engine.ProcessException($"{file.Path} became shorter while it was saved");
+                    part.WriteFrame(at, buffer.AsSpan(0, wanted));
+                }
             }
+            finally { Sys.Close(fd); }
         }
     }
 }

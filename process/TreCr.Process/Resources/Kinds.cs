@@ -10,6 +10,7 @@ internal enum VmaKind : uint
     Segment = 4,
     Pinned = 5,
     Kernel = 6,
+    DeletedFile = 7,
 }
 
 /// <summary>What a descriptor refers to. On-disk numbers.</summary>
@@ -23,4 +24,14 @@ internal enum DescriptorKind : uint
     SharedMemory = 5,
     ExternalStream = 6,
     ExternalConnection = 7,
+    DeletedFile = 20,
+    Fifo = 21,
+    Timerfd = 22,
+    Signalfd = 23,
+    Inotify = 24,
+    Pidfd = 25,
+    UnixSocket = 26,
+    InternetSocket = 27,
+    Terminal = 28,
+    MessageQueue = 29,
 }

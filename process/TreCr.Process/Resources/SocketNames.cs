@@ -1,36 +1,51 @@
-using System.Globalization;
 using System.Net;
+using TreCr.Linux;
+using TreCr.Process.Read;
 
 namespace TreCr.Process.Resources;
 
-/// <summary>Names a socket for a message, from /proc/PID/net.</summary>
+/// <summary>Names a socket for a message: what kind it is, its address and its peer's.</summary>
 internal static class SocketNames
 {
-    /// <param name="link"><c>socket:[INODE]</c></param>
-    public static string Describe(int pid, string link)
+    private const int SOL_SOCKET = 1, SO_TYPE = 3, SO_PROTOCOL = 38, SOCK_DGRAM = 2, SOCK_RAW = 3, AF_INET = 2, AF_INET6 = 10, AF_NETLINK = 16, AF_PACKET = 17, IPPROTO_TCP = 6, IPPROTO_UDP = 17;
+
+    /// <summary>"a TCP socket 127.0.0.1:80 connected to …".</summary>
+    public static string Describe(OpenDescriptor d)
     {
-        string inode = link[8..^1];
-        foreach ((string file, string kind, int column) in new[] { ("tcp", "a TCP socket", 9), ("tcp6", "a TCP socket", 9), ("udp", "a UDP socket", 9), ("udp6", "a UDP socket", 9), ("unix", "a Unix socket", 6) })
+        int fd = d.TryBorrow();
+        if (fd < 0) return $"a socket ({d.Link})";
+        try
         {
-            try
+            int type = Sys.GetOption(fd, SOL_SOCKET, SO_TYPE), protocol = Sys.GetOption(fd, SOL_SOCKET, SO_PROTOCOL);
+            string kind = (d.SocketDomain, type, protocol) switch
             {
-                foreach (string line in File.ReadLines($"/proc/{pid}/net/{file}"))
-                {
-                    string[] f = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-                    if (f.Length <= column || f[column] != inode) continue;
-                    return file == "unix" ? kind + (f.Length > 7 ? " " + f[7] : "") : $"{kind} {Address(f[1])}" + (f[2].EndsWith(":0000", StringComparison.Ordinal) ? "" : $" connected to {Address(f[2])}");
-                }
-            }
-            catch (IOException) { }
+                (Sys.AF_UNIX, _, _) => "a Unix socket",
+                (AF_INET or AF_INET6, SOCK_RAW, _) => $"a raw socket (protocol {protocol})",
+                (AF_INET or AF_INET6, Sys.SOCK_STREAM, IPPROTO_TCP) => "a TCP socket",
+                (AF_INET or AF_INET6, SOCK_DGRAM, IPPROTO_UDP) => "a UDP socket",
+                (AF_NETLINK, _, _) => $"a netlink socket (protocol {protocol})",
+                (AF_PACKET, _, _) => "a packet socket",
+                _ => $"a socket of family {d.SocketDomain}, type {type}, protocol {protocol}",
+            };
+            if (d.SocketDomain is not (AF_INET or AF_INET6)) return kind;
+            string name = Address(Sys.SocketName(fd)), peer = Address(Sys.SocketName(fd, peer: true));
+            return kind + (name.Length > 0 ? " " + name : "") + (peer.Length > 0 ? " connected to " + peer : "");
         }
-        return $"a socket ({link})";
+        finally { Sys.Close(fd); }
     }
 
-    private static string Address(string hex)
+    private static IPAddress Plain(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+
+    /// <summary>"127.0.0.1:80" of a struct sockaddr; empty: not one of the Internet, or none.</summary>
+    public static string Address(ReadOnlySpan<byte> name)
     {
-        int colon = hex.IndexOf(':');
-        int port = int.Parse(hex.AsSpan(colon + 1), NumberStyles.HexNumber);
-        if (colon != 8) return $"port {port}";
-        return $"{new IPAddress(uint.Parse(hex.AsSpan(0, 8), NumberStyles.HexNumber))}:{port}";
+        if (name.Length < 8) return "";
+        int port = name[2] << 8 | name[3];
+        return BitConverter.ToUInt16(name) switch
+        {
+            AF_INET => new IPEndPoint(new IPAddress(name.Slice(4, 4)), port).ToString(),
+            AF_INET6 when name.Length >= 24 => new IPEndPoint(Plain(new IPAddress(name.Slice(8, 16))), port).ToString(),
+            _ => "",
+        };
     }
 }

@@ -100,6 +100,7 @@ internal sealed unsafe class StateCapture(FrozenProcess frozen, StackInjector in
         byte[] timers = new byte[3 * 32];
         for (int which = 0; which < 3; which++) Get(leader, 32, at => injector.Call(leader, SyscallNumber.Getitimer, which, at), "getitimer").CopyTo(timers, which * 32);
         image.IntervalTimers = ByteString.CopyFrom(timers);
+        PosixTimers.Capture(frozen.Pid, image, id => Get(leader, 32, at => injector.Call(leader, SyscallNumber.TimerGettime, id, at), "timer_gettime"));
         ulong brk = (ulong)injector.Call(leader, SyscallNumber.Brk);
         image.MmFields.AddRange([(ulong)status.Stat(26), (ulong)status.Stat(27), (ulong)status.Stat(45), (ulong)status.Stat(46), (ulong)status.Stat(47), brk,
             (ulong)status.Stat(28), (ulong)status.Stat(48), (ulong)status.Stat(49), (ulong)status.Stat(50), (ulong)status.Stat(51)]);

@@ -9,7 +9,7 @@ using TreCr.Process.Read;
 namespace TreCr.Process.Resources;
 
 /// <summary>Saves a frozen tree: what its processes share once, then each process. Tracer thread only.</summary>
-internal sealed unsafe class TreeCapture
+internal sealed unsafe class TreeCapture : IDisposable
 {
     private const int WUNTRACED = 2, WNOWAIT = 0x01000000, P_PID = 1;
 
@@ -28,8 +28,13 @@ internal sealed unsafe class TreeCapture
         _tree = new TreeImage { FormatVersion = ProcessImageFormat.Current, Root = frozen.Root };
         _files = new FileCapture(_tree, writer, saveFilesBelowBytes);
         _shared = new SharedMemoryCapture(_tree, writer);
-        _openFiles = new OpenFileTable(_tree, externals, _files, _shared);
+        _openFiles = new OpenFileTable(_tree, externals, _files, _shared, writer);
     }
+
+    /// <summary>Of the last run: process and number of a descriptor of each TCP connection.</summary>
+    public List<(int Pid, int Number)> TcpSockets => _openFiles.TcpSockets;
+
+    public void Dispose() => _openFiles.Dispose();
 
     /// <exception cref="RefusedException">something cannot be saved; nothing was touched</exception>
     public CaptureResult Run()
@@ -43,6 +48,7 @@ internal sealed unsafe class TreeCapture
         if (findings.Count > 0) throw new RefusedException(findings);
 
         ProcessImage[] images = new ProcessImage[all.Length];
+        _openFiles.Know(all.SelectMany(p => p.Descriptors));
         for (int i = 0; i < all.Length; i++) _openFiles.Add(all[i].Descriptors, images[i] = new ProcessImage());
         for (int i = 0; i < all.Length; i++) AddAreas(all[i], images[i]);
         for (int i = 0; i < all.Length; i++)
@@ -74,8 +80,12 @@ internal sealed unsafe class TreeCapture
         foreach (Vma area in process.Areas)
         {
             var (kind, session) = classification.Of(area, tracked);
-            uint index = kind switch
+            uint index = 0;
+            // A deleted file that is only mapped becomes shared memory without a name: that is what it is.
+            if (kind == VmaKind.DeletedFile && (index = _openFiles.DeletedFile(area)) == 0) kind = VmaKind.SharedMemory;
+            index = kind switch
             {
+                VmaKind.DeletedFile => index,
                 VmaKind.SharedMemory => _shared.NoteMapping(process.Pid, area),
                 VmaKind.File => _files.Note(area.Path, area.Shared && (area.Writable || area.Has("mw")), append: false, mapped: !area.Shared),
                 _ => (uint)session,

@@ -16,6 +16,7 @@ internal sealed unsafe class OpenFileRestore(SavedTree saved, GivenDescriptors g
     private const int NotOfDescription = Sys.O_CREAT | Sys.O_EXCL | Sys.O_TRUNC;
 
     private readonly int[] _files = [.. Enumerable.Repeat(-1, saved.Tree.OpenFiles.Count)];
+    private readonly Dictionary<string, int> _held = [];
     private readonly int[] _memory = [.. Enumerable.Repeat(-1, saved.Tree.SharedMemory.Count)];
 
     public TreeImage Tree => saved.Tree;
@@ -34,18 +35,24 @@ internal sealed unsafe class OpenFileRestore(SavedTree saved, GivenDescriptors g
         RestoreFiles.MakeMissing(Tree);
         for (int i = 0; i < _memory.Length; i++) MakeMemory(i);
         for (int i = 0; i < _files.Length; i++)
-            if (_files[i] < 0)
+            if (_files[i] < 0 && !OpenFileKinds.Of(Tree.OpenFiles[i]).NeedsProcesses)
             {
                 OpenFileImage image = Tree.OpenFiles[i];
                 OpenFileKinds.Of(image).Open(image, this);
                 if (_files[i] < 0) throw new ProcessException($"{image.Link} was not opened");
             }
+        for (int i = 0; i < _files.Length; i++)
+            if (_files[i] >= 0) FileLocks.Restore(_files[i], Tree.OpenFiles[i]);
     }
 
     /// <summary>When every process has its mappings.</summary>
     public void FinishAll()
     {
-        foreach (OpenFileImage image in Tree.OpenFiles) OpenFileKinds.Of(image).Finish(image, this);
+        foreach (OpenFileImage image in Tree.OpenFiles) 
+        {
+            OpenFileKinds.Of(image).Finish(image, this);
+            FileOwner.Restore(Get(image), image);
+        }
         for (int i = 0; i < _memory.Length; i++)
             if (Tree.SharedMemory[i].Seals > 1) Sys.Check(Sys.Raw(SyscallNumber.Fcntl, _memory[i], F_ADD_SEALS, Tree.SharedMemory[i].Seals), "fcntl(F_ADD_SEALS)");
     }
@@ -58,6 +65,20 @@ internal sealed unsafe class OpenFileRestore(SavedTree saved, GivenDescriptors g
         Sys.Close(_files[index]);
         _files[index] = fd;
     }
+
+    /// <summary>This engine's descriptor of a description.</summary>
+    public int Get(OpenFileImage image)
+    {
+        uint index = 0; // by identity, as in Set
+        while (!ReferenceEquals(Tree.OpenFiles[(int)index], image)) index++;
+        return Get(index + 1);
+    }
+
+    /// <summary>What a kind keeps for its other descriptions; null: nothing yet.</summary>
+    public int? Held(string key) => _held.TryGetValue(key, out int fd) ? fd : null;
+
+    /// <summary>Keeps a descriptor under a kind's own key until all of them are closed.</summary>
+    public int Hold(string key, int fd) => _held[key] = fd;
 
     /// <summary>This engine's descriptor of a description.</summary>
     /// <param name="id">index + 1, as descriptors name it</param>
@@ -104,6 +125,8 @@ internal sealed unsafe class OpenFileRestore(SavedTree saved, GivenDescriptors g
 
     public void Dispose()
     {
+        foreach (int fd in _held.Values) Sys.Close(fd);
+        _held.Clear();
         for (int i = 0; i < _files.Length; i++) { Sys.Close(_files[i]); _files[i] = -1; }
         for (int i = 0; i < _memory.Length; i++) { Sys.Close(_memory[i]); _memory[i] = -1; }
     }

@@ -150,6 +150,7 @@ internal sealed unsafe class ProcessRestorer(SavedTree saved, ProcessImage image
             fixed (byte* p = timer) Sys.ProcessVmWrite(pid, scratch, p, timer.Length);
             Sys.Check(RestoreStops.Step(pid, gadget, SyscallNumber.Setitimer, which, (long)scratch, 0), "setitimer");
         }
+        PosixTimers.Restore(pid, image, scratch, (number, a, b, c, d) => RestoreStops.Step(pid, gadget, number, a, b, c, d));
         Sys.Check(RestoreStops.Step(pid, gadget, SyscallNumber.Munmap, (long)batch.WorkArea, (long)RemoteBatch.WorkBytes), "munmap", "work area");
         RestoreThreads.Set(image.Threads[0]);
     }

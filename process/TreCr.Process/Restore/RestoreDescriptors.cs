@@ -11,6 +11,7 @@ namespace TreCr.Process.Restore;
 /// </summary>
 internal sealed class RestoreDescriptors(SavedTree saved, ProcessImage image, OpenFileRestore files, RemoteBatch batch)
 {
+    private readonly Dictionary<uint, int> _deleted = [];
     private readonly Dictionary<(string Path, bool Write), int> _mapped = [];
     private readonly Dictionary<int, int> _memory = [];
     private readonly Dictionary<int, (int Segment, int Pinned)> _sessions = [];
@@ -33,6 +34,8 @@ internal sealed class RestoreDescriptors(SavedTree saved, ProcessImage image, Op
         }
         foreach (int index in image.Vmas.Where(v => (VmaKind)v.Kind == VmaKind.SharedMemory).Select(v => (int)v.Index - 1).Distinct())
             _memory[index] = Take(files.SharedMemory(index), "shared memory");
+        foreach (uint id in image.Vmas.Where(v => (VmaKind)v.Kind == VmaKind.DeletedFile).Select(v => v.Index).Distinct())
+            _deleted[id] = Take(DeletedFileKind.FileOf(files, saved.Tree.OpenFiles[(int)id - 1].Object.File), "a deleted file");
         foreach (VmaImage v in image.Vmas)
         {
             if ((VmaKind)v.Kind != VmaKind.File) continue;
@@ -56,6 +59,7 @@ internal sealed class RestoreDescriptors(SavedTree saved, ProcessImage image, Op
         int fd = (VmaKind)v.Kind switch
         {
             VmaKind.File => _mapped[FileKey(v)],
+            VmaKind.DeletedFile => _deleted[v.Index],
             VmaKind.SharedMemory => _memory[(int)v.Index - 1],
             VmaKind.Segment => _sessions[(int)v.Index].Segment,
             VmaKind.Pinned => _sessions[(int)v.Index].Pinned,
@@ -97,6 +101,11 @@ internal sealed class RestoreDescriptors(SavedTree saved, ProcessImage image, Op
             if (batch.IsFull()) batch.Run(pid);
             OpenFileImage file = saved.Tree.OpenFiles[(int)d.OpenFile - 1];
             OpenFileKinds.Of(file).Place(file, d, image, batch);
+            foreach (LockImage one in d.Locks)
+            {
+                var (command, argument) = FileLocks.ForProcess(one);
+                batch.Add($"fcntl(F_SETLK) on {file.Link}", SyscallNumber.Fcntl, d.Number, command, batch.Put(argument));
+            }
         }
         batch.Add("close", SyscallNumber.Close, park);
     }

@@ -1,4 +1,5 @@
 using TreCr.Images;
+using TreCr.Linux;
 
 namespace TreCr.Process.Restore;
 
@@ -11,20 +12,21 @@ internal static class RestoreFiles
         foreach (FileImage file in image.Files)
         {
             if (!file.Writable) continue;
-            using FileStream stream = new(file.Path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, 1);
-            if (stream.Length != (long)file.LengthBytes) stream.SetLength((long)file.LengthBytes);
-            if (file.Part.Length == 0) continue;
-            IPartReader part = reader.OpenPart(file.Part);
-            for (long at = 0; at < (long)file.LengthBytes; at += saved.Length)
+            int fd = Sys.Open(file.Path, Sys.O_RDWR | Sys.O_CREAT | Sys.O_CLOEXEC, (int)(file.Mode & 0xfff)); // not a FileStream, which takes a lock
+            try
             {
-                int length = (int)Math.Min(saved.Length, (long)file.LengthBytes - at);
-                part.ReadFrame(at, saved);
-                stream.Position = at;
-                stream.ReadExactly(now, 0, length);
-                if (now.AsSpan(0, length).SequenceEqual(saved.AsSpan(0, length))) continue;
-                stream.Position = at;
-                stream.Write(saved, 0, length);
+                if (Sys.Status(fd).LengthBytes != (long)file.LengthBytes) Sys.Ftruncate(fd, (long)file.LengthBytes);
+                if (file.Part.Length == 0) continue;
+                IPartReader part = reader.OpenPart(file.Part);
+                for (long at = 0; at < (long)file.LengthBytes; at += saved.Length)
+                {
+                    int length = (int)Math.Min(saved.Length, (long)file.LengthBytes - at);
+                    part.ReadFrame(at, saved);
+                    if (Sys.ReadAt(fd, now.AsSpan(0, length), at) == length && now.AsSpan(0, length).SequenceEqual(saved.AsSpan(0, length))) continue;
+                    Sys.WriteAt(fd, saved.AsSpan(0, length), at);
+                }
             }
+            finally { Sys.Close(fd); }
         }
     }
 

@@ -49,7 +49,7 @@ internal sealed unsafe class RestoreMemory
             long fd = kind switch
             {
                 VmaKind.Anonymous => -1,
-                VmaKind.File or VmaKind.SharedMemory or VmaKind.Segment or VmaKind.Pinned => descriptors.SourceOf(v),
+                VmaKind.File or VmaKind.DeletedFile or VmaKind.SharedMemory or VmaKind.Segment or VmaKind.Pinned => descriptors.SourceOf(v),
                 _ => throw new ImageException($"saved memory area of unknown kind {v.Kind}"),
             };
             long flags = Sys.MAP_FIXED_NOREPLACE | (IsShared(v) ? Sys.MAP_SHARED : Sys.MAP_PRIVATE) | (fd < 0 ? Sys.MAP_ANONYMOUS : 0)
@@ -71,7 +71,7 @@ internal sealed unsafe class RestoreMemory
         for (int i = 0; i < _runs.Count; i++)
             for (ulong at = _runs[i].Start & ~(Frame - 1); at < _runs[i].End; at += Frame)
                 if (frames.Count == 0 || frames[^1].Frame < at) frames.Add((at, i));
-        List<(ulong Start, ulong End)> files = [.. _image.Vmas.Where(v => (VmaKind)v.Kind == VmaKind.File && !IsShared(v)).Select(v => (v.Start, v.End))];
+        List<(ulong Start, ulong End)> files = [.. _image.Vmas.Where(v => (VmaKind)v.Kind is VmaKind.File or VmaKind.DeletedFile or VmaKind.SharedMemory && !IsShared(v)).Select(v => (v.Start, v.End))];
         int next = -1;
         Exception? error = null;
         void Work()

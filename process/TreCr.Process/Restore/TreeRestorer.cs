@@ -39,9 +39,9 @@ internal sealed unsafe class TreeRestorer
             MakeSkeleton(skeleton);
             Fault.At(FaultPoint.RestoreSkeleton);
             foreach (ProcessRestorer process in processes) process.Build();
-            _files.FinishAll();
             foreach (ProcessRestorer process in processes) process.SetUpThreads();
             RestoreFiles.Run(_saved.Reader, _saved.Tree);
+            _files.FinishAll(); // watches on files that were just put back see nothing of that
             foreach (ProcessRestorer process in processes) Stop(process);
             foreach (ProcessRestorer process in processes) process.QueuePendingSignals();
             foreach (ProcessRestorer process in processes) process.Finish();

@@ -30,6 +30,9 @@ internal abstract class OpenFileKind
     /// <summary>Why it cannot be made here. Reads only, before anything is touched.</summary>
     public virtual IEnumerable<string> CheckRestore(OpenFileImage image, SavedTree tree) => [];
 
+    /// <summary>Whether it can be made only when the processes exist.</summary>
+    public virtual bool NeedsProcesses => false;
+
     /// <summary>
     /// Makes the description in this process and gives it to <see cref="OpenFileRestore.Set"/>; may make its peers as well (the other end of a pipe), which are then not asked for.
     /// </summary>

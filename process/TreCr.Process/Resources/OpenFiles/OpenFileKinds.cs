@@ -10,6 +10,7 @@ internal static class OpenFileKinds
     [
         new ExternalStreamKind(), new ExternalConnectionKind(),
         new PipeKind(), new EventfdKind(), new EpollKind(), new MemfdKind(),
+        new TimerfdKind(), new SignalfdKind(), new PidfdKind(), new InotifyKind(), new FifoKind(), new DeletedFileKind(), new UnixSocketKind(), new InternetSocketKind(),
         new RegularFileKind(), new UnsupportedKind(),
     ];
 

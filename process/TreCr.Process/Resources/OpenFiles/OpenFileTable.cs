@@ -5,7 +5,7 @@ using TreCr.Process.Read;
 namespace TreCr.Process.Resources;
 
 /// <summary>The open file descriptions of a frozen tree, each once, whoever shares it. Source: kcmp(2).</summary>
-internal sealed class OpenFileTable(TreeImage tree, ExternalObjects externals, FileCapture files, SharedMemoryCapture memory)
+internal sealed class OpenFileTable(TreeImage tree, ExternalObjects externals, FileCapture files, SharedMemoryCapture memory, ISnapshotWriter writer) : IDisposable
 {
     private const int KCMP_FILE = 0;
 
@@ -21,11 +21,67 @@ internal sealed class OpenFileTable(TreeImage tree, ExternalObjects externals, F
     /// <param name="number">as in stat's tty_nr</param>
     public uint FindDevice(uint number) => 1 + (uint)_holders.FindIndex(d => (uint)d.Facts.DeviceNumber == number && !d.IsPath);
 
+    /// <summary>The Unix sockets of this network namespace, as the capture found them.</summary>
+    public UnixSockets UnixSockets => _unixSockets ??= UnixSockets.Read();
+
+    private UnixSockets? _unixSockets;
+
+    /// <summary>The TCP connections of this network namespace.</summary>
+    public TcpTable Tcp => _tcp ??= TcpTable.Read();
+
+    private TcpTable? _tcp;
+
+    /// <summary>A copy of a socket of the tree, by inode; the caller closes it.</summary>
+    /// <returns>a descriptor, or -1: the tree does not have it</returns>
+    public int BorrowSocket(ulong inode)
+    {
+        string link = $"socket:[{inode}]";
+        foreach (OpenDescriptor d in _all)
+            if (d.Link == link && d.TryBorrow() is var fd and >= 0) return fd;
+        return -1;
+    }
+
+    /// <summary>TCP sockets of the tree.</summary>
+    public List<(int Pid, int Number)> TcpSockets => [.. tree.OpenFiles.Where(o => o.Kind == (uint)DescriptorKind.InternetSocket && o.Pid > 0 && o.Object.Socket is { Type: Sys.SOCK_STREAM, Listening: false }).Select(o => (o.Pid, o.Number))];
+
+    /// <summary>Keeps a copy open until the capture ends, because later descriptors are compared with it.</summary>
+    public void Keep(int fd) => _copies.Add(fd);
+
+    public void Dispose()
+    {
+        foreach (int fd in _copies) Sys.Close(fd);
+        _copies.Clear();
+    }
+
+    /// <summary>Pid of a description that only a message under way holds.</summary>
+    private const int Outside = -1;
+
+    private readonly List<int> _copies = [];
+    private readonly List<OpenDescriptor> _all = [];
+
+    /// <summary>Says which descriptors there are, before the first is added.</summary>
+    public void Know(IEnumerable<OpenDescriptor> descriptors) => _all.AddRange(descriptors);
+
+    /// <summary>For kinds that save contents of their own.</summary>
+    public ISnapshotWriter Writer => writer;
+
+    /// <summary>Index + 1 of a description of the deleted file that an area maps; 0: nobody has it open.</summary>
+    public uint DeletedFile(Vma area)
+    {
+        for (int i = 0; i < tree.OpenFiles.Count; i++)
+            if (tree.OpenFiles[i].Object?.File is { } file && file.Inode == area.Inode && tree.OpenFiles[i].Link == area.Path) return (uint)i + 1;
+        return 0;
+    }
+
     /// <summary>Adds the descriptors of one process.</summary>
     public void Add(List<OpenDescriptor> descriptors, ProcessImage process)
     {
         foreach (OpenDescriptor d in descriptors)
-            process.Descriptors.Add(new DescriptorImage { Number = d.Number, Flags = d.Flags & Sys.O_CLOEXEC, OpenFile = Note(d), SameAs = -1 });
+        {
+            DescriptorImage to = new() { Number = d.Number, Flags = d.Flags & Sys.O_CLOEXEC, OpenFile = Note(d), SameAs = -1 };
+            to.Locks.AddRange(FileLocks.OfProcess(d));
+            process.Descriptors.Add(to);
+        }
     }
 
     /// <summary>Index + 1 of the description that this descriptor refers to; it is captured at its first use. A descriptor of this engine's own will do too (taken out of a message).</summary>
@@ -36,14 +92,21 @@ internal sealed class OpenFileTable(TreeImage tree, ExternalObjects externals, F
         foreach (int index in candidates)
         {
             OpenDescriptor holder = _holders[index];
-            if (holder.Pid == d.Pid && holder.Number == d.Number || Sys.Kcmp(holder.Pid, d.Pid, KCMP_FILE, holder.Number, d.Number) == 0) return (uint)index + 1;
+            if (holder.Pid == d.Pid && holder.Number == d.Number || Sys.Kcmp(holder.Pid, d.Pid, KCMP_FILE, holder.Number, d.Number) == 0)
+            {
+                OpenFileImage known = tree.OpenFiles[index];
+                if (known.Pid == Outside) (known.Pid, known.Number) = (d.Pid, d.Number);
+                return (uint)index + 1;
+            }
         }
         OpenFileKind kind = OpenFileKinds.Of(d, externals);
-        OpenFileImage image = new() { Kind = (uint)kind.Kind, Link = d.Link, Flags = flags, Position = d.Position, Pid = d.Pid, Number = d.Number };
+        OpenFileImage image = new() { Kind = (uint)kind.Kind, Link = d.Link, Flags = flags, Position = d.Position, Pid = d.Pid == Environment.ProcessId ? Outside : d.Pid, Number = d.Number };
         candidates.Add(tree.OpenFiles.Count);
         uint id = (uint)tree.OpenFiles.Count + 1;
         tree.OpenFiles.Add(image);
         _holders.Add(d);
+        FileLocks.Capture(d, image);
+        FileOwner.Capture(d, image);
         kind.Capture(d, image, this);
         return id;
     }

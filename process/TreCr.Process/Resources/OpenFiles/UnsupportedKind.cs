@@ -25,7 +25,7 @@ internal sealed class UnsupportedKind : OpenFileKind
     {
         string link = d.Link;
         bool Starts(string prefix) => link.StartsWith(prefix, StringComparison.Ordinal);
-        if (Starts("socket:")) return $"is {SocketNames.Describe(d.Pid, link)}: close it before the checkpoint";
+        if (Starts("socket:")) return $"is {SocketNames.Describe(d)}: close it before the checkpoint";
         switch (link)
         {
             case "anon_inode:[io_uring]": return "is an io_uring";

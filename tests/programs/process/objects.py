@@ -1,0 +1,583 @@
+#!/usr/bin/python3
+"""Holds one kind of kernel object, works with it until standard input closes, checks it at every step: objects.py CASE.
+
+A case is a generator: up to its first yield it sets up; each yield that gives True asks for one more unit of work, one that gives False for the last check.
+TRECR_STARTS names a file outside the job that gets one byte at every start."""
+import array, ctypes, errno, fcntl, mmap, os, select, signal, socket, struct, sys, tempfile, termios, time
+
+libc = ctypes.CDLL(None, use_errno=True)
+HERE = tempfile.mkdtemp(prefix="trecr-objects-")
+
+
+def call(result):
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+def path(name):
+    return os.path.join(HERE, name)
+
+
+def flags(fd):
+    return fcntl.fcntl(fd, fcntl.F_GETFL)
+
+
+def files():
+    """Offset shared by dup, append, read-only, directory, devices, O_PATH, flags, cwd and umask."""
+    data = os.urandom(1 << 16)
+    with open(path("data"), "wb") as f:
+        f.write(data)
+    a = os.open(path("data"), os.O_RDONLY)
+    b = os.dup(a)
+    os.set_inheritable(b, True)
+    other = os.open(path("data"), os.O_RDONLY)
+    log = os.open(path("log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
+    directory = os.open(HERE, os.O_RDONLY | os.O_DIRECTORY)
+    handle = os.open(path("data"), os.O_PATH)
+    null, zero, full, random = (os.open("/dev/" + n, os.O_RDWR) for n in ("null", "zero", "full", "urandom"))
+    os.chdir(HERE)
+    os.umask(0o027)
+    at = lines = 0
+    while (yield):
+        n = 1 + at % 7
+        assert os.read(a if at % 2 else b, n) == data[at:at + n], "shared offset"
+        at += n
+        if at > len(data) - 16:
+            at = os.lseek(b, 0, os.SEEK_SET)
+        assert os.lseek(other, 0, os.SEEK_CUR) == 0, "another open of the same file has its own offset"
+        assert os.write(log, b"%08d\n" % lines) == 9
+        lines += 1
+        assert os.read(zero, 4) == b"\0\0\0\0" and os.read(null, 4) == b"" and len(os.read(random, 8)) == 8
+        try:
+            os.write(full, b"x")
+            raise AssertionError("/dev/full took a byte")
+        except OSError as e:
+            assert e.errno == errno.ENOSPC
+    assert sorted(os.listdir(directory)) == ["data", "log"]
+    assert os.fstat(handle).st_ino == os.stat("data").st_ino and flags(handle) & os.O_PATH
+    assert flags(log) & (os.O_APPEND | os.O_NONBLOCK) == os.O_APPEND | os.O_NONBLOCK
+    assert not os.get_inheritable(a) and os.get_inheritable(b)
+    assert os.umask(0) == 0o027 and os.getcwd() == HERE
+    with open("log") as f:
+        assert [int(l) for l in f] == list(range(lines))
+
+
+def deleted():
+    """Deleted while open, by two opens, mapped; O_TMPFILE; deleted shared memory that is only mapped; holes."""
+    a = os.open(path("gone"), os.O_RDWR | os.O_CREAT, 0o640)
+    b = os.open(path("gone"), os.O_RDONLY)
+    os.unlink(path("gone"))
+    os.pwrite(a, b"end of the hole", 9 << 20)
+    view = mmap.mmap(a, 1 << 20)
+    temporary = os.open(HERE, os.O_TMPFILE | os.O_RDWR, 0o600)
+    os.write(temporary, b"temporary")
+    shm = "/dev/shm/trecr-objects-%d" % os.getpid()
+    s = os.open(shm, os.O_RDWR | os.O_CREAT, 0o600)
+    os.ftruncate(s, 1 << 16)
+    only = mmap.mmap(s, 1 << 16)
+    os.close(s)
+    os.unlink(shm)
+    n = 0
+    while (yield):
+        word = struct.pack("<Q", n)
+        assert os.pwrite(a, word, (n % 1000) * 8) == 8
+        assert os.pread(b, 8, (n % 1000) * 8) == word and view[(n % 1000) * 8:(n % 1000) * 8 + 8] == word, "one file"
+        only[(n % 1000) * 8:(n % 1000) * 8 + 8] = word
+        n += 1
+    for i in range(max(0, n - 1000), n):
+        assert struct.unpack_from("<Q", view, (i % 1000) * 8)[0] == i == struct.unpack_from("<Q", only, (i % 1000) * 8)[0]
+    st = os.fstat(a)
+    assert st.st_nlink == 0 and st.st_mode & 0o777 == 0o640 and st.st_size == (9 << 20) + 15, st
+    assert os.pread(b, 15, 9 << 20) == b"end of the hole" and st.st_blocks * 512 < 2 << 20, "holes stay holes"
+    assert os.lseek(temporary, 0, os.SEEK_CUR) == 9 and os.pread(temporary, 9, 0) == b"temporary"
+    AT_FDCWD, AT_SYMLINK_FOLLOW = -100, 0x400
+    call(libc.linkat(AT_FDCWD, b"/proc/self/fd/%d" % temporary, AT_FDCWD, path("linked").encode(), AT_SYMLINK_FOLLOW))
+    with open(path("linked")) as f:
+        assert f.read() == "temporary", "a file of O_TMPFILE can be given a name"
+
+
+def memory():
+    """memfd with seals, mapped and not, privately mapped; named shared memory."""
+    grow = os.memfd_create("trecr grows")
+    sealed = os.memfd_create("trecr sealed", os.MFD_ALLOW_SEALING)
+    os.write(sealed, b"sealed" * 1000)
+    fcntl.fcntl(sealed, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    private = mmap.mmap(sealed, 6000, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+    private[100:105] = b"mine!"
+    name = "/dev/shm/trecr-objects-named-%d" % os.getpid()
+    s = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
+    os.ftruncate(s, 1 << 16)
+    shared = mmap.mmap(s, 1 << 16)
+    n = 0
+    while (yield):
+        os.write(grow, struct.pack("<Q", n))
+        shared[n % 8192 * 8:n % 8192 * 8 + 8] = struct.pack("<Q", n)
+        n += 1
+    assert os.fstat(grow).st_size == 8 * n and struct.unpack("<Q", os.pread(grow, 8, 8 * (n - 1)))[0] == n - 1
+    assert fcntl.fcntl(sealed, fcntl.F_GET_SEALS) == fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+    assert os.lseek(sealed, 0, os.SEEK_CUR) == 6000
+    assert private[:6] == b"sealed" and private[100:105] == b"mine!" and private[5994:6000] == b"sealed"
+    with open(name, "rb") as f:
+        f.seek((n - 1) % 8192 * 8)
+        assert struct.unpack("<Q", f.read(8))[0] == n - 1 and struct.unpack("<Q", shared[(n - 1) % 8192 * 8:(n - 1) % 8192 * 8 + 8])[0] == n - 1
+    os.unlink(name)
+    try:
+        os.write(sealed, b"x")
+        raise AssertionError("a sealed file was written")
+    except PermissionError:
+        pass
+
+
+def fifo():
+    """A named pipe with bytes in it, non-blocking ends, and one whose writers have gone."""
+    os.mkfifo(path("pipe"))
+    os.mkfifo(path("ended"))
+    r = os.open(path("pipe"), os.O_RDONLY | os.O_NONBLOCK)
+    w = os.open(path("pipe"), os.O_WRONLY)
+    ended = os.open(path("ended"), os.O_RDONLY | os.O_NONBLOCK)
+    os.close(os.open(path("ended"), os.O_WRONLY))
+    first = last = 0
+    while (yield):
+        while last - first < 100:
+            os.write(w, struct.pack("<I", last))
+            last += 1
+        for _ in range(10):
+            assert struct.unpack("<I", os.read(r, 4))[0] == first
+            first += 1
+    assert len(os.read(r, 100000)) == 4 * (last - first)
+    try:
+        os.read(r, 1)
+        raise AssertionError("more bytes than were written")
+    except BlockingIOError:
+        pass
+    assert flags(r) & os.O_NONBLOCK and not flags(w) & os.O_NONBLOCK and os.read(ended, 1) == b""
+    poll = select.poll()
+    poll.register(ended, select.POLLIN)
+    assert poll.poll(0) == [(ended, select.POLLHUP)]
+
+
+def locks():
+    """flock, OFD and POSIX locks; each is looked for through another open of the file."""
+    with open(path("file"), "w") as f:
+        f.write("x" * 1000)
+    one, two, probe = (os.open(path("file"), os.O_RDWR) for _ in range(3))
+    fcntl.flock(one, fcntl.LOCK_EX)
+    OFD_GETLK, OFD_SETLK = 36, 37
+
+    def record(kind, start, length):
+        return struct.pack("hhqqi4x", kind, os.SEEK_SET, start, length, 0)
+    fcntl.fcntl(two, OFD_SETLK, record(fcntl.F_RDLCK, 100, 50))
+    fcntl.lockf(one, fcntl.LOCK_EX, 20, 10)
+    n = 0
+    while (yield):
+        n += 1
+        try:
+            fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            raise AssertionError("flock is gone")
+        except BlockingIOError:
+            pass
+        kind, _, start, length, pid = struct.unpack("hhqqi4x", fcntl.fcntl(probe, OFD_GETLK, record(fcntl.F_WRLCK, 0, 50)))
+        assert (kind, start, length, pid) == (fcntl.F_WRLCK, 10, 20, os.getpid()), ("POSIX", kind, start, length, pid)
+        kind, _, start, length, pid = struct.unpack("hhqqi4x", fcntl.fcntl(probe, OFD_GETLK, record(fcntl.F_WRLCK, 60, 0)))
+        assert (kind, start, length, pid) == (fcntl.F_RDLCK, 100, 50, -1), ("OFD", kind, start, length, pid)
+        assert struct.unpack("hhqqi4x", fcntl.fcntl(probe, OFD_GETLK, record(fcntl.F_WRLCK, 150, 0)))[0] == fcntl.F_UNLCK
+
+
+def notify(queued=False):
+    """inotify: watches on a directory and a file, numbers that are not the first."""
+    with open(path("watched"), "w") as f:
+        f.write("0")
+    IN_MODIFY, IN_CREATE, IN_DELETE, IN_Q_OVERFLOW, IN_IGNORED = 2, 0x100, 0x200, 0x4000, 0x8000
+    fd = call(libc.inotify_init1(os.O_NONBLOCK))
+    for _ in range(3):
+        libc.inotify_rm_watch(fd, call(libc.inotify_add_watch(fd, b"/tmp", IN_CREATE)))
+    directory = call(libc.inotify_add_watch(fd, HERE.encode(), IN_CREATE | IN_DELETE))
+    file = call(libc.inotify_add_watch(fd, path("watched").encode(), IN_MODIFY))
+    assert (directory, file) == (4, 5)
+    os.read(fd, 4096)
+
+    def events():
+        result = []
+        try:
+            data = os.read(fd, 1 << 20)
+        except BlockingIOError:
+            return result
+        while data:
+            wd, mask, _, length = struct.unpack_from("iIII", data)
+            result.append((wd, mask, data[16:16 + length].rstrip(b"\0").decode()))
+            data = data[16 + length:]
+        return result
+    if queued:
+        os.close(os.open(path("early"), os.O_CREAT | os.O_WRONLY, 0o600))
+        while (yield):
+            pass
+        seen = events()
+        assert seen in ([(4, IN_CREATE, "early")], [(-1, IN_Q_OVERFLOW, "")]), seen
+        print("events: " + ("overflow" if seen[0][0] < 0 else "kept"))
+    n = 0
+    while queued and n < 20 or not queued and (yield):
+        n += 1
+        os.close(os.open(path("new%d" % n), os.O_CREAT | os.O_WRONLY, 0o600))
+        os.unlink(path("new%d" % n))
+        with open(path("watched"), "w") as f:
+            f.write(str(n))
+        seen = events()
+        if (-1, IN_Q_OVERFLOW, "") in seen:
+            continue  # stopped between the change and the look
+        assert seen[:2] == [(4, IN_CREATE, "new%d" % n), (4, IN_DELETE, "new%d" % n)], seen
+        assert seen[2:] in ([(5, IN_MODIFY, "")], [(5, IN_MODIFY, "")] * 2), seen
+    assert call(libc.inotify_add_watch(fd, path("watched").encode(), IN_MODIFY)) == 5
+
+
+def queued():
+    """Events that nobody has read at the checkpoint: kept, or one IN_Q_OVERFLOW."""
+    yield from notify(queued=True)
+
+
+def epoll():
+    """eventfd, semaphores; epoll level and edge triggered, one-shot, nested, on a number that was closed since."""
+    counter = os.eventfd(0, os.EFD_NONBLOCK)
+    semaphore = os.eventfd(5, os.EFD_SEMAPHORE | os.EFD_NONBLOCK)
+    big = os.eventfd(0)
+    os.eventfd_write(big, 1 << 40)
+    inner, outer = select.epoll(), select.epoll()
+    inner.register(counter, select.EPOLLIN)
+    outer.register(inner.fileno(), select.EPOLLIN)
+    r, w = os.pipe()
+    once = select.epoll()
+    once.register(r, select.EPOLLIN | select.EPOLLONESHOT)
+    os.write(w, b"x")
+    assert once.poll(1) == [(r, select.EPOLLIN)] and once.poll(0) == []
+    kept = os.dup(r)
+    stale = select.epoll()
+    stale.register(r, select.EPOLLIN | select.EPOLLET)
+    number = r
+    os.close(r)
+    reuse = os.open("/dev/null", os.O_RDONLY)
+    assert reuse == number and stale.poll(1) == [(number, select.EPOLLIN)]
+    total = 0
+    while (yield):
+        os.eventfd_write(counter, 3)
+        assert [f for f, _ in outer.poll(1)] == [inner.fileno()] and inner.poll(1) == [(counter, select.EPOLLIN)]
+        assert os.eventfd_read(counter) == 3 and outer.poll(0) == []
+        assert os.eventfd_read(semaphore) == 1
+        os.eventfd_write(semaphore, 1)
+        total += 3
+        os.write(w, b"y")
+        assert stale.poll(1) == [(number, select.EPOLLIN)], "edge on a description that has another number now"
+        os.read(kept, 1)
+    for _ in range(5):
+        assert os.eventfd_read(semaphore) == 1
+    assert os.eventfd_read(big) == 1 << 40
+    assert once.poll(0) == [], "a one-shot that has fired stays off"
+    assert os.read(reuse, 1) == b""
+
+
+class Spec(ctypes.Structure):
+    _fields_ = [("interval_s", ctypes.c_long), ("interval_ns", ctypes.c_long), ("value_s", ctypes.c_long), ("value_ns", ctypes.c_long)]
+
+
+def timers():
+    """timerfd: periodic, one far ahead, one of the wall clock, one that has fired; signalfd with a signal waiting; pidfds."""
+    def timer(clock, value, interval=0.0, flags=0):
+        fd = call(libc.timerfd_create(clock, os.O_NONBLOCK))
+        spec = Spec(int(interval), int(interval % 1 * 1e9), int(value), int(value % 1 * 1e9))
+        call(libc.timerfd_settime(fd, flags, ctypes.byref(spec), None))
+        return fd
+
+    def left(fd):
+        spec = Spec()
+        call(libc.timerfd_gettime(fd, ctypes.byref(spec)))
+        return spec.value_s + spec.value_ns / 1e9
+    started = time.monotonic()
+    periodic = timer(time.CLOCK_MONOTONIC, 0.002, 0.002)
+    far = timer(time.CLOCK_MONOTONIC, 1000.0)
+    absolute = timer(time.CLOCK_BOOTTIME, time.clock_gettime(time.CLOCK_BOOTTIME) + 2000, flags=1)
+    deadline = time.time() + 3000
+    wall = timer(time.CLOCK_REALTIME, deadline, flags=1)
+    fired = timer(time.CLOCK_MONOTONIC, 0.0001)
+    select.select([fired], [], [], 1)
+    off = timer(time.CLOCK_MONOTONIC, 0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGUSR2])
+    mask = ctypes.c_ulonglong(1 << signal.SIGUSR1 - 1 | 1 << signal.SIGUSR2 - 1)
+    signals = call(libc.signalfd(-1, ctypes.byref(mask), os.O_NONBLOCK))
+    os.kill(os.getpid(), signal.SIGUSR2)
+    own = os.pidfd_open(os.getpid())
+    child = os.fork()
+    if child == 0:
+        os._exit(3)
+    gone = os.pidfd_open(child)
+    os.waitpid(child, 0)
+    ticks = n = 0
+    while (yield):
+        if select.select([periodic], [], [], 2)[0]:
+            ticks += struct.unpack("<Q", os.read(periodic, 8))[0]
+        n += 1
+        os.kill(os.getpid(), signal.SIGUSR1)
+        seen = [struct.unpack_from("I", os.read(signals, 128))[0]]
+        if seen == [signal.SIGUSR2]:
+            raise AssertionError("the waiting signal came before a lower one")
+        assert seen == [signal.SIGUSR1]
+    elapsed = time.monotonic() - started
+    assert n <= ticks <= elapsed / 0.002 + 1, (n, ticks, elapsed)
+    assert abs(1000 - elapsed - left(far)) < 5 and abs(2000 - elapsed - left(absolute)) < 5, (elapsed, left(far), left(absolute))
+    assert abs(deadline - time.time() - left(wall)) < 0.5, "a time of the wall clock stays that time"
+    assert struct.unpack("<Q", os.read(fired, 8))[0] == 1 and left(off) == 0
+    assert struct.unpack_from("I", os.read(signals, 128))[0] == signal.SIGUSR2, "the waiting signal"
+    signal.pidfd_send_signal(own, 0)
+    try:
+        signal.pidfd_send_signal(gone, 0)
+        raise AssertionError("a reaped process took a signal")
+    except ProcessLookupError:
+        pass
+    poll = select.poll()
+    poll.register(gone, select.POLLIN)
+    assert poll.poll(0) and poll.poll(0)[0][1] & select.POLLIN
+
+
+class Flow:
+    """A direction of a connection: numbers go in at one end and come out at the other, a hundred under way at every moment."""
+
+    def __init__(self, sender, receiver, kept=100):
+        self.sender, self.receiver, self.kept, self.first, self.last = sender, receiver, kept, 0, 0
+
+    def unit(self):
+        while self.last - self.first < self.kept:
+            assert self.sender.send(struct.pack("<Q", self.last)) == 8
+            self.last += 1
+        for _ in range(min(10, self.kept)):
+            self.take()
+
+    def take(self):
+        data = self.receiver.recv(8, socket.MSG_WAITALL)
+        assert len(data) == 8 and struct.unpack("<Q", data)[0] == self.first, (data, self.first)
+        self.first += 1
+
+    def drain(self):
+        while self.first < self.last:
+            self.take()
+        self.receiver.setblocking(False)
+        try:
+            assert not self.receiver.recv(1), "more than was sent"
+        except BlockingIOError:
+            pass
+
+
+def unix():
+    """Pairs of all types with data both ways; path and abstract names, accepted and not; datagrams with their senders; ends that are shut or closed."""
+    pairs = [socket.socketpair(socket.AF_UNIX, t) for t in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_DGRAM)]
+    flows = [f for a, b in pairs for f in (Flow(a, b, 5), Flow(b, a, 5))]
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path("listener"))
+    os.chmod(path("listener"), 0o620)
+    listener.listen(7)
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(path("listener"))
+    server, _ = listener.accept()
+    abstract = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    abstract.bind(b"\0trecr-objects-%d" % os.getpid())
+    abstract.listen(3)
+    other = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    other.connect(abstract.getsockname())
+    accepted, _ = abstract.accept()
+    flows += [Flow(client, server), Flow(server, client), Flow(other, accepted, 20)]
+    waiting = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+    for w in waiting:
+        w.connect(path("listener"))
+    os.chdir(HERE)
+    inbox, outbox = (socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
+    inbox.bind(path("inbox"))
+    outbox.bind("outbox")
+    outbox.sendto(b"first", path("inbox"))
+    outbox.sendto(b"second", path("inbox"))
+    outbox.connect(path("inbox"))
+    gone, rest = socket.socketpair()
+    gone.send(b"last words")
+    gone.close()
+    half, still = socket.socketpair()
+    half.send(b"half")
+    half.shutdown(socket.SHUT_WR)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 50000)
+    client.settimeout(None)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 77, 0))
+    nameless = socket.socket(socket.AF_UNIX)
+    nameless.bind(path("nameless"))
+    os.unlink(path("nameless"))
+    n = 0
+    while (yield):
+        for f in flows:
+            f.unit()
+        still.send(b"x")
+        assert half.recv(1) == b"x"
+        n += 1
+    for f in flows:
+        f.drain()
+    assert client.getpeername() == path("listener") == server.getsockname() == listener.getsockname() and client.getsockname() == ""
+    assert other.getpeername() == abstract.getsockname() == b"\0trecr-objects-%d" % os.getpid()
+    assert inbox.recvfrom(100) == (b"first", "outbox") and inbox.recvfrom(100) == (b"second", "outbox")
+    outbox.send(b"connected")
+    assert inbox.recvfrom(100) == (b"connected", "outbox") and outbox.getpeername() == path("inbox")
+    assert rest.recv(100) == b"last words" and rest.recv(100) == b""
+    assert still.recv(100) == b"half" and still.recv(100) == b""
+    assert server.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 100000
+    assert struct.unpack("ll", client.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)) == (77, 0)
+    assert nameless.getsockname() == path("nameless") and not os.path.exists(path("nameless")) and os.stat(path("listener")).st_mode & 0o777 == 0o620
+    for w in waiting:
+        w.send(b"%d" % w.fileno())
+        assert listener.accept()[0].recv(100) == b"%d" % w.fileno(), "in their old order"
+    fresh = socket.socket(socket.AF_UNIX)
+    fresh.connect(path("listener"))
+    listener.accept()[0].send(b"new")
+    assert fresh.recv(3) == b"new"
+
+
+def passing():
+    """Descriptors in a message that nobody has received: a pipe's write end that is nowhere else, a file, the other socket itself."""
+    a, b = socket.socketpair()
+    r, w = os.pipe()
+    file = os.open(path("file"), os.O_RDWR | os.O_CREAT, 0o600)
+    os.write(file, b"0123456789")
+    os.lseek(file, 3, os.SEEK_SET)
+    socket.send_fds(a, [b"take"], [w, file])
+    os.close(w)
+    a.send(b"plain")
+    c, d = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    socket.send_fds(c, [b"pair"], [d.fileno()])
+    n = 0
+    while (yield):
+        a.send(b"%06d" % n)
+        n += 1
+    data, fds, _, _ = socket.recv_fds(b, 4, 4)
+    assert data == b"take" and len(fds) == 2
+    os.write(fds[0], b"through the message")
+    os.close(fds[0])
+    assert os.read(r, 100) == b"through the message" and os.read(r, 1) == b""
+    assert os.read(fds[1], 2) == b"34" and os.lseek(file, 0, os.SEEK_CUR) == 5
+    assert b.recv(5, socket.MSG_WAITALL) == b"plain"
+    for i in range(n):
+        assert b.recv(6, socket.MSG_WAITALL) == b"%06d" % i
+    data, fds, _, _ = socket.recv_fds(d, 4, 1)
+    assert data == b"pair" and len(fds) == 1
+    c.send(b"again")
+    assert socket.socket(fileno=fds[0]).recv(10) == b"again"
+
+
+def tcp():
+    """Connections of the program with itself, IPv4 and IPv6, with data both ways; listening, accepted and not; shut and closed ends; options."""
+    flows, kept = [], []
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        listener = socket.socket(family)
+        listener.bind((address, 0))
+        listener.listen(9)
+        clients = [socket.socket(family) for _ in range(4)]
+        servers = []
+        for c in clients:
+            c.connect(listener.getsockname())
+            servers.append(listener.accept()[0])
+        names = [(c.getsockname(), c.getpeername()) for c in clients]
+        clients[0].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        servers[0].setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        servers[0].setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 123)
+        flows += [Flow(clients[0], servers[0]), Flow(servers[0], clients[0])]
+        clients[1].send(b"half")
+        clients[1].shutdown(socket.SHUT_WR)
+        servers[2].send(b"last words")
+        servers[2].close()
+        big = os.urandom(150_000 if os.geteuid() == 0 else 50_000)  # more than fits waits at the sender, where only root can look
+        clients[3].sendall(big)
+        waiting = socket.socket(family)
+        waiting.connect(listener.getsockname())
+        kept.append((listener, clients, servers, names, big, waiting))
+    alone = socket.socket()
+    alone.bind(("127.0.0.1", 0))
+    n = 0
+    while (yield):
+        for f in flows:
+            f.unit()
+        for _, clients, servers, _, _, _ in kept:
+            servers[1].send(b"x")
+            assert clients[1].recv(1) == b"x"
+        n += 1
+    for f in flows:
+        f.drain()
+    for listener, clients, servers, names, big, waiting in kept:
+        assert names == [(c.getsockname(), c.getpeername()) for c in clients]
+        assert servers[0].getsockname() == clients[0].getpeername() and servers[0].getpeername() == clients[0].getsockname()
+        assert servers[1].recv(100) == b"half" and servers[1].recv(100) == b""
+        assert clients[2].recv(100) == b"last words" and clients[2].recv(100) == b""
+        assert servers[3].recv(len(big), socket.MSG_WAITALL) == big
+        assert clients[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) and not servers[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert servers[0].getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) and servers[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 123
+        assert not clients[0].getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+        accepted, peer = listener.accept()
+        assert peer == waiting.getsockname()
+        waiting.send(b"accepted")
+        assert accepted.recv(100) == b"accepted"
+        fresh = socket.create_connection(listener.getsockname()[:2])
+        listener.accept()[0].send(b"new")
+        assert fresh.recv(3) == b"new"
+    alone.listen()
+    socket.create_connection(alone.getsockname()).close()
+
+
+def udp():
+    """Bound and connected, datagrams that nobody has received, with their senders."""
+    a, b, c = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3))
+    a.bind(("127.0.0.1", 0))
+    b.bind(("127.0.0.1", 0))
+    c.connect(a.getsockname())
+    six = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    six.bind(("::1", 0))
+    six.sendto(b"to itself", six.getsockname())
+    names = [s.getsockname() for s in (a, b, c, six)]
+    b.sendto(b"one", a.getsockname())
+    c.send(b"two")
+    n = 0
+    while (yield):
+        n += 1
+        a.sendto(b"%d" % n, b.getsockname())
+        assert b.recvfrom(100) == (b"%d" % n, a.getsockname())
+    assert names == [s.getsockname() for s in (a, b, c, six)] and c.getpeername() == a.getsockname()
+    assert a.recvfrom(100) == (b"one", b.getsockname()) and a.recvfrom(100) == (b"two", c.getsockname())
+    assert six.recvfrom(100)[0] == b"to itself"
+    a.sendto(b"answer", c.getsockname())
+    assert c.recv(100) == b"answer"
+
+
+def nonce():
+    return os.urandom(8).hex()
+
+
+CASES = {f.__name__: f for f in (files, deleted, memory, fifo, locks, notify, queued, epoll, timers, unix, passing, tcp, udp)}
+
+
+def main():
+    if "TRECR_STARTS" in os.environ:
+        with open(os.environ["TRECR_STARTS"], "ab") as f:
+            f.write(b"x")
+    this = nonce()
+    case = CASES[sys.argv[1]]()
+    next(case)
+    print("ready " + this, flush=True)
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
+    units = 0
+    try:
+        while units < 3 or not poll.poll(1):
+            case.send(True)
+            units += 1
+        try:
+            case.send(False)
+        except StopIteration:
+            pass
+    except BaseException as e:
+        print("FAILED after %d units: %s: %s line %d" % (units, type(e).__name__, e, e.__traceback__.tb_next.tb_lineno if e.__traceback__.tb_next else 0), flush=True)
+        raise
+    import shutil
+    shutil.rmtree(HERE, ignore_errors=True)
+    print("units %d" % units)
+    print("done " + this, flush=True)
+
+
+main()
