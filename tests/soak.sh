@@ -1,6 +1,7 @@
 #!/bin/bash
 # ./build.sh soak [NAME] [--seed N] [--minutes M]: long tests on out/; each writes docs/results/soak-NAME.md. Without NAME all of them, M minutes each.
-#   faults    every fault point x process x kind, at each time that it is passed, in two samples
+#   faults    every fault point x process x kind, at each time that it is passed, in two samples; goes on where it was ended (out/soak-faults.state), as long as
+#             the build is the same; exit code 1 also where M minutes were not enough
 #   ring      10,000 random freezes of the shared rings, half of them with the delegator in a process of its own
 #   stubs     each function of the driver API replaced by "return success, do nothing": a named case must fail
 set -uo pipefail

@@ -59,11 +59,11 @@ public sealed class EpochMachine
     public IReadOnlyList<EpochAction> RankFailed(uint rank, ulong epoch, RankFailed failed)
         => State == EpochState.Preparing && epoch == Epoch && _ranks.Contains(rank) ? Abort(failed.Error, failed.Reason, [.. failed.Findings], except: rank) : [];
 
-    /// <summary>The connection to a rank's supervisor closed.</summary>
+    /// <summary>The connection to a rank's supervisor closed. One whose program only ends says so first (<see cref="RankFailed"/>), so this one died.</summary>
     public IReadOnlyList<EpochAction> RankLost(uint rank)
     {
         _lost.Add(rank);
-        return State == EpochState.Preparing && _ranks.Contains(rank) ? Abort(TrecrError.JobEnded.Number, $"rank {rank} ended while the checkpoint was taken", [], except: rank) : [];
+        return State == EpochState.Preparing && _ranks.Contains(rank) ? Abort(TrecrError.SupervisorFailed.Number, $"the supervisor of rank {rank} ended while the checkpoint was taken, and the program with it", [], except: rank) : [];
     }
 
     /// <summary>Time passes: deadline and signs of life.</summary>

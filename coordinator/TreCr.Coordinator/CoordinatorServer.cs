@@ -173,6 +173,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
     private void StartCommit(CoordinatedJob job, EpochMachine machine, JobManifest manifest)
     {
         string store = job.Facts.Store;
+        Fault.Peer = job.Facts.Pid;
         new Thread(() =>
         {
             string error = ""; int number = 0;

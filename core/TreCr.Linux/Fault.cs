@@ -1,89 +1,8 @@
 namespace TreCr.Linux;
 
-/// <summary>Places where a test can make TreCr fail. Listed by <c>trecr faults list</c>.</summary>
-public enum FaultPoint
-{
-    None = 0,
-
-    // Dump, in the engine.
-    /// <summary>All threads of the program are stopped, nothing has been changed in it.</summary>
-    DumpFrozen,
-    /// <summary>A thread stands at the entry of a system call given to it.</summary>
-    DumpInjectEntry,
-    /// <summary>A thread stands at the exit of a system call given to it.</summary>
-    DumpInjectExit,
-    /// <summary>Process state is read, memory is not copied yet.</summary>
-    DumpState,
-    /// <summary>In the middle of copying memory.</summary>
-    DumpMemory,
-    /// <summary>Everything is handed to the writer; the program is still stopped.</summary>
-    DumpCaptured,
-    /// <summary>Some threads are detached, others are not.</summary>
-    DumpDetach,
-    /// <summary>Write tracking was armed, the program runs, pre-copy begins.</summary>
-    PrepareArmed,
-
-    // Restore, in the engine.
-    /// <summary>Before anything is made.</summary>
-    RestoreStart,
-    /// <summary>The process exists with its pid and nothing in it.</summary>
-    RestoreSkeleton,
-    /// <summary>Mappings are made.</summary>
-    RestoreMapped,
-    /// <summary>Memory is filled.</summary>
-    RestoreFilled,
-    /// <summary>Descriptors and threads exist.</summary>
-    RestoreThreads,
-    /// <summary>Everything is in place, nothing runs.</summary>
-    RestoreComplete,
-    /// <summary>Some threads are detached, others are not.</summary>
-    RestoreDetach,
-
-    // Store.
-    /// <summary>A manifest is written and durable, before it is renamed into place.</summary>
-    ManifestRename,
-    /// <summary>Before a frame or manifest file is written.</summary>
-    StoreWrite,
-    /// <summary>Before fsync.</summary>
-    StoreSync,
-
-    // Supervisor.
-    /// <summary>All delegators are drained.</summary>
-    SupervisorGated,
-    /// <summary>The program is frozen.</summary>
-    SupervisorFrozen,
-    /// <summary>Process and device are captured, the program is still frozen.</summary>
-    SupervisorCaptured,
-    /// <summary>The program runs on, the snapshot is not durable yet.</summary>
-    SupervisorResumed,
-
-    // Delegator.
-    DelegatorGate,
-    DelegatorCapture,
-    DelegatorRestore,
-    DelegatorServe,
-
-    // Coordinator.
-    /// <summary>Every rank has said prepared, nothing is committed.</summary>
-    CoordinatorPrepared,
-    /// <summary>The job manifest is in place, ranks are not told.</summary>
-    CoordinatorCommit,
-}
-
-/// <summary>What an armed fault does.</summary>
-public enum FaultKind
-{
-    /// <summary>SIGKILL to the own process.</summary>
-    Kill,
-    /// <summary>A <see cref="LinuxException"/> with EIO.</summary>
-    Errno,
-    /// <summary>Sleeps 300 ms, then goes on.</summary>
-    Delay,
-}
-
 /// <summary>
-/// Fires the fault that <c>TRECR_FAULT=[ROLE/]POINT[:n]:kill|errno|delay</c> asks for: at the n-th time (from 1) that a process of that role (any, without
-/// one) reaches POINT; POINT <c>*</c> counts every point, <c>PREFIX*</c> those that begin so. Unarmed, a point is one predictable branch.
+/// Fires the fault that <c>TRECR_FAULT=[ROLE/]POINT[:n]:KIND</c> asks for: at the n-th time (from 1) that a process of that role (any, without
+/// one) reaches POINT; POINT <c>*</c> counts every point that takes the kind, <c>PREFIX*</c> those that begin so. Unarmed, a point is one predictable branch.
 /// </summary>
 /// <remarks>
 /// <c>TRECR_FAULT=@FILE</c>: armed while FILE exists, with its text as the fault; counting begins anew with each text. The process that fires it first
@@ -92,6 +11,8 @@ public enum FaultKind
 public static class Fault
 {
     private static readonly Lock s_lock = new();
+    private static readonly FaultKind[] s_all = [FaultKind.Kill, FaultKind.Errno, FaultKind.Delay, FaultKind.Exception, FaultKind.Enospc, FaultKind.Torn, FaultKind.KillPeer];
+    private static readonly FaultKind[] s_plain = [FaultKind.Kill, FaultKind.Errno, FaultKind.Delay, FaultKind.Exception];
     private static int s_armed = -1; // -1 not read yet, 0 no, 1 yes
     private static string s_file = ""; // with @FILE
     private static string s_text = "";
@@ -102,15 +23,38 @@ public static class Fault
     /// <summary>What this process is: supervisor, engine, delegator, coordinator, command.</summary>
     public static string Role { get; set; } = "command";
 
+    /// <summary>
+    /// Pid of the process that <see cref="FaultKind.KillPeer"/> kills: the engine's and the delegator's program, the supervisor's engine, the supervisor of the job whose
+    /// checkpoint the coordinator commits; 0: none yet, and such a fault does not count.
+    /// </summary>
+    public static int Peer { get; set; }
+
+    /// <summary>The kinds that a point takes. A full disk and half a write can only be met by the store; a restore has no peer yet.</summary>
+    public static IReadOnlyList<FaultKind> KindsOf(FaultPoint point) => point switch
+    {
+        FaultPoint.None => [],
+        FaultPoint.StoreWrite => s_all,
+        FaultPoint.StoreSync or FaultPoint.ManifestRename => [.. s_all.Where(k => k != FaultKind.Torn)],
+        >= FaultPoint.RestoreStart and <= FaultPoint.RestoreDetach or FaultPoint.DelegatorRestore or FaultPoint.DelegatorServe => s_plain,
+        _ => [.. s_plain, FaultKind.KillPeer],
+    };
+
     /// <summary>A place that can fail.</summary>
-    /// <exception cref="LinuxException">EIO, when armed so.</exception>
+    /// <exception cref="LinuxException">EIO or ENOSPC, when armed so.</exception>
+    /// <exception cref="FaultException">When armed so.</exception>
     public static void At(FaultPoint point)
     {
         if (s_armed != 0) Reached(point);
     }
 
+    /// <summary>A write that can fail.</summary>
+    /// <returns>true: the caller is to do half of it and then to fail with EIO</returns>
+    /// <exception cref="LinuxException">EIO or ENOSPC, when armed so.</exception>
+    /// <exception cref="FaultException">When armed so.</exception>
+    public static bool TearsAt(FaultPoint point) => s_armed != 0 && Reached(point);
+
     /// <summary>Arms one fault, as the environment variable does; empty disarms.</summary>
-    /// <exception cref="FormatException">not [ROLE/]POINT[:n]:kind, or no such point</exception>
+    /// <exception cref="FormatException">not [ROLE/]POINT[:n]:kind, no such point, or a kind that it does not take</exception>
     public static void Arm(string? text)
     {
         s_armed = 0;
@@ -124,34 +68,44 @@ public static class Fault
     private static void Parse(string text)
     {
         string[] fields = text.Split(':');
-        if (fields.Length is < 2 or > 3 || !Enum.TryParse(fields[^1], ignoreCase: true, out FaultKind kind)) throw new FormatException($"TRECR_FAULT: not [ROLE/]POINT[:n]:kill|errno|delay: {text}");
+        if (fields.Length is < 2 or > 3 || !Enum.TryParse(fields[^1], ignoreCase: true, out FaultKind kind))
+            throw new FormatException($"TRECR_FAULT: not [ROLE/]POINT[:n]:KIND with a kind of `trecr faults list`: {text}");
         int slash = fields[0].IndexOf('/');
         string pattern = fields[0][(slash + 1)..];
-        if (!pattern.EndsWith('*') && !Enum.TryParse(pattern, out FaultPoint _)) throw new FormatException($"TRECR_FAULT: no fault point {pattern}");
+        if (!pattern.EndsWith('*'))
+        {
+            if (!Enum.TryParse(pattern, out FaultPoint point)) throw new FormatException($"TRECR_FAULT: no fault point {pattern}");
+            if (!KindsOf(point).Contains(kind)) throw new FormatException($"TRECR_FAULT: {pattern} does not take {fields[^1]}");
+        }
         s_left = fields.Length == 3 ? int.Parse(fields[1]) : 1;
         s_forRole = slash < 0 ? "" : fields[0][..slash];
         s_pattern = pattern;
         s_kind = kind;
     }
 
-    private static void Reached(FaultPoint point)
+    /// <returns>true: tear the write</returns>
+    private static bool Reached(FaultPoint point)
     {
         FaultKind kind;
         lock (s_lock)
         {
             if (s_armed < 0) Arm(Environment.GetEnvironmentVariable("TRECR_FAULT"));
-            if (s_armed == 0 || !IsArmedNow()) return;
+            if (s_armed == 0 || !IsArmedNow()) return false;
             string name = point.ToString();
             bool matches = s_pattern.EndsWith('*') ? name.StartsWith(s_pattern[..^1], StringComparison.Ordinal) : name == s_pattern;
-            if (!matches || s_forRole.Length > 0 && s_forRole != Role || --s_left != 0 || !Claim()) return;
+            if (!matches || s_forRole.Length > 0 && s_forRole != Role || !KindsOf(point).Contains(s_kind) || s_kind == FaultKind.KillPeer && Peer == 0 || --s_left != 0 || !Claim()) return false;
             kind = s_kind;
         }
         switch (kind)
         {
             case FaultKind.Kill: Sys.Kill(Environment.ProcessId, Sys.SIGKILL); Thread.Sleep(Timeout.Infinite); break;
             case FaultKind.Errno: throw new LinuxException("fault", Errno.EIO, point.ToString());
+            case FaultKind.Enospc: throw new LinuxException("fault", Errno.ENOSPC, point.ToString());
+            case FaultKind.Exception: throw new FaultException(point);
             case FaultKind.Delay: Thread.Sleep(300); break;
+            case FaultKind.KillPeer: Sys.Kill(Peer, Sys.SIGKILL); break;
         }
+        return kind == FaultKind.Torn;
     }
 
     private static bool IsArmedNow()

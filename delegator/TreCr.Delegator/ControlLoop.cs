@@ -115,6 +115,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
             case Request.VerbOneofCase.Serve:
                 Fault.At(FaultPoint.DelegatorServe);
                 Need().Serve(request.Serve.HostPid);
+                Fault.Peer = request.Serve.HostPid;
                 _serving = true;
                 break;
             case Request.VerbOneofCase.Status:
@@ -154,6 +155,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         welcome.DeviceCount = _session.DeviceCount;
         _session.OnFailure = _ => Sys.SignalEventFd(_failed);
         _session.Serve(hostPid);
+        Fault.Peer = hostPid;
         Sys.Check(Sys.Send(_connection, Bytes(ref welcome), [_session.SegmentDescriptor, _session.PinnedDescriptor]), "send");
         _serving = true;
         reply.DeviceName = _session.DeviceName;

@@ -41,7 +41,8 @@ internal sealed unsafe class LinuxStoreFile(int fd, string path) : IStoreFile
     /// <inheritdoc/>
     public void WriteAt(long offsetBytes, ReadOnlySpan<byte> bytes)
     {
-        StoreFault.At(FaultPoint.StoreWrite, path);
+        bool torn = StoreFault.At(FaultPoint.StoreWrite, path);
+        if (torn) bytes = bytes[..(bytes.Length / 2)];
         fixed (byte* p = bytes)
         {
             int done = 0;
@@ -53,6 +54,7 @@ internal sealed unsafe class LinuxStoreFile(int fd, string path) : IStoreFile
             }
         }
         GC.KeepAlive(this);
+        if (torn) throw StoreException.FromErrno(Errno.EIO, "pwrite", path);
     }
 
     /// <inheritdoc/>

@@ -5,9 +5,10 @@ namespace TreCr.Store;
 /// <summary>Fault points of the store: an armed errno comes as the <see cref="StoreException"/> that a failed call there would be.</summary>
 internal static class StoreFault
 {
-    internal static void At(FaultPoint point, string path)
+    /// <returns>true: a write is to be torn</returns>
+    internal static bool At(FaultPoint point, string path)
     {
-        try { Fault.At(point); }
+        try { return Fault.TearsAt(point); }
         catch (LinuxException e) { throw StoreException.FromErrno(e.ErrorNumber, e.Call, path); }
     }
 }

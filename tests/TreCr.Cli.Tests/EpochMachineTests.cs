@@ -66,7 +66,7 @@ public sealed class EpochMachineTests
     {
         EpochMachine early = Machine();
         early.Start();
-        Assert.That(early.RankLost(1).OfType<EpochAction.Finished>().Single().Error, Is.EqualTo(TrecrError.JobEnded.Number));
+        Assert.That(early.RankLost(1).OfType<EpochAction.Finished>().Single().Error, Is.EqualTo(TrecrError.SupervisorFailed.Number));
         EpochMachine late = Machine();
         late.Start();
         late.RankPrepared(0, 5, new RankPrepared());

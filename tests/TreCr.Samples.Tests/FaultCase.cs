@@ -3,7 +3,7 @@ namespace TreCr.Samples.Tests;
 /// <summary>One fault, as TRECR_FAULT has it (docs/environment.md).</summary>
 /// <param name="Point">name in <c>trecr faults list</c></param>
 /// <param name="Role">process that fails</param>
-/// <param name="Kind">kill, errno or delay</param>
+/// <param name="Kind">a kind that the point takes</param>
 /// <param name="Nth">at the n-th time, from 1</param>
 internal sealed record FaultCase(string Point, string Role, string Kind, int Nth = 1)
 {
@@ -30,18 +30,34 @@ internal sealed record FaultCase(string Point, string Role, string Kind, int Nth
     /// <summary>Points that this sweep leaves out, and why.</summary>
     public static readonly (string Point, string Reason)[] LeftOut = [];
 
-    /// <summary>Does the program end with it? Otherwise it runs on.</summary>
-    public bool EndsTheProgram => Kind == "kill" && (Role is "delegator" or "supervisor");
+    /// <summary>Kinds, as <c>trecr faults list</c> names them.</summary>
+    public static readonly string[] Kinds = ["kill", "errno", "delay", "exception", "enospc", "torn", "killpeer"];
+
+    /// <summary>Does the program end with it? Otherwise it runs on. The supervisor's peer is its engine, all others' takes the program with it.</summary>
+    public bool EndsTheProgram => (Kind == "kill" && (Role is "delegator" or "supervisor")) || (Kind == "killpeer" && Role != "supervisor");
 
     /// <summary>The checkpoint is taken all the same.</summary>
     public bool IsHarmless => Kind == "delay";
 
-    /// <summary>The checkpoint is durable when this point is reached, so it may be reported as taken or as failed.</summary>
-    public bool IsAfterCommit => Point == "CoordinatorCommit" || Role == "coordinator" && (Point == "StoreSync" || Point == "StoreWrite" && Nth > 1);
+    /// <summary>
+    /// The checkpoint is durable when this point is reached, or the process that dies is not needed any more, so it may be reported as taken or as failed.
+    /// </summary>
+    public bool IsAfterCommit => Kind == "killpeer" && (Role == "coordinator" || Point.StartsWith("Store") || Point == "DumpDetach") || Point == "CoordinatorCommit" || Role == "coordinator" && (Point == "StoreSync" || Point == "StoreWrite" && Nth > 1);
 
     public string Text => $"{Role}/{Point}:{Nth}:{Kind}";
 
-    public static IEnumerable<FaultCase> Of((string Point, string[] Roles)[] points, string kind) => points.SelectMany(p => p.Roles.Select(r => new FaultCase(p.Point, r, kind)));
+    /// <summary>The cases of a kind, at the points that take it.</summary>
+    public static IEnumerable<FaultCase> Of((string Point, string[] Roles)[] points, string kind) =>
+        points.Where(p => Takes(p.Point, kind)).SelectMany(p => p.Roles.Select(r => new FaultCase(p.Point, r, kind)));
+
+    /// <summary>Whether a point takes a kind; a test compares this with <c>trecr faults list</c>.</summary>
+    public static bool Takes(string point, string kind) => kind switch
+    {
+        "torn" => point == "StoreWrite",
+        "enospc" => point is "StoreWrite" or "StoreSync" or "ManifestRename",
+        "killpeer" => !OfRestart.Any(p => p.Point == point),
+        _ => true,
+    };
 
     public override string ToString() => Text;
 }

@@ -55,7 +55,7 @@ internal sealed partial class FaultSweep : IDisposable
         (int code, bool hit) = Fail(fault);
         if (fault.EndsTheProgram && hit)
         {
-            _supervisorKilled |= fault.Role == "supervisor" && fault.Point.StartsWith("Store");
+            _supervisorKilled |= fault.Role == "coordinator" || fault.Role == "supervisor" && fault.Point.StartsWith("Store");
             return true;
         }
         Assert.That(ThreadsThatAreStopped(program), Is.Empty, $"{fault}: ptrace stops");

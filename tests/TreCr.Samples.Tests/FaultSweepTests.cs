@@ -9,7 +9,10 @@ public sealed class FaultSweepTests
     /// <summary>Small, so that a job takes little more than its start.</summary>
     internal static readonly Sample Small = new("heat2d", ["--size", "128", "--steps", "40", "--every", "4"], "heat2d: field ", 41);
 
-    private static IEnumerable<FaultCase> Ends => FaultCase.Of(FaultCase.OfCheckpoint, "kill").Where(f => f.EndsTheProgram);
+    /// <summary>Every way to end the program by a kill; of the killed peers one for each role, as the soak has all.</summary>
+    private static IEnumerable<FaultCase> Ends =>
+        FaultCase.Of(FaultCase.OfCheckpoint, "kill").Where(f => f.EndsTheProgram)
+            .Concat([new("DumpMemory", "engine", "killpeer"), new("DelegatorCapture", "delegator", "killpeer"), new("CoordinatorPrepared", "coordinator", "killpeer")]);
 
     [Test]
     public void Every_point_of_the_list_is_swept()
@@ -17,13 +20,17 @@ public sealed class FaultSweepTests
         using Job job = new(Small);
         (int code, string[] output, string errors) = job.Do("faults", "list", "--json");
         Assert.That(code, Is.Zero, errors);
-        IEnumerable<string?> points = JsonDocument.Parse(output[0]).RootElement.GetProperty("points").EnumerateArray().Select(p => p.GetString());
+        JsonElement list = JsonDocument.Parse(output[0]).RootElement;
+        IEnumerable<string?> points = list.GetProperty("points").EnumerateArray().Select(p => p.GetString());
         IEnumerable<string> swept = [.. FaultCase.OfCheckpoint.Select(p => p.Point), .. FaultCase.OfRestart.Select(p => p.Point), .. FaultCase.LeftOut.Select(p => p.Point)];
         Assert.That(swept, Is.EquivalentTo(points));
+        Assert.That(list.GetProperty("kinds").EnumerateArray().Select(k => k.GetString()), Is.EqualTo(FaultCase.Kinds));
+        foreach (JsonElement point in list.GetProperty("kinds_of_points").EnumerateArray())
+            Assert.That(point.GetProperty("kinds").EnumerateArray().Select(k => k.GetString()), Is.EqualTo(FaultCase.Kinds.Where(k => FaultCase.Takes(point.GetProperty("point").GetString()!, k))), $"{point}");
     }
 
     /// <summary>One job, all the faults one after another, a good checkpoint after each.</summary>
-    [TestCase("kill"), TestCase("errno")]
+    [TestCase("kill"), TestCase("errno"), TestCase("exception"), TestCase("enospc"), TestCase("torn"), TestCase("killpeer")]
     public void A_failed_checkpoint_leaves_the_program(string kind)
     {
         using FaultSweep sweep = new(Small);
@@ -57,7 +64,7 @@ public sealed class FaultSweepTests
         List<FaultCase> never = [];
         try
         {
-            foreach (FaultCase fault in FaultCase.Of(FaultCase.OfRestart, "kill").Concat(FaultCase.Of(FaultCase.OfRestart, "errno")))
+            foreach (FaultCase fault in ((string[])["kill", "errno", "exception"]).SelectMany(kind => FaultCase.Of(FaultCase.OfRestart, kind)))
                 if (!sweep.FailRestart(fault)) never.Add(fault);
             sweep.Restart("failed restarts");
         }

@@ -45,6 +45,7 @@ internal sealed class EngineServer(int control, string storePath) : IDisposable
 
     private void Answer(Request request, Reply reply, int[] descriptors)
     {
+        if (request.VerbCase == Request.VerbOneofCase.Prepare) Fault.Peer = request.Prepare.Pid;
         switch (request.VerbCase)
         {
             case Request.VerbOneofCase.Check:

@@ -33,6 +33,7 @@ internal sealed class EngineProcess : IDisposable
         try
         {
             SpawnedProcess process = space.SpawnEngine(Installation.Trecr, ["trecr", "engine", "--control-fd", "3", "--store", store], [theirs]);
+            Fault.Peer = process.HostPid;
             return new EngineProcess(new RankPeer(ours, "engine", TrecrError.EngineLost), process);
         }
         catch

@@ -88,10 +88,11 @@ internal sealed partial class RankSupervisor : IDisposable
     }
 
     /// <summary>Waits for the program's end, and ends everything else of the job.</summary>
-    /// <returns>exit code</returns>
+    /// <returns>exit code: the program's, or 125 where init died and the kernel killed the program with it</returns>
     public int WaitForEnd()
     {
         int status = -1;
+        bool initLost = false;
         while (status < 0)
         {
             Span<PollEntry> ready = [new PollEntry { Fd = Space.EventDescriptor, Events = Sys.POLLIN }];
@@ -105,7 +106,8 @@ internal sealed partial class RankSupervisor : IDisposable
             if (status < 0 && Space.InitEnded)
             {
                 Output.Error(TrecrError.SupervisorFailed, "the job's init ended unexpectedly, and the job with it");
-                status = Sys.SIGKILL;
+                initLost = true;
+                break;
             }
         }
         ProgramEnded = true;
@@ -113,7 +115,7 @@ internal sealed partial class RankSupervisor : IDisposable
         _link.Dispose();
         EndSpace();
         Streams.Finish();
-        return ExitStatus.Code(status);
+        return initLost ? TrecrError.SupervisorFailed.RunExitCode : ExitStatus.Code(status);
     }
 
     /// <summary>Ends everything in the namespace; once, because the numbers of closed descriptors come back for others.</summary>

@@ -13,10 +13,21 @@ internal static class FaultsVerb
             Output.Json("trecr.faults/1", j =>
             {
                 j.WriteStrings("points", points.Select(p => p.ToString()));
-                j.WriteStrings("kinds", Enum.GetValues<FaultKind>().Select(k => k.ToString().ToLowerInvariant()));
+                j.WriteStrings("kinds", Enum.GetValues<FaultKind>().Select(Name));
+                j.WriteObjects("kinds_of_points", points, p =>
+                {
+                    j.WriteString("point", p.ToString());
+                    j.WriteStrings("kinds", Fault.KindsOf(p).Select(Name));
+                });
             });
         else
-            foreach (FaultPoint point in points) Output.Line(point.ToString());
+        {
+            List<string[]> rows = [["POINT", "KINDS"]];
+            rows.AddRange(points.Select(p => (string[])[p.ToString(), string.Join(' ', Fault.KindsOf(p).Select(Name))]));
+            Output.Table(rows);
+        }
         return 0;
     }
+
+    private static string Name(FaultKind kind) => kind.ToString().ToLowerInvariant();
 }

@@ -161,21 +161,21 @@ internal sealed unsafe class FrozenProcess
     public void Detach()
     {
         int count = 0;
-        LinuxException? failed = null;
+        Exception? failed = null;
         List<int> held = [];
         foreach (Tracee thread in Threads.Reverse())
         {
             if (count++ == Threads.Count / 2)
             {
                 try { Fault.At(FaultPoint.DumpDetach); }
-                catch (LinuxException e) { failed = e; } // the others are let go all the same
+                catch (Exception e) { failed = e; } // the others are let go all the same
             }
             Sys.Ptrace(Sys.PTRACE_DETACH, thread.Tid);
             if (thread.HeldSignal != 0) held.Add(thread.HeldSignal);
         }
         foreach (int signal in held) Sys.Kill(Pid, signal);
         Threads = [];
-        if (failed is not null) throw failed;
+        if (failed is not null) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failed);
     }
 
     /// <summary>
