@@ -86,6 +86,9 @@ public sealed class ProcessEngine : IDisposable
             return result;
         });
 
+    /// <summary>Threads of the program are ours that cannot be let go now: this process has to end, which lets them go. A new engine goes on.</summary>
+    public static bool MustEnd => FrozenProcess.HoldsForEver;
+
     /// <summary>Lets the frozen program run on.</summary>
     public void Resume() => _tracer.Run(() =>
     {

@@ -8,7 +8,7 @@ using TreCr.Store;
 
 namespace TreCr.Cli;
 
-/// <summary>Answers the supervisor's requests with the process engine and the store, one at a time. Ends when the supervisor closes; a frozen program then runs on.</summary>
+/// <summary>Answers the supervisor's requests with the process engine and the store, one at a time. Ends when the supervisor closes, or when threads can be let go in no other way; a frozen program then runs on.</summary>
 internal sealed class EngineServer(int control, string storePath) : IDisposable
 {
     private readonly RankConnection _connection = new(control);
@@ -40,6 +40,7 @@ internal sealed class EngineServer(int control, string storePath) : IDisposable
             foreach (int fd in descriptors) Sys.Close(fd);
             reply.Microseconds = (ulong)(Sys.ClockNs(1) - start) / 1000;
             _connection.Send(reply);
+            if (ProcessEngine.MustEnd) return;
         }
     }
 

@@ -56,10 +56,10 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         catch (Exception e)
         {
             (TrecrError error, string message, IReadOnlyList<string> findings) = Program.Explain(e);
+            Undo(); // an engine that holds the program keeps its end from being seen
             if (supervisor.ProgramEnded) (error, message, findings) = (TrecrError.JobEnded, "the program ended while the checkpoint was taken", []);
             RankFailed failed = new() { Error = error.Number, Reason = message };
             failed.Findings.AddRange(findings);
-            Undo();
             supervisor.Send(new Envelope { Epoch = epoch, Failed = failed });
         }
         finally

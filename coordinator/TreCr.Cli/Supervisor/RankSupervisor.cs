@@ -31,6 +31,7 @@ internal sealed partial class RankSupervisor : IDisposable
     private Envelope? _decided;
     private string _lastCheckpointId = "";
     private bool _coordinatorLost;
+    private volatile bool _programEnded;
     private int _spaceEnded;
 
     public RankSupervisor(RuntimeDirectory directory, JobLock jobLock, string store, string device, RankNamespace space, ulong lastEpoch)
@@ -70,7 +71,7 @@ internal sealed partial class RankSupervisor : IDisposable
     public int ProgramHostPid => _program.HostPid;
 
     /// <summary>The program is gone, or is being ended.</summary>
-    public volatile bool ProgramEnded;
+    public bool ProgramEnded => _programEnded || (_program.Pidfd > 0 && Sys.Poll([new PollEntry { Fd = _program.Pidfd, Events = Sys.POLLIN }], 0) == 1);
 
     /// <summary>Checkpoint with which --stop ended the program; empty: it was not.</summary>
     public string StoppedAt { get; set; } = "";
@@ -110,7 +111,7 @@ internal sealed partial class RankSupervisor : IDisposable
                 break;
             }
         }
-        ProgramEnded = true;
+        _programEnded = true;
         if (StoppedAt.Length == 0) WaitForRound();
         _link.Dispose();
         EndSpace();
@@ -361,7 +362,7 @@ internal sealed partial class RankSupervisor : IDisposable
 
     public void Dispose()
     {
-        ProgramEnded = true;
+        _programEnded = true;
         foreach (PosixSignalRegistration signal in _signals) signal.Dispose();
         _link.Dispose();
         DropEngine();

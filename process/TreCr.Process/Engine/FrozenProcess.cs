@@ -41,7 +41,7 @@ internal sealed unsafe class FrozenProcess
         }
         catch
         {
-            frozen.Release();
+frozen.Release();
             throw;
         }
     }
@@ -49,9 +49,15 @@ internal sealed unsafe class FrozenProcess
     /// <summary>Lets everything run on, without fault points: for failed attempts.</summary>
     public void Release()
     {
-        foreach (Tracee thread in _threads.Values)
-            if (Sys.Ptrace(Sys.PTRACE_DETACH, thread.Tid) < 0 && !thread.Stopped) _attached.Add(thread.Tid); else _attached.Remove(thread.Tid);
+        List<int> dead = [];
+        foreach (Tracee thread in _threads.Values.OrderBy(t => t.Tid == Pid))
+        {
+            bool left = Sys.Ptrace(Sys.PTRACE_DETACH, thread.Tid) < 0;
+            if (left && thread.Stopped) dead.Add(thread.Tid);
+            if (left && !thread.Stopped) _attached.Add(thread.Tid); else _attached.Remove(thread.Tid);
+        }
         _threads.Clear();
+        LetGo(dead);
     }
 
     private void SeizeAll(int deadlineMs, bool patient)
@@ -162,7 +168,7 @@ internal sealed unsafe class FrozenProcess
     {
         int count = 0;
         Exception? failed = null;
-        List<int> held = [];
+        List<int> held = [], left = [];
         foreach (Tracee thread in Threads.Reverse())
         {
             if (count++ == Threads.Count / 2)
@@ -170,12 +176,35 @@ internal sealed unsafe class FrozenProcess
                 try { Fault.At(FaultPoint.DumpDetach); }
                 catch (Exception e) { failed = e; } // the others are let go all the same
             }
-            Sys.Ptrace(Sys.PTRACE_DETACH, thread.Tid);
+            if (Sys.Ptrace(Sys.PTRACE_DETACH, thread.Tid) < 0) left.Add(thread.Tid);
             if (thread.HeldSignal != 0) held.Add(thread.HeldSignal);
         }
+        LetGo(left);
         foreach (int signal in held) Sys.Kill(Pid, signal);
         Threads = [];
         if (failed is not null) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failed);
+    }
+
+    /// <summary>A thread could not be let go: it stands in the kernel and will stop when it comes out. Only the end of this engine lets it run then.</summary>
+    public static bool HoldsForEver { get; private set; }
+
+    /// <summary>
+    /// Threads that could not be detached. One that was killed under us is reaped: its parent hears nothing of the program's end before. One that has not stopped yet is
+    /// waited for, because a traced thread that stops later would stand still for ever.
+    /// </summary>
+    /// <param name="tids">the leader last</param>
+    public static void LetGo(IEnumerable<int> tids)
+    {
+        const int LateStopMs = 1000;
+        foreach (int tid in tids)
+        {
+            try
+            {
+                if (TraceWait.Try(tid, LateStopMs) is not { } status) HoldsForEver = true;
+                else if (status.Stopped) Sys.Ptrace(Sys.PTRACE_DETACH, tid, 0, status.Event == 0 ? status.Signal : 0);
+            }
+            catch (LinuxException) { } // ECHILD: reaped
+        }
     }
 
     /// <summary>

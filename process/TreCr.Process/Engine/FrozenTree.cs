@@ -48,7 +48,11 @@ internal sealed class FrozenTree
             {
                 foreach (FrozenProcess process in frozen.Values) process.Release();
                 // The parent in vfork waits, unstoppable, until its child has executed: which needs the child to run.
-                if (e is not NotStoppedException || Environment.TickCount64 + wait >= end) throw;
+                if (e is not NotStoppedException || Environment.TickCount64 + wait >= end)
+                {
+                    FrozenProcess.LetGo(attached);
+                    throw;
+                }
                 Sys.SleepNs(wait * 1_000_000L);
             }
         }
@@ -67,13 +71,13 @@ internal sealed class FrozenTree
 
     private void Detach()
     {
-        LinuxException? failed = null;
+        Exception? failed = null;
         foreach (FrozenProcess process in Processes)
         {
             try { process.Detach(); }
-            catch (LinuxException e) { failed = e; } // the others are let go all the same
+            catch (Exception e) { failed = e; } // the others are let go all the same
         }
-        if (failed is not null) throw failed;
+        if (failed is not null) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failed);
     }
 
     /// <summary>Ends everything; init gets the root's status.</summary>
