@@ -34,6 +34,7 @@ internal sealed class Arguments
             }
             int equals = word.IndexOf('=');
             string name = equals > 0 ? word[..equals] : word;
+            if (verb.Later.Contains(name)) throw new TrecrException(TrecrError.NotYet, $"trecr {verb.Name} {name}: this version does not have this option");
             Option option = verb.AllOptions.FirstOrDefault(o => o.Name == name) ?? throw Usage($"unknown option {name}");
             string value = "";
             if (option.Value.Length > 0)
@@ -69,6 +70,16 @@ internal sealed class Arguments
         => Value(option) is not { } text ? otherwise
             : int.TryParse(text, System.Globalization.NumberStyles.None, null, out int n) && n >= min && n <= max ? n
             : throw Usage($"{option} {text}: wants a number from {min} to {max}");
+
+    /// <summary>Bytes: a whole number with nothing, K, M, G or T behind it.</summary>
+    /// <exception cref="TrecrException">Usage</exception>
+    public long Size(string option, long otherwise, long min)
+    {
+        if (Value(option) is not { } text) return otherwise;
+        int shift = char.ToUpperInvariant(text[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, 'T' => 40, _ => 0 };
+        return long.TryParse(shift == 0 ? text : text[..^1], System.Globalization.NumberStyles.None, null, out long n) && n <= long.MaxValue >> shift && n << shift >= min ? n << shift
+            : throw Usage($"{option} {text}: wants a size such as 512M or 20G");
+    }
 
     public TrecrException Usage(string why) => new(TrecrError.Usage, $"trecr {Verb.Name}: {why}");
 }

@@ -5,6 +5,11 @@ namespace TreCr.Cli;
 /// <summary>Shorthands for JSON results.</summary>
 internal static class JsonWriting
 {
+    public static void WriteNumbers(this Utf8JsonWriter json, params ReadOnlySpan<(string Name, long Value)> numbers)
+    {
+        foreach ((string name, long value) in numbers) json.WriteNumber(name, value);
+    }
+
     public static void WriteStrings(this Utf8JsonWriter json, string name, IEnumerable<string> values)
     {
         json.WriteStartArray(name);

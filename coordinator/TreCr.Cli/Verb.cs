@@ -16,17 +16,21 @@ internal sealed record Verb(string Name, string Operands, string Summary, IReadO
     public int MaxOperands { get; init; }
     public bool TakesCommand { get; init; }
 
+    /// <summary>Options that are planned and refused by name.</summary>
+    public IReadOnlyList<string> Later { get; init; } = [];
+
     /// <summary>Not shown in the list of verbs.</summary>
     public bool Hidden { get; init; }
 
-    private static readonly Option[] s_common =
+    /// <summary>Options of all verbs.</summary>
+    public static IReadOnlyList<Option> Common { get; } =
     [
         new("--store", "DIR", "the store (default: TRECR_STORE, else $XDG_DATA_HOME/trecr, else ~/.local/share/trecr)"),
         new("--json", "", "one JSON object on stdout, with a schema field"),
         new("--help", "", "this text"),
     ];
 
-    public IEnumerable<Option> AllOptions => Options.Concat(s_common);
+    public IEnumerable<Option> AllOptions => Options.Concat(Common);
 
     public void PrintHelp()
     {

@@ -62,7 +62,7 @@ public sealed record TrecrError(int Number, int ExitCode, string WhatToDo, int R
     public static readonly TrecrError StillRunning = Add(302, 4, "stop it first: `trecr stop JOB`");
     public static readonly TrecrError OtherUser = Add(303, 7, "let that user restart it, or give --trust if you trust its contents");
     public static readonly TrecrError OtherMachine = Add(304, 8, "restart it on a machine as named");
-    public static readonly TrecrError WrongDevice = Add(305, 8, "restart it with the device kind that it was saved with");
+    public static readonly TrecrError WrongDevice = Add(305, 8, "restart it where such a device is; the checkpoint is unchanged");
     public static readonly TrecrError RestoreFailed = Add(306, 1, "try an earlier checkpoint (`trecr list`); the image is unchanged");
     public static readonly TrecrError RestoreRefused = Add(307, 7, "make what is named available again");
     public static readonly TrecrError BadImage = Add(308, 5, "try an earlier checkpoint (`trecr list`)");

@@ -81,6 +81,10 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         Reply reply = new() { Id = request.Id };
         int[] passed = [];
         try { passed = Do(request, descriptors, reply); }
+        catch (WrongDeviceException e)
+        {
+            (reply.Error, reply.ErrorCode) = (e.Message, WrongDeviceException.ErrorCode);
+        }
         catch (Exception e) when (e is ImageException or LinuxException or StoreException or InvalidOperationException or RingException)
         {
             reply.Error = e.Message;
@@ -230,7 +234,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
     private int[] Restore(ByteString manifest, Reply reply)
     {
         if (_session is not null) throw new InvalidOperationException("attached already");
-        if (Backends.Pick(options.Device, out string? reason) is not { } make) throw new ImageException($"no device: {reason}");
+        if (Backends.Pick(options.Device, out string? reason) is not { } make) throw new WrongDeviceException($"no device: {reason}");
         FrameHashes hashes = new();
         using (StoreSnapshotReader reader = Store.OpenSnapshot(ContentHash.FromBytes(manifest.Span)))
             _session = Session.Restore(make, reader, hashes);

@@ -115,7 +115,13 @@ internal sealed unsafe partial class Session
             ConnectionDescriptor = _segment.Header->ConnectionDescriptor, PendingOutput = ByteString.CopyFrom(_execution.Pending),
         };
         for (int i = 0; i < _capacityBytes.Length; i++)
-            record.Devices.Add(new SavedDevice { Name = _deviceNames[i], TotalMemoryBytes = _capacityBytes[i], SlotAddress = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes });
+        {
+            (uint major, uint minor) = ComputeCapability(i);
+            record.Devices.Add(new SavedDevice
+            {
+                Name = _deviceNames[i], TotalMemoryBytes = _capacityBytes[i], SlotAddress = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes, ComputeMajor = major, ComputeMinor = minor,
+            });
+        }
         foreach ((ulong context, CUresult result) in _failed) record.Failed.Add(new FailedContext { Context = context, Result = (int)result });
         // A device failure that nobody has asked for yet is the program's to find, after a restart too.
         foreach ((ulong context, _) in _contexts)

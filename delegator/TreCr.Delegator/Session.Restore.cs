@@ -23,7 +23,8 @@ internal sealed unsafe partial class Session
 
     /// <summary>Builds the session; it serves after <see cref="Serve"/>.</summary>
     /// <param name="hashes">receives the hashes of the frames read</param>
-    /// <exception cref="ImageException">damaged, of another version, or the device gives other values than when the program ran; named</exception>
+    /// <exception cref="ImageException">damaged, or of another version</exception>
+    /// <exception cref="WrongDeviceException">the devices cannot take it, or give other values than when the program ran; named</exception>
     /// <exception cref="LinuxException">no memory, or an address is taken</exception>
     public static Session Restore(Func<IDeviceAllocator, ICudaBackend> makeBackend, ISnapshotReader reader, FrameHashes hashes)
     {
@@ -48,12 +49,13 @@ internal sealed unsafe partial class Session
     {
         for (int i = 0; i < saved.Devices.Count; i++)
             if (saved.Devices[i].SlotAddress != SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes) throw new ImageException($"device {i} had its slot at 0x{saved.Devices[i].SlotAddress:x}");
+        GmmuRecord gmmu = Parse(GmmuRecord.Parser, reader, GmmuName);
+        CheckDevices(saved, gmmu);
         CUresult result = StartDevices([.. saved.Devices.Select(d => d.TotalMemoryBytes)], out string? error);
         if (result != CUresult.CUDA_SUCCESS) throw new ImageException($"the device cannot be started: {error ?? result.ToString()}");
         // Contexts first: what a real driver maps, it maps in one.
         List<LoggedCall> calls = CallLogState.Load(reader);
         foreach (LoggedCall call in calls) _log.Restore(call);
-        GmmuRecord gmmu = Parse(GmmuRecord.Parser, reader, GmmuName);
         GmmuState state = new([.. gmmu.Allocations.Select(a => new Allocation(a.Address, a.Bytes, (AllocationKind)a.Kind, a.DeviceOrdinal, a.BufferId, a.Context, a.HostFlags))],
             gmmu.NextBufferId, _capacityBytes);
         result = _memory.Restore(state, out error);
@@ -98,7 +100,7 @@ internal sealed unsafe partial class Session
                 RecordHeader* header = (RecordHeader*)record;
                 CUresult result = MakeCurrent(state, header->Context, NeedsContext(header->Call)) ? Dispatch(state, header, ref writer) : CUresult.CUDA_ERROR_INVALID_CONTEXT;
                 if (result != CUresult.CUDA_SUCCESS) throw new ImageException($"{NameOf(call.Call)} cannot be repeated on this device: {result}");
-                if (_replayError is { } difference) throw new ImageException($"this device gives other values than when the program ran: {difference}");
+                if (_replayError is { } difference) throw new WrongDeviceException($"this device gives other values than when the program ran: {difference}");
             }
             finally
             {

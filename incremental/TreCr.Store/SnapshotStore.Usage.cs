@@ -6,6 +6,9 @@ namespace TreCr.Store;
 // Looking: what takes how much space, and what changed between two checkpoints.
 public sealed partial class SnapshotStore
 {
+    /// <summary>Bytes of all packs.</summary>
+    public long UsedBytes() => PackBytes();
+
     /// <summary>Counts the bytes of the store and of each checkpoint.</summary>
     /// <exception cref="StoreException">Busy: gc is running. IO.</exception>
     public StoreUsage Du()

@@ -161,6 +161,51 @@ public sealed class RestartTests(bool unprivileged)
     }
 
     [Test]
+    public void DeathOfInit_EndsTheJobWith125_AndNothingIsLeft()
+    {
+        using RunningProgram run = _place.StartCounter(100_000);
+        _place.Checkpoint();
+        JsonElement rank = _place.Rank();
+        Workplace.Kill(rank.GetProperty("init_pid").GetInt32());
+        Assert.That(run.WaitForExit(Workplace.Limit), Is.EqualTo(125));
+        Assert.That(run.Errors, Does.Match(@"trecr: the job's init ended unexpectedly.*\(TRECR-0110\)"));
+        foreach (string process in (string[])["host_pid", "engine_pid"]) Workplace.WaitForEnd(rank.GetProperty(process).GetInt32());
+        Assert.That(Directory.GetFiles($"{_place.Root}/run/trecr").Select(Path.GetFileName), Has.None.Contains("count").And.None.Contains("session-"));
+        _place.Release();
+    }
+
+    [TestCase("SupervisorGated"), TestCase("SupervisorFrozen"), TestCase("SupervisorResumed")]
+    public void DeathOfTheSupervisorInACheckpoint_IsNamed_AndTheEarlierOneRestarts(string point)
+    {
+        using RunningProgram run = _place.StartCounter(Steps, environment: new() { ["TRECR_FAULT"] = $"supervisor/{point}:2:kill" });
+        _place.Checkpoint();
+        int program = _place.Rank().GetProperty("host_pid").GetInt32();
+        (int code, _, string errors) = _place.Do("checkpoint", "count");
+        Assert.That(code, Is.EqualTo(1), errors);
+        Assert.That(errors, Does.Match(@"^trecr: the supervisor of rank 0 ended while the checkpoint was taken, and the program with it; restart .*\(TRECR-0110\)$"));
+        Assert.That(run.WaitForExit(Workplace.Limit), Is.EqualTo(137));
+        Workplace.WaitForEnd(program);
+        _place.Release();
+        using RunningProgram restart = _place.Start("restart", "count");
+        Assert.That(restart.WaitForExit(Workplace.Limit), Is.EqualTo(7), restart.Errors);
+        Assert.That(_place.Starts, Is.EqualTo(1));
+    }
+
+    /// <summary>Killed while it is frozen: the engine must not hold the dead. The first checkpoint lets it go twice, after the tracking was set up too.</summary>
+    [TestCase("DumpFrozen"), TestCase("DumpState"), TestCase("DumpCaptured"), TestCase("DumpDetach")]
+    public void DeathOfTheProgramInACheckpoint_EndsTheJob(string point)
+    {
+        using RunningProgram run = _place.StartCounter(Steps, environment: new() { ["TRECR_FAULT"] = $"engine/{point}:{(point == "DumpDetach" ? 3 : 2)}:killpeer" });
+        _place.Checkpoint();
+        (int code, _, string errors) = _place.Do("checkpoint", "count");
+        if (point != "DumpDetach") Assert.That((code, errors), Is.EqualTo((3, "trecr: the program ended while the checkpoint was taken; nothing to do where the program had ended; else `trecr restart JOB` (TRECR-0207)")));
+        Assert.That(run.WaitForExit(TimeSpan.FromSeconds(20)), Is.EqualTo(137), run.Errors);
+        _place.Release();
+        using RunningProgram restart = _place.Start("restart", "count.1");
+        Assert.That(restart.WaitForExit(Workplace.Limit), Is.EqualTo(7), restart.Errors);
+    }
+
+    [Test]
     public void Json_SaysWhatACheckpointTook()
     {
         using RunningProgram run = _place.StartCounter(Steps);

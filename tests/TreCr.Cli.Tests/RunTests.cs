@@ -36,6 +36,18 @@ public sealed class RunTests
         Assert.That(errors, Does.StartWith("trecr: cannot run ").And.Contains(number));
     }
 
+    /// <summary>Files with the right to be executed that the kernel cannot execute.</summary>
+    [TestCase("just text\n"), TestCase("\u007fELF and then nothing")]
+    public void FilesThatAreNoPrograms(string content)
+    {
+        string path = $"{_place.Root}/file";
+        File.WriteAllText(path, content);
+        File.SetUnixFileMode(path, (UnixFileMode)0x1ED);
+        (int code, _, string errors) = _place.Do("run", "--", path);
+        Assert.That(code, Is.EqualTo(126), errors);
+        Assert.That(errors, Does.Match(@"^trecr: cannot run .*TRECR-0102\)$"));
+    }
+
     [Test]
     public void RunInsideRun_IsRefused()
     {
@@ -76,7 +88,7 @@ public sealed class RunTests
     [Test]
     public void EveryVerb_HasHelpWithExamples()
     {
-        foreach (string verb in (string[])["run", "checkpoint", "restart", "status", "list", "inspect", "verify", "diff", "gc", "du", "stop", "check", "doctor", "cleanup", "coordinator", "faults", "repair", "export", "import"])
+        foreach (string verb in (string[])["run", "checkpoint", "restart", "status", "list", "inspect", "verify", "diff", "gc", "du", "stop", "check", "doctor", "cleanup", "coordinator", "faults", "repair", "export", "import", "completion", "manual"])
         {
             (int code, string[] output, _) = _place.Do(verb, "--help");
             Assert.That(code, Is.Zero, verb);
@@ -94,12 +106,21 @@ public sealed class RunTests
         Assert.That(_place.Do("stop", "count").Code, Is.EqualTo(3));
     }
 
+    /// <summary>What completion prints is a script that completes; what manual prints is a page.</summary>
     [Test]
-    public void Doctor_FindsNothingMissing_ButWhatWasNotBuilt()
+    public void CompletionAndManual_AreMadeOfTheSameTables()
     {
-        (_, string[] output, _) = _place.Do("doctor");
-        foreach (string name in (string[])["kernel", "namespaces", "ptrace", "userfaultfd", "/dev/shm", "store", "gpu"])
-            Assert.That(output, Has.Some.StartsWith(name));
-        Assert.That(output.Where(l => l.Contains(" missing ") && !l.StartsWith("installation")), Is.Empty);
+        string script = $"{_place.Root}/completion";
+        File.WriteAllLines(script, [.. _place.Do("completion", "bash").Output, "COMP_WORDS=(trecr re); COMP_CWORD=1; _trecr; echo \"${COMPREPLY[@]}\"", "COMP_WORDS=(trecr restart --c); COMP_CWORD=2; _trecr; echo \"${COMPREPLY[@]}\""]);
+        using (RunningProgram bash = new("/bin/bash", ["--norc", script], new Dictionary<string, string>()))
+        {
+            Assert.That(bash.WaitForExit(Workplace.Limit), Is.Zero, bash.Errors);
+            Assert.That(bash.Output, Is.EqualTo(new[] { "restart repair", "--cpus" }), bash.Errors);
+        }
+        Assert.That(_place.Do("completion", "fish").Code, Is.EqualTo(2));
+        string[] page = _place.Do("manual").Output;
+        Assert.That(page[0], Does.StartWith(".TH TRECR 1"));
+        Assert.That(page, Has.Some.StartsWith(".SS checkpoint").And.Some.Contains("\\-\\-store\\-limit"));
+        Assert.That(page.Where(l => l.Contains(" engine ")), Is.Empty, "hidden");
     }
 }

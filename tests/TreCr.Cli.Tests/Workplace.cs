@@ -12,7 +12,7 @@ internal sealed partial class Workplace : IDisposable
     public static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
     private static readonly Lock s_compiling = new();
     private readonly List<RunningProgram> _programs = [];
-    private readonly string[] _prefix;
+    private string[] _prefix;
     private bool _disposed;
 
     /// <param name="unprivileged">everything runs as user 65534 without any capability (testing.md)</param>
@@ -44,7 +44,7 @@ internal sealed partial class Workplace : IDisposable
     public int Starts => int.Parse(File.ReadAllText(StartFile));
 
     /// <summary>The test program; the copy of an unprivileged workplace where that is meant.</summary>
-    public string CounterProgram => _prefix.Length > 0 ? $"{Root}/home/counter" : Counter;
+    public string CounterProgram => Trecr.StartsWith(Root) ? $"{Root}/home/counter" : Counter;
 
     private static string Counter
     {
@@ -61,6 +61,17 @@ internal sealed partial class Workplace : IDisposable
     {
         using RunningProgram p = new(program, arguments, new Dictionary<string, string>());
         Assert.That(p.WaitForExit(Limit), Is.Zero, $"{program}: {p.Errors}");
+    }
+
+    /// <summary>Everything from here on runs behind these words, such as <c>nsenter …</c>.</summary>
+    public void RunBehind(params string[] prefix) => _prefix = prefix;
+
+    /// <summary>The counting program, compiled anew.</summary>
+    public string CompileCounter(params string[] options)
+    {
+        string path = $"{Root}/counter";
+        Run("gcc", ["-O1", "-pthread", .. options, "-o", path, Path.Combine(Repository.Root, "tests/TreCr.Cli.Tests/Programs/counter.c")]);
+        return path;
     }
 
     /// <summary>Starts trecr.</summary>
@@ -88,9 +99,9 @@ internal sealed partial class Workplace : IDisposable
     }
 
     /// <summary>The counting program under trecr run, as job "count"; waits until it has done a few steps.</summary>
-    public RunningProgram StartCounter(int steps, bool held = true, Dictionary<string, string>? environment = null, int untilStep = 2)
+    public RunningProgram StartCounter(int steps, bool held = true, Dictionary<string, string>? environment = null, int untilStep = 2, string[]? options = null, string? program = null)
     {
-        RunningProgram run = Start(environment ?? [], "run", "--job", "count", "--", CounterProgram, StartFile, $"{steps}", held ? Hold : "-");
+        RunningProgram run = Start(environment ?? [], ["run", "--job", "count", .. options ?? [], "--", program ?? CounterProgram, StartFile, $"{steps}", held ? Hold : "-"]);
         run.WaitForLine(l => l.StartsWith($"step {untilStep} "), Limit);
         return run;
     }
@@ -132,6 +143,20 @@ internal sealed partial class Workplace : IDisposable
 
     [GeneratedRegex(@"coordinator (\d+) serves")]
     private static partial Regex ServesLine();
+
+    /// <summary>A namespace for users and mounts with a small tmpfs at ROOT/small, in which everything runs from here on; as any user. It goes with the last process in it.</summary>
+    /// <returns>a process that holds it</returns>
+    public RunningProgram EnterSmallDisk(string size)
+    {
+        Directory.CreateDirectory($"{Root}/small");
+        RunningProgram holder = new("/usr/bin/unshare", ["--user", "--map-root-user", "--mount", "/bin/sh", "-c", "mount -t tmpfs -o size=$1,mode=700 tmpfs \"$0\" && echo ready && exec sleep 600", $"{Root}/small", size],
+            new Dictionary<string, string>());
+        lock (_programs) _programs.Add(holder);
+        try { holder.WaitForLine(l => l == "ready", Limit); }
+        catch (TimeoutException) { Assert.Ignore($"no user namespace with a mount here: {holder.Errors}"); }
+        RunBehind("/usr/bin/nsenter", "-t", $"{holder.Id}", "-U", "-m", "--preserve-credentials");
+        return holder;
+    }
 
     public static void Kill(int pid) => Assert.That(Sys.Kill(pid, Sys.SIGKILL), Is.Zero, $"kill {pid}");
 

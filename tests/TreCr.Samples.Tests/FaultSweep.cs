@@ -78,6 +78,9 @@ internal sealed partial class FaultSweep : IDisposable
         return (code, hit);
     }
 
+    /// <summary>The next start of the program need not wait.</summary>
+    public void Release() => _job.Release();
+
     /// <summary>Lets the program do the rest: right result, one start, one nonce.</summary>
     public void Finish()
     {
@@ -95,6 +98,25 @@ internal sealed partial class FaultSweep : IDisposable
         int code = _run.WaitForExit(s_end);
         Assert.That(code, Is.Not.Zero, $"{fault}: trecr run");
         Restart(fault.ToString());
+    }
+
+    /// <summary>Kills init: the kernel ends the program, and everything else of the job ends itself.</summary>
+    public void KillInit()
+    {
+        int init = Note().GetProperty("init_pid").GetInt32();
+        using (System.Diagnostics.Process p = System.Diagnostics.Process.GetProcessById(init)) p.Kill();
+        Assert.That(_run.WaitForExit(s_end), Is.EqualTo(125), _run.Errors);
+        Assert.That(_run.Errors, Does.Contain("TRECR-0110"));
+        NothingLeft("init");
+    }
+
+    /// <summary>Kills the supervisor.</summary>
+    public void KillSupervisor()
+    {
+        Note();
+        using (System.Diagnostics.Process p = System.Diagnostics.Process.GetProcessById(_run.Id)) p.Kill();
+        Assert.That(_run.WaitForExit(s_end), Is.EqualTo(128 + 9), _run.Errors);
+        NothingLeft("supervisor");
     }
 
     /// <summary>Kills program and delegator.</summary>

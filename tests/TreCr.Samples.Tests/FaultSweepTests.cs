@@ -57,6 +57,24 @@ public sealed class FaultSweepTests
     }
 
     [Test]
+    public void Death_of_init_ends_the_job_and_leaves_the_last_checkpoint()
+    {
+        using FaultSweep sweep = new(Small);
+        sweep.KillInit();
+        sweep.Release();
+        sweep.Restart("init");
+    }
+
+    [Test]
+    public void Death_of_the_supervisor_ends_the_job_and_leaves_the_last_checkpoint()
+    {
+        using FaultSweep sweep = new(Small);
+        sweep.KillSupervisor();
+        sweep.Release();
+        sweep.Restart("supervisor");
+    }
+
+    [Test]
     public void A_failed_restart_leaves_nothing_and_the_next_one_works()
     {
         using FaultSweep sweep = new(Small);

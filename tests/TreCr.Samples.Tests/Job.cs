@@ -25,7 +25,7 @@ internal sealed class Job : IDisposable
         SamplePath = sample.Path;
         Directory.CreateDirectory(Path.Combine(_directory, "run"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         if (!unprivileged) return;
-        if (Environment.UserName != "root") Assert.Ignore("only root can become user 65534");
+        if (System.Environment.UserName != "root") Assert.Ignore("only root can become user 65534");
         // The checkout may lie where that user cannot look: it gets a copy.
         Home = Path.Combine(_directory, "home");
         Directory.CreateDirectory(Home);
@@ -45,6 +45,9 @@ internal sealed class Job : IDisposable
     /// <summary>With this, processes of the job fail where <see cref="FaultFile"/> says, once it exists.</summary>
     public bool WithFaults { get; init; }
 
+    /// <summary>Set for everything that is started from now on.</summary>
+    public Dictionary<string, string> Environment { get; } = [];
+
     public string FaultFile => Path.Combine(_directory, "fault");
     public string StorePath => Path.Combine(_directory, "store");
     public string RunPath => Path.Combine(_directory, "run");
@@ -60,7 +63,7 @@ internal sealed class Job : IDisposable
         ["run", "--job", Name, "--device", "soft", "--", SamplePath, .. _sample.Arguments],
         new Dictionary<string, string> { ["TRECR_SAMPLE_COUNTER"] = Counter, ["TRECR_SAMPLE_HOLD"] = held ? Hold : "" });
 
-    public RunningProgram Restart(string id) => Start(["restart", id], []);
+    public RunningProgram Restart(string id, params string[] options) => Start(["restart", id, .. options], []);
 
     /// <summary>Lets the program do its last unit of work.</summary>
     public void Release() => File.WriteAllText(Hold, "");
@@ -93,9 +96,9 @@ internal sealed class Job : IDisposable
     /// <summary>Waits until a restarted job can be asked: it has said so, and its coordinator knows it.</summary>
     public void WaitUntilRegistered(RunningProgram restart)
     {
-        long end = Environment.TickCount64 + (long)Limit.TotalMilliseconds;
+        long end = System.Environment.TickCount64 + (long)Limit.TotalMilliseconds;
         while (Do("status", Name).Code != 0) // each asks the coordinator, which is the event's only source
-            Assert.That(Environment.TickCount64, Is.LessThan(end), restart.Errors);
+            Assert.That(System.Environment.TickCount64, Is.LessThan(end), restart.Errors);
     }
 
     /// <summary>Pid of the program, as the tests see it.</summary>
@@ -169,6 +172,7 @@ internal sealed class Job : IDisposable
     {
         environment["TRECR_STORE"] = StorePath;
         environment["XDG_RUNTIME_DIR"] = RunPath;
+        foreach ((string name, string value) in Environment) environment[name] = value;
         if (WithFaults) environment["TRECR_FAULT"] = "@" + FaultFile;
         string[] words = [.. _prefix, Path.Combine(Home, "trecr"), .. arguments];
         RunningProgram p = new(words[0], words[1..], environment);

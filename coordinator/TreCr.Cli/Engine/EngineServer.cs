@@ -9,10 +9,11 @@ using TreCr.Store;
 namespace TreCr.Cli;
 
 /// <summary>Answers the supervisor's requests with the process engine and the store, one at a time. Ends when the supervisor closes, or when threads can be let go in no other way; a frozen program then runs on.</summary>
-internal sealed class EngineServer(int control, string storePath) : IDisposable
+/// <param name="saveFilesBelowBytes">-1: the engine's own limit</param>
+internal sealed class EngineServer(int control, string storePath, long saveFilesBelowBytes) : IDisposable
 {
     private readonly RankConnection _connection = new(control);
-    private readonly ProcessEngine _engine = new();
+    private readonly ProcessEngine _engine = saveFilesBelowBytes < 0 ? new() : new() { SaveFilesBelowBytes = saveFilesBelowBytes };
     private readonly SnapshotStore _store = SnapshotStore.Open(storePath);
     private StoreSnapshotWriter? _writer;
     private StoreSnapshotReader? _reader;

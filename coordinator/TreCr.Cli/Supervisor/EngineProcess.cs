@@ -27,12 +27,13 @@ internal sealed class EngineProcess : IDisposable
         }
     }
 
-    public static EngineProcess Start(RankNamespace space, string store)
+    /// <param name="saveFilesBelowBytes">-1: the engine's own limit</param>
+    public static EngineProcess Start(RankNamespace space, string store, long saveFilesBelowBytes = -1)
     {
         (int ours, int theirs) = Sys.SocketPair();
         try
         {
-            SpawnedProcess process = space.SpawnEngine(Installation.Trecr, ["trecr", "engine", "--control-fd", "3", "--store", store], [theirs]);
+            SpawnedProcess process = space.SpawnEngine(Installation.Trecr, ["trecr", "engine", "--control-fd", "3", "--store", store, .. saveFilesBelowBytes < 0 ? (string[])[] : ["--save-files-below", $"{saveFilesBelowBytes}"]], [theirs]);
             Fault.Peer = process.HostPid;
             return new EngineProcess(new RankPeer(ours, "engine", TrecrError.EngineLost), process);
         }
@@ -44,18 +45,19 @@ internal sealed class EngineProcess : IDisposable
         finally { Sys.Close(theirs); }
     }
 
-    /// <summary>Ends it; a program that it had frozen runs on.</summary>
+    /// <summary>Ends it and waits until it has let go of a program that it had frozen: its connection closes before that.</summary>
     public void Dispose()
     {
-        bool stuck = Peer.Lost && IsRunning();
+        bool stuck = Peer.Lost && !WaitForEnd(100); // lost: it dies, or does not answer
         Peer.Dispose();
         if (stuck) Sys.Raw(SyscallNumber.PidfdSendSignal, _pidfd, Sys.SIGKILL, 0, 0);
+        WaitForEnd(2_000);
         Sys.Close(_pidfd);
     }
 
-    private bool IsRunning()
+    private bool WaitForEnd(int timeoutMs)
     {
         Span<PollEntry> ready = [new PollEntry { Fd = _pidfd, Events = Sys.POLLIN }];
-        return Sys.Poll(ready, 0) == 0;
+        return Sys.Poll(ready, timeoutMs) == 1;
     }
 }

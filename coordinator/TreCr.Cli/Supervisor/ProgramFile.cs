@@ -40,7 +40,7 @@ internal static class ProgramFile
         {
             using FileStream file = File.OpenRead(path);
             byte[] header = new byte[64];
-            if (file.ReadAtLeast(header, 64, throwOnEndOfStream: false) < 64 || !header.AsSpan(0, 4).SequenceEqual("\x7fELF"u8) || header[4] != 2) return false;
+            if (file.ReadAtLeast(header, 64, throwOnEndOfStream: false) < 64 || !header.AsSpan(0, 4).SequenceEqual("\u007fELF"u8) || header[4] != 2) return false;
             long table = BitConverter.ToInt64(header, 32);
             int entryBytes = BitConverter.ToUInt16(header, 54), count = BitConverter.ToUInt16(header, 56);
             byte[] entry = new byte[4];

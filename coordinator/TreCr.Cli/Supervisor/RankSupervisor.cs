@@ -57,6 +57,7 @@ internal sealed partial class RankSupervisor : IDisposable
     /// <summary>Where the program finds us: the same for a job at every start, because a restored program remembers it.</summary>
     public string SessionPath { get; }
 
+    public JobOptions Options { get; init; } = new();
     public StandardStreams Streams { get; set; } = null!;
     public string ProgramPath { get; set; } = "";
     public IReadOnlyList<string> Command { get; set; } = [];
@@ -86,6 +87,7 @@ internal sealed partial class RankSupervisor : IDisposable
         Streams.CloseProgramEnds();
         Streams.Start(unreadInput, inputEnded, OnSuspendTyped);
         _link.Start();
+        StartKeeping();
     }
 
     /// <summary>Waits for the program's end, and ends everything else of the job.</summary>
@@ -141,7 +143,7 @@ internal sealed partial class RankSupervisor : IDisposable
         {
             if (_engine is { IsAlive: true } engine) return engine;
             _engine?.Dispose();
-            _engine = EngineProcess.Start(Space, Store);
+            _engine = EngineProcess.Start(Space, Store, Options.SaveFilesBelowBytes);
             _jobLock.Note("engine", _engine.HostPid);
             return _engine;
         }
@@ -305,6 +307,11 @@ internal sealed partial class RankSupervisor : IDisposable
         const int EndingMs = 5_000;
         bool begun;
         CheckpointRound round = new(this, epoch, order);
+        if (RefusalForSpace() is { } full)
+        {
+            Send(new Envelope { Epoch = epoch, Failed = new RankFailed { Error = full.Error.Number, Reason = full.Message } });
+            return;
+        }
         lock (_decision)
         {
             long end = Environment.TickCount64 + EndingMs;

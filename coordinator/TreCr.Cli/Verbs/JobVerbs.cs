@@ -12,17 +12,24 @@ internal static class JobVerbs
     public static ControlChannel Connect(RuntimeDirectory directory, string? job)
     {
         CoordinatorClient.TrecrPath = Installation.Trecr;
-        ControlChannel channel = CoordinatorClient.Connect(directory, start: true);
-        if (job is null) return channel;
-        // The coordinator may be new, and the job's supervisor about to register.
+        for (int attempt = 1; ; attempt++)
+        {
+            ControlChannel channel = CoordinatorClient.Connect(directory, start: true);
+            try
+            {
+                if (job is not null) WaitUntilListed(channel, directory, job);
+                return channel;
+            }
+            catch (TrecrException e) when (e.Error == TrecrError.CoordinatorLost && attempt < 5) { channel.Dispose(); } // one that was dying took the connection; nothing was asked of it yet
+        }
+    }
+
+    /// <summary>The coordinator may be new, and the job's supervisor about to register.</summary>
+    private static void WaitUntilListed(ControlChannel channel, RuntimeDirectory directory, string job)
+    {
         long end = Environment.TickCount64 + 6_000;
         using ManualResetEventSlim never = new();
-        while (JobLock.IsTaken(directory, job) && Environment.TickCount64 < end)
-        {
-            if (Listed(channel, job)) break;
-            never.Wait(50);
-        }
-        return channel;
+        while (JobLock.IsTaken(directory, job) && Environment.TickCount64 < end && !Listed(channel, job)) never.Wait(50);
     }
 
     public static int Checkpoint(Arguments arguments)

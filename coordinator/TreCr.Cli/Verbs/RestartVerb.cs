@@ -21,6 +21,8 @@ internal static class RestartVerb
         if (Environment.GetEnvironmentVariable(RunVerb.SessionVariable) is { Length: > 0 })
             throw new TrecrException(TrecrError.RunInsideRun, $"cannot restart {wanted}: this shell or script is itself run by trecr (job {Environment.GetEnvironmentVariable(RunVerb.JobVariable)})");
         string device = RunVerb.Device(arguments), path = Installation.Store(arguments);
+        JobOptions options = JobOptions.Read(arguments);
+        byte[]? cpus = arguments.Value("--cpus") is not { } list ? null : CpuList.Parse(list) ?? throw arguments.Usage($"--cpus {list}: wants a list such as 0-3,8");
         RuntimeDirectory directory = RuntimeDirectory.Open();
         CleanupVerb.CleanQuietly(directory);
         JobManifest manifest;
@@ -47,7 +49,7 @@ internal static class RestartVerb
                 throw;
             }
         }
-        return Restart(manifest, state, directory, jobLock, path, device, lastEpoch, start);
+        return Restart(manifest, state, directory, jobLock, path, device, lastEpoch, start, options, cpus is null ? null : init => CpuList.Apply(init, cpus, arguments.Value("--cpus")!));
     }
 
     private static JobManifest Find(SnapshotStore store, string wanted)
@@ -116,7 +118,8 @@ internal static class RestartVerb
         catch (LinuxException e) { throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: process {pid} is not in it ({e.Message})"); }
     }
 
-    private static int Restart(JobManifest manifest, RankState state, RuntimeDirectory directory, JobLock jobLock, string store, string device, ulong lastEpoch, long start)
+    private static int Restart(JobManifest manifest, RankState state, RuntimeDirectory directory, JobLock jobLock, string store, string device, ulong lastEpoch, long start, JobOptions options,
+        Action<int>? beforeRelease)
     {
         // Clocks go on where they were.
         long monotonic = state.MonotonicNs - Sys.ClockNs(1), boottime = state.BoottimeNs - Sys.ClockNs(7);
@@ -129,7 +132,7 @@ internal static class RestartVerb
         }
         using RankSupervisor supervisor = new(directory, jobLock, store, device, space, lastEpoch)
         {
-            ProgramPath = state.ProgramPath, Command = state.Command, WorkingDirectory = state.WorkingDirectory, WrapperHash = state.WrapperHash,
+            ProgramPath = state.ProgramPath, Command = state.Command, WorkingDirectory = state.WorkingDirectory, WrapperHash = state.WrapperHash, Options = options,
             MonotonicOffsetNs = monotonic, BoottimeOffsetNs = boottime, Streams = StandardStreams.CreateAgain(state.Streams, state.TerminalSettings.ToByteArray()),
         };
         if (state.SessionPath.Length > 0 && state.SessionPath != supervisor.SessionPath)
@@ -158,6 +161,7 @@ internal static class RestartVerb
             restore.SessionNumbers.AddRange(state.Sessions.Select(s => s.Number));
             Reply restored = engine.Peer.Ask(new Request { ProcessRestore = restore }, EngineMs, TrecrError.RestoreFailed, [.. supervisor.Streams.ProgramEnds, .. delegators.SelectMany(d => d.Descriptors)]);
             SpawnedProcess program = space.AdoptProgram(restored.Pid);
+            beforeRelease?.Invoke(space.InitPid);
             foreach ((SnapshotReference reference, string role) in manifest.Ranks[0].Snapshots.Select(s => (s, s.Role))) supervisor.SetBase(role, reference.Pid, reference.ManifestHash, manifest.CheckpointId);
             supervisor.Listener.Start();
             engine.Peer.Ask(new Request { Release = new ReleaseRequest() }, EngineMs, TrecrError.RestoreFailed);
@@ -175,6 +179,8 @@ internal static class RestartVerb
         catch (Exception e)
         {
             foreach ((DelegatorProcess process, _) in delegators) process.Dispose();
+            if (e is TrecrException wrong && wrong.Error == TrecrError.WrongDevice)
+                throw new TrecrException(wrong.Error, $"cannot restart {manifest.CheckpointId}: {wrong.Message}", wrong) { Findings = wrong.Findings };
             if (e is not TrecrException failure || !(failure.Error == TrecrError.RestoreFailed || failure.Error == TrecrError.EngineLost || failure.Error == TrecrError.DelegatorLost || failure.Error == TrecrError.Deadline)) throw;
             ThrowIfDamaged(store, manifest);
             throw new TrecrException(TrecrError.RestoreFailed, $"cannot restart {manifest.CheckpointId}: {failure.Message}", failure) { Findings = failure.Findings };

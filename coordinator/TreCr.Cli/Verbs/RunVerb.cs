@@ -19,6 +19,7 @@ internal static class RunVerb
         if (Environment.GetEnvironmentVariable(SessionVariable) is { Length: > 0 })
             throw new TrecrException(TrecrError.RunInsideRun, $"cannot run {arguments.Command[0]}: this shell or script is itself run by trecr (job {Environment.GetEnvironmentVariable(JobVariable)})");
         string device = Device(arguments);
+        JobOptions options = JobOptions.Read(arguments);
         string? name = arguments.Value("--job");
         if (name is not null && !JobName.IsValid(name)) throw new TrecrException(TrecrError.JobNameBad, $"bad --job '{name}'");
         string program = ProgramFile.Find(arguments.Command[0]);
@@ -48,7 +49,7 @@ internal static class RunVerb
         }
         using RankSupervisor supervisor = new(directory, jobLock, store, device, space, lastEpoch)
         {
-            ProgramPath = program, Command = arguments.Command, WorkingDirectory = Environment.CurrentDirectory, Streams = StandardStreams.Create(),
+            ProgramPath = program, Command = arguments.Command, WorkingDirectory = Environment.CurrentDirectory, Options = options, Streams = StandardStreams.Create(),
         };
         (string Hash, string Directory)? wrapper = WrapperCopy.Ensure(store);
         supervisor.WrapperHash = wrapper?.Hash ?? "";

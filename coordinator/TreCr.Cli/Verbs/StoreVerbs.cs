@@ -131,9 +131,7 @@ internal static class StoreVerbs
         if (arguments.Json)
             Output.Json("trecr.verify/1", j =>
             {
-                j.WriteNumber("checkpoints", report.Checkpoints);
-                j.WriteNumber("frames", report.Frames);
-                j.WriteNumber("bytes", report.Bytes);
+                j.WriteNumbers(("checkpoints", report.Checkpoints), ("frames", report.Frames), ("bytes", report.Bytes));
                 j.WriteObjects("problems", report.Problems, p =>
                 {
                     j.WriteString("checkpoint_id", p.CheckpointId);
@@ -163,10 +161,7 @@ internal static class StoreVerbs
                 j.WriteObjects("differences", differences, d =>
                 {
                     j.WriteString("where", d.Where);
-                    j.WriteNumber("frames_a", d.FramesA);
-                    j.WriteNumber("frames_b", d.FramesB);
-                    j.WriteNumber("frames_differ", d.FramesDiffer);
-                    j.WriteNumber("bytes_differ", d.BytesDiffer);
+                    j.WriteNumbers(("frames_a", d.FramesA), ("frames_b", d.FramesB), ("frames_differ", d.FramesDiffer), ("bytes_differ", d.BytesDiffer));
                 });
             });
         else if (differences.Count == 0) Output.Line($"{a} and {b} are the same");
@@ -186,10 +181,7 @@ internal static class StoreVerbs
         if (arguments.Json)
             Output.Json("trecr.repair/1", j =>
             {
-                j.WriteNumber("packs", report.Packs);
-                j.WriteNumber("rewritten_indexes", report.RewrittenIndexes);
-                j.WriteNumber("dropped_objects", report.DroppedObjects);
-                j.WriteNumber("recovered_objects", report.RecoveredObjects);
+                j.WriteNumbers(("packs", report.Packs), ("rewritten_indexes", report.RewrittenIndexes), ("dropped_objects", report.DroppedObjects), ("recovered_objects", report.RecoveredObjects));
                 j.WriteStrings("lost_checkpoints", report.LostCheckpoints);
             });
         else
@@ -239,9 +231,7 @@ internal static class StoreVerbs
             Output.Json("trecr.gc/1", j =>
             {
                 j.WriteStrings("removed_checkpoints", report.RemovedCheckpoints);
-                j.WriteNumber("removed_packs", report.RemovedPacks);
-                j.WriteNumber("rewritten_packs", report.RewrittenPacks);
-                j.WriteNumber("freed_bytes", report.FreedBytes);
+                j.WriteNumbers(("removed_packs", report.RemovedPacks), ("rewritten_packs", report.RewrittenPacks), ("freed_bytes", report.FreedBytes));
             });
         else
         {
@@ -259,15 +249,11 @@ internal static class StoreVerbs
             Output.Json("trecr.du/1", j =>
             {
                 j.WriteString("store", store.Location);
-                j.WriteNumber("bytes_packs", usage.PackBytes);
-                j.WriteNumber("bytes_garbage", usage.GarbageBytes);
-                j.WriteNumber("bytes_free", usage.FreeBytes);
+                j.WriteNumbers(("bytes_packs", usage.PackBytes), ("bytes_garbage", usage.GarbageBytes), ("bytes_free", usage.FreeBytes));
                 j.WriteObjects("checkpoints", usage.Checkpoints, c =>
                 {
                     j.WriteString("checkpoint_id", c.Id);
-                    j.WriteNumber("bytes_plain", c.PlainBytes);
-                    j.WriteNumber("bytes_stored", c.StoredBytes);
-                    j.WriteNumber("bytes_own", c.OwnBytes);
+                    j.WriteNumbers(("bytes_plain", c.PlainBytes), ("bytes_stored", c.StoredBytes), ("bytes_own", c.OwnBytes));
                 });
             });
         else

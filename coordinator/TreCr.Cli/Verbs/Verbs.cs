@@ -7,17 +7,19 @@ internal static class Verbs
 {
     private static readonly Option s_device = new("--device", "KIND", "auto (default: a GPU where there is one), soft, cuda");
 
+    private static readonly string[] s_laterOfJobs = ["--bundle", "--max-extra-memory", "--no-track"];
+
     public static IReadOnlyList<Verb> All { get; } =
     [
         new("run", "[--job NAME] [--device KIND] -- CMD...", "runs a program under TreCr; the exit code is the program's",
-            [new("--job", "NAME", "name of the job (default: the program's name and a number)"), s_device],
-            ["trecr run -- ./app 10", "trecr run --job heat --device soft -- ./heat2d 4096"], RunVerb.Run) { TakesCommand = true },
+            [new("--job", "NAME", "name of the job (default: the program's name and a number)"), s_device, .. JobOptions.Options],
+            ["trecr run -- ./app 10", "trecr run --job heat --device soft -- ./heat2d 4096", "trecr run --interval 600 -- ./app"], RunVerb.Run) { TakesCommand = true, Later = ["--portable", .. s_laterOfJobs] },
         new("checkpoint", "JOB [--stop]", "saves a running job; prints the checkpoint's id last",
             [new("--stop", "", "end the program once the checkpoint is durable"), new("--deadline", "SECONDS", "give up after this long (default 300)")],
-            ["trecr checkpoint heat", "trecr checkpoint heat --stop --json"], JobVerbs.Checkpoint) { MinOperands = 1, MaxOperands = 1 },
+            ["trecr checkpoint heat", "trecr checkpoint heat --stop --json"], JobVerbs.Checkpoint) { MinOperands = 1, MaxOperands = 1, Later = s_laterOfJobs },
         new("restart", "ID|JOB [--device KIND]", "restarts a checkpoint, or a job's newest; the exit code is the program's",
-            [s_device, new("--trust", "", "accept a checkpoint of another user: its code will run as you")],
-            ["trecr restart heat", "trecr restart heat.3"], RestartVerb.Run) { MinOperands = 1, MaxOperands = 1 },
+            [s_device, new("--trust", "", "accept a checkpoint of another user, or an imported one: its code will run as you"), new("--cpus", "LIST", "run on these processors only, such as 0-3,8"), .. JobOptions.Options],
+            ["trecr restart heat", "trecr restart heat.3 --cpus 0-3"], RestartVerb.Run) { MinOperands = 1, MaxOperands = 1, Later = ["--env", "--cwd", "--map-path", .. s_laterOfJobs] },
         new("status", "[JOB]", "running jobs", [], ["trecr status", "trecr status heat --json"], JobVerbs.Status) { MaxOperands = 1 },
         new("list", "[JOB]", "checkpoints in the store", [], ["trecr list", "trecr list heat --json"], StoreVerbs.List) { MaxOperands = 1 },
         new("inspect", "ID|JOB", "what a checkpoint holds", [], ["trecr inspect heat.3"], StoreVerbs.Inspect) { MinOperands = 1, MaxOperands = 1 },
@@ -39,10 +41,14 @@ internal static class Verbs
             [new("--port", "N", "for other hosts (not in this version)"), new("--idle", "SECONDS", "end when nobody was connected for so long"), new("--ready-fd", "N", "closed when it serves")],
             ["trecr coordinator"], CoordinatorVerb.Run),
         new("faults", "list", "points where a test can make TreCr fail (TRECR_FAULT)", [], ["trecr faults list", "TRECR_FAULT=ManifestRename:1:kill trecr run -- ./app"], FaultsVerb.Run) { MinOperands = 1, MaxOperands = 1 },
-        new("engine", "--control-fd N", "the process that freezes, dumps and restores (started by run and restart)", [new("--control-fd", "N", "socket of the supervisor")], ["(not for hands)"], EngineVerb.Run) { Hidden = true },
+        new("completion", "SHELL", "completion for bash or zsh", [], ["trecr completion bash >~/.local/share/bash-completion/completions/trecr", "source <(trecr completion zsh)"], CompletionVerb.Run) { MinOperands = 1, MaxOperands = 1 },
+        new("manual", "", "this manual as a page for man(1)", [], ["trecr manual | man -l -"], ManualVerb.Run),
+        new("engine", "--control-fd N", "the process that freezes, dumps and restores (started by run and restart)",
+            [new("--control-fd", "N", "socket of the supervisor"), new("--save-files-below", "SIZE", "see run")], ["(not for hands)"], EngineVerb.Run) { Hidden = true },
+        new(GpuProbe.VerbName, "", "asks NVIDIA's driver for its devices (started by doctor)", [], ["(not for hands)"], GpuProbe.Run) { Hidden = true },
     ];
 
-    private static readonly string[] s_later = ["drain", "undrain", "migrate", "clone", "rollback", "logs", "watch", "events", "top", "report", "completion"];
+    private static readonly string[] s_later = ["drain", "undrain", "migrate", "clone", "rollback", "logs", "watch", "events", "top", "report"];
 
     /// <exception cref="TrecrException">no such verb, or not in this version</exception>
     public static Verb Find(string name)

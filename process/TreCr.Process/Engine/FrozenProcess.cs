@@ -41,7 +41,7 @@ internal sealed unsafe class FrozenProcess
         }
         catch
         {
-frozen.Release();
+            frozen.Release();
             throw;
         }
     }

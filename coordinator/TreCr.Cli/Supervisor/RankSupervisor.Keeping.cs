@@ -1,0 +1,78 @@
+using TreCr.Control;
+using TreCr.Coordinator;
+using TreCr.Linux;
+using TreCr.Store;
+
+namespace TreCr.Cli;
+
+// Checkpoints by the clock, and how much of the store they may take.
+internal sealed partial class RankSupervisor
+{
+    private const int KeptCheckpoints = 3;
+
+    private long _storeLimitBytes;
+
+    private void StartKeeping()
+    {
+        _storeLimitBytes = Options.StoreLimitBytes;
+        if (_storeLimitBytes == 0)
+        {
+            using SnapshotStore store = SnapshotStore.Open(Store);
+            _storeLimitBytes = store.UsedBytes() + store.EstimateFits(0).FreeBytes / 2;
+        }
+        if (Options.IntervalSeconds > 0) new Thread(TakeCheckpoints, 512 * 1024) { IsBackground = true, Name = "interval" }.Start();
+    }
+
+    /// <summary>Asks the coordinator as a user would, until the program ends. A failure is told once for each kind; the next attempt comes at its time.</summary>
+    private void TakeCheckpoints()
+    {
+        HashSet<int> told = [];
+        Span<PollEntry> ended = [new PollEntry { Fd = _program.Pidfd, Events = Sys.POLLIN }];
+        long next = Environment.TickCount64;
+        while (true)
+        {
+            // A checkpoint that takes longer than the interval is followed by a full one without.
+            next = Math.Max(next + Options.IntervalSeconds * 1000L, Environment.TickCount64);
+            if (Sys.Poll(ended, (int)Math.Min(next - Environment.TickCount64, int.MaxValue)) != 0 || ProgramEnded) return;
+            try
+            {
+                using ControlChannel channel = CoordinatorClient.Connect(Directory, start: true);
+                CoordinatorClient.Ask(channel, new Envelope { Job = Job, CheckpointJob = new CheckpointJob() }, ControlWire.DefaultDeadlineMs + 30_000);
+                RemoveOldCheckpoints();
+            }
+            catch (TrecrException e)
+            {
+                if (ProgramEnded) return;
+                if (e.Error != TrecrError.CheckpointBusy && told.Add(e.Error.Number)) Output.Error(e.Error, $"no checkpoint at its time: {e.Message}");
+            }
+        }
+    }
+
+    /// <summary>Keeps the last few of this job; those of other jobs are not touched. What cannot be removed now is next time.</summary>
+    private void RemoveOldCheckpoints()
+    {
+        try
+        {
+            using SnapshotStore store = SnapshotStore.Open(Store);
+            IReadOnlyList<CheckpointInfo> all = store.ListCheckpoints();
+            if (all.Count(c => c.Job == Job) > KeptCheckpoints) store.Gc(new GcOptions { KeepLast = KeptCheckpoints, Keep = [.. all.Where(c => c.Job != Job).Select(c => c.Id)] });
+        }
+        catch (StoreException) { } // in use, or something in it is damaged: gc by hand says so
+    }
+
+    /// <summary>Whether the store is over its limit even without the old checkpoints of this job.</summary>
+    /// <returns>null: a checkpoint may begin</returns>
+    private TrecrException? RefusalForSpace()
+    {
+        try
+        {
+            using SnapshotStore store = SnapshotStore.Open(Store);
+            if (store.UsedBytes() < _storeLimitBytes) return null;
+            RemoveOldCheckpoints();
+            long used = store.UsedBytes();
+            return used < _storeLimitBytes ? null
+                : new TrecrException(TrecrError.NoSpace, $"no checkpoint is taken: the store {Store} holds {Output.Bytes((ulong)used)}, and its limit is {Output.Bytes((ulong)_storeLimitBytes)} (--store-limit)");
+        }
+        catch (StoreException e) { return new TrecrException(StoreErrors.For(e.Kind), e.Message, e); }
+    }
+}
