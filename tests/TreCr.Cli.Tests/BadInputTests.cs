@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using NUnit.Framework;
 using TreCr.Linux;
 using TreCr.Samples.Tests;
@@ -119,12 +121,17 @@ public sealed class BadInputTests
     [Test]
     public void WhatCannotBeSaved_IsNamed_AndTheProgramRunsOn()
     {
-        using RunningProgram run = _place.Start("run", "--job", "count", "--", "/bin/sh", "-c", "echo begun; sleep 3; echo end");
-        run.WaitForLine(l => l == "begun", Workplace.Limit);
-        (int code, _, string errors) = _place.Do("checkpoint", "count");
-        Assert.That(code, Is.EqualTo(7), errors);
-        Assert.That(errors, Does.Contain("sleep").And.Contains("TRECR-0203"));
-        Assert.That(_place.Do("check", "count").Code, Is.EqualTo(7));
+        using TcpListener outside = new(IPAddress.Loopback, 0);
+        outside.Start();
+        using RunningProgram run = _place.Start("run", "--job", "count", "--", "/bin/bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/$0; echo begun; read -t 60 nothing <&3; echo end", $"{((IPEndPoint)outside.LocalEndpoint).Port}");
+        using (Socket connection = outside.AcceptSocket())
+        {
+            run.WaitForLine(l => l == "begun", Workplace.Limit);
+            (int code, _, string errors) = _place.Do("checkpoint", "count");
+            Assert.That(code, Is.EqualTo(7), errors);
+            Assert.That(errors, Does.Contain("TCP").And.Contains("descriptor 3").And.Contains("TRECR-0203"));
+            Assert.That(_place.Do("check", "count").Code, Is.EqualTo(7));
+        }
         Assert.That(run.WaitForExit(Workplace.Limit), Is.Zero);
         Assert.That(run.Output, Does.Contain("end"));
     }
