@@ -13,7 +13,7 @@ internal static partial class Backends
     private static Func<IDeviceAllocator, ICudaBackend>? TrySoft(out string? reason)
     {
         reason = null;
-        return allocator => new SoftBackend(allocator, Decompress);
+        return allocator => new SoftBackend(allocator, Decompress, isChecked: Environment.GetEnvironmentVariable("TRECR_SOFT_UNCHECKED") != "1");
     }
 
     private static int Decompress(ReadOnlySpan<byte> source, Span<byte> target)

@@ -42,6 +42,15 @@ internal sealed class Bench(string outDirectory)
         return binary;
     }
 
+    /// <summary>Compiles a CUDA program of programs/ as the samples are, from where its source lies.</summary>
+    /// <returns>path of the binary</returns>
+    public string CompileCuda(string name)
+    {
+        string root = Path.GetDirectoryName(outDirectory)!, binary = Path.Combine(Scratch, name);
+        Run(120, Path.Combine(root, "samples", "compile.sh"), Path.Combine(root, "tests", "TreCr.Benchmarks", "programs", name + ".cu"), binary, Path.Combine(Scratch, "obj"));
+        return binary;
+    }
+
     /// <summary>Runs to the end.</summary>
     /// <returns>standard output</returns>
     /// <exception cref="InvalidOperationException">exit code not 0, or longer than the deadline</exception>

@@ -19,13 +19,14 @@ public static class AccessGroupPass
     /// <summary>Widest group, bytes: it touches two pages at most, those of its ends.</summary>
     public const int MaxSpanBytes = 4096;
 
-    public static Dictionary<PtxInstruction, AccessGroup> Run(FlowBlock block)
+    /// <param name="without">accesses that need no check at all</param>
+    public static Dictionary<PtxInstruction, AccessGroup> Run(FlowBlock block, IReadOnlySet<PtxInstruction> without)
     {
         Dictionary<PtxInstruction, AccessGroup> groups = [];
         Dictionary<(int Register, int Bytes, long Phase), AccessGroup> open = [];
         foreach (PtxInstruction i in block.Body)
         {
-            if (i.Guard < 0 && i.Name is "ld" or "st" or "ldu" && i.Opcode.Space is PtxSpace.Generic or PtxSpace.Global or PtxSpace.Const)
+            if (i.Guard < 0 && !without.Contains(i) && i.Name is "ld" or "st" or "ldu" && i.Opcode.Space is PtxSpace.Generic or PtxSpace.Global or PtxSpace.Const)
             {
                 PtxOperand m = i.Name == "st" ? i.Operands[0] : i.Operands.Length > 1 ? i.Operands[1] : i.Operands[0];
                 int bytes = i.Opcode.Type.Bytes() * i.Opcode.Vector;

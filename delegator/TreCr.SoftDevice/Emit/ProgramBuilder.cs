@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using TreCr.Ptx;
 using TreCr.Ptx.Ast;
 using TreCr.Ptx.Passes;
+using TreCr.Ptx.Ranges;
 using TreCr.SoftDevice.Engine;
 
 namespace TreCr.SoftDevice.Emit;
@@ -20,6 +21,8 @@ sealed unsafe class ProgramBuilder
     public bool UsesSlots { get; private set; }
     /// <summary>Set while emitting: a function's address is taken or called through.</summary>
     public bool NeedsIndirect { get; set; }
+    /// <summary>Accesses that are emitted without a check: the launch has shown that they cannot fault.</summary>
+    public HashSet<PtxInstruction> Proven { get; } = new(ReferenceEqualityComparer.Instance);
 
     readonly List<FlowGraph> graphs = [];
     readonly Dictionary<string, int> stateBases = [];
@@ -99,6 +102,13 @@ sealed unsafe class ProgramBuilder
             kernel.StateLocalBytes[state] = g.LocalBytes;
             if (!g.Function.IsEntry) kernel.FunctionStates[Addresses.Of(g.Function.Name)] = state;
         }
+        if (Checked && (kernel.Ranges = RangePass.Run(graphs[0], ConstantAddress)) is not null)
+            kernel.Recompile = proven =>
+            {
+                foreach (RangeAccess a in proven) Proven.Add(a.Instruction);
+                ChunkMethod?[] fast = [.. cuts.Select(c => ScalarEmitter.Emit(this, c.Graph, stateBases[c.Graph.Function.Name], c.First, c.End, out _))];
+                return Array.TrueForAll(fast, f => f is not null) ? fast.OfType<ChunkMethod>().ToArray() : null;
+            };
         kernel.StaticSharedBytes = staticShared;
         kernel.DynamicSharedOffset = staticShared + 15 & ~15;
         return kernel;
@@ -161,6 +171,12 @@ sealed unsafe class ProgramBuilder
         foreach (PtxFunction f in functions)
             foreach (PtxVariable v in f.Locals.Values) Place(v);
         foreach (PtxVariable v in dynamic) sharedOffsets[v] = staticShared + 15 & ~15;
+    }
+
+    long? ConstantAddress(string name)
+    {
+        if (!graphs[0].Function.Locals.TryGetValue(name, out PtxVariable? v) && !Module.VariablesByName.TryGetValue(name, out v)) return null;
+        return v.Space switch { PtxSpace.Shared => SharedOffset(v), PtxSpace.Global or PtxSpace.Const => (long)Addresses.Of(v.Name), _ => null };
     }
 
     public long SharedOffset(PtxVariable v) => sharedOffsets.TryGetValue(v, out int at) ? at : throw new PtxException(PtxException.InvalidPtx, $"shared variable {v.Name} is not placed");

@@ -83,7 +83,7 @@ sealed unsafe partial class ScalarEmitter
     /// <param name="low">distance from the address to the first access that this check stands for</param><param name="high">and to the last</param>
     void Check(LocalBuilder address, int k, LocalBuilder? start, LocalBuilder? limit, string faultHelper, long low = 0, long high = 0)
     {
-        if (!program.Checked) return;
+        if (!program.Checked || program.Proven.Contains(current)) return;
         Label slow = il.NewLabel(), good = il.NewLabel();
         il.Ldloc(address);
         if (low != 0)

@@ -235,7 +235,7 @@ sealed unsafe partial class ScalarEmitter
     void EmitBlock(FlowBlock b)
     {
         il.Mark(blockLabels[b.Index - firstBlock]);
-        groups = program.Checked ? AccessGroupPass.Run(b) : [];
+        groups = program.Checked ? AccessGroupPass.Run(b, program.Proven) : [];
         int count = b.End == BlockEnd.Fall ? b.Body.Count : b.Body.Count - 1;
         for (int n = 0; n < count; n++)
         {

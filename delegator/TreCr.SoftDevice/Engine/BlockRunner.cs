@@ -1,6 +1,8 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 
+using TreCr.SoftDevice.Emit;
+
 namespace TreCr.SoftDevice.Engine;
 
 /// <summary>How far a block came.</summary>
@@ -18,6 +20,8 @@ sealed unsafe class BlockRunner : IDisposable
     readonly GCHandle self;
     nuint sharedCapacity, localCapacity, frameCapacity, slotCapacity;
     int finished;
+    GridLaunch launch = null!;
+    ChunkMethod[] chunks = [];
 
     public CompiledKernel Kernel { get; private set; } = null!;
     public AccessMap Memory { get; private set; } = AccessMap.Empty;
@@ -35,6 +39,7 @@ sealed unsafe class BlockRunner : IDisposable
     public void Prepare(GridLaunch launch, AccessMap memory, int worker, int workers)
     {
         Kernel = launch.Kernel;
+        this.launch = launch;
         Memory = memory;
         Output = launch.Output;
         BlockContext* c = context;
@@ -90,13 +95,12 @@ sealed unsafe class BlockRunner : IDisposable
     }
 
     /// <summary>Starts block <paramref name="index"/> (x fastest); <see cref="Step"/> runs it.</summary>
-    public void Begin(ulong index)
+    /// <param name="code">the kernel's methods, or those of its fast variant</param>
+    public void Begin(ulong index, ChunkMethod[] code)
     {
         BlockContext* c = context;
-        c->CtaidX = (uint)(index % c->NctaidX);
-        ulong rest = index / c->NctaidX;
-        c->CtaidY = (uint)(rest % c->NctaidY);
-        c->CtaidZ = (uint)(rest / c->NctaidY);
+        chunks = code;
+        (c->CtaidX, c->CtaidY, c->CtaidZ) = launch.BlockAt(index);
         if (!Kernel.UsesSlots) return;
         finished = 0;
         for (int n = 0; n < 16; n++) c->Arrived[n] = 0;
@@ -117,7 +121,7 @@ sealed unsafe class BlockRunner : IDisposable
         BlockContext* c = context;
         if (!Kernel.UsesSlots)
         {
-            Kernel.Chunks[0](c, 0, c->ThreadCount);
+            chunks[0](c, 0, c->ThreadCount);
             return BlockProgress.Done;
         }
         int threads = c->ThreadCount;
@@ -147,15 +151,15 @@ sealed unsafe class BlockRunner : IDisposable
     void RunWarp(int first, int last)
     {
         BlockContext* c = context;
-        if (Kernel.Chunks.Length == 1)
+        if (chunks.Length == 1)
         {
-            Kernel.Chunks[0](c, first, last);
+            chunks[0](c, first, last);
             return;
         }
         for (int t = first; t < last; t++)
         {
             ThreadSlot* s = c->Slots + t;
-            while (s->Status == (int)ThreadStatus.Running) Kernel.Chunks[Kernel.ChunkOfState[s->State]](c, t, t + 1);
+            while (s->Status == (int)ThreadStatus.Running) chunks[Kernel.ChunkOfState[s->State]](c, t, t + 1);
         }
     }
 

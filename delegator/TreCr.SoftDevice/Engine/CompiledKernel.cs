@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TreCr.Ptx.Ranges;
 using TreCr.SoftDevice.Emit;
 
 namespace TreCr.SoftDevice.Engine;
@@ -23,6 +24,32 @@ sealed unsafe class CompiledKernel
     public Dictionary<ulong, int> FunctionStates = [];
     public int InstructionCount;
     public string Size = "";
+    /// <summary>arithmetic of the addresses that depend on parameters and numbers of threads and blocks only; null where there are none</summary>
+    public RangeProgram? Ranges;
+    /// <summary>compiles the kernel again without the checks of the accesses given</summary>
+    public Func<IReadOnlyList<RangeAccess>, ChunkMethod[]?>? Recompile;
+    volatile FastVariant? fast;
+    volatile bool specialised;
+
+    public FastVariant? Fast => fast;
+
+    /// <summary>On the first launch: leaves out, in a second variant, the checks that a block in the middle of the grid does not need.</summary>
+    /// <remarks>The middle, because accesses beside an array's ends, of the first and last blocks, should not decide for all.</remarks>
+    public void Specialise(GridLaunch launch, AccessMap memory)
+    {
+        if (Ranges is null || specialised) return;
+        lock (ChunkOfState)
+        {
+            if (specialised) return;
+            bool[] holds = new bool[Ranges.Accesses.Count];
+            (uint, uint, uint) middle = (launch.GridX / 2, launch.GridY / 2, launch.GridZ / 2);
+            RangeProof.Run(Ranges, launch, memory, middle, middle, holds);
+            int[] chosen = [.. Enumerable.Range(0, holds.Length).Where(n => holds[n])];
+            if (chosen.Length > 0 && Recompile!([.. chosen.Select(n => Ranges.Accesses[n])]) is { } chunks) fast = new(chunks, chosen);
+            specialised = true;
+            Recompile = null;
+        }
+    }
 
     public int StateOfAddress(ulong address) => FunctionStates.TryGetValue(address, out int state) ? state : -1;
 

@@ -16,6 +16,13 @@ sealed unsafe class GridLaunch
     /// <summary>packed thread numbers of the block's shape; owned by <see cref="ThreadTables"/></summary>
     public uint* Tids;
 
+    /// <summary>Numbers of a block; x counts fastest.</summary>
+    public (uint X, uint Y, uint Z) BlockAt(ulong index)
+    {
+        ulong rest = index / GridX;
+        return ((uint)(index % GridX), (uint)(rest % GridY), (uint)(rest / GridY));
+    }
+
     public ulong Blocks => (ulong)GridX * GridY * GridZ;
     ulong nextBlock;
     int batch;

@@ -1,3 +1,5 @@
+using TreCr.SoftDevice.Emit;
+
 namespace TreCr.SoftDevice.Engine;
 
 /// <summary>One OS thread's share of a launch: takes batches of blocks and runs them. Blocks that wait for other blocks are put aside, and others started.</summary>
@@ -15,11 +17,14 @@ sealed class GridWorker(int number, int workers) : IDisposable
         try
         {
             runner.Prepare(launch, memory, number, workers);
+            FastVariant? fast = launch.Kernel.Fast;
+            bool allFast = fast is not null && RangeProof.Holds(fast, launch, memory, 0, launch.Blocks);
             while (launch.Take(out ulong first, out ulong end))
             {
+                ChunkMethod[] code = allFast || fast is not null && RangeProof.Holds(fast, launch, memory, first, end) ? fast!.Chunks : launch.Kernel.Chunks;
                 for (ulong b = first; b < end && launch.Fault is null; b++)
                 {
-                    runner.Begin(b);
+                    runner.Begin(b, code);
                     if (Finish(runner, launch, 4)) continue;
                     parked.Add(runner);
                     runner = Idle();
