@@ -40,6 +40,8 @@ public sealed class PtxOperand
     public int Register2 = -1;
     /// <summary>written with a leading ! (predicates)</summary>
     public bool Negated;
+    /// <summary>of video instructions: 0 the whole register, 1 to 4 for .b0 to .b3, 5 and 6 for .h0 and .h1</summary>
+    public int Part;
     public long Value;
     public SpecialRegister Special;
     /// <summary>symbol or label, else null</summary>

@@ -266,12 +266,16 @@ public sealed partial class PtxParser
         return new() { Kind = kind, Elements = [.. elements] };
     }
 
+    static readonly string[] Parts = ["", "b0", "b1", "b2", "b3", "h0", "h1"];
+
     PtxOperand Name(string word)
     {
         if (word == "_") return new() { Kind = OperandKind.Sink };
         int register = FindRegister(word);
         if (register >= 0) return PtxOperand.Reg(register);
         if (Specials.TryGetValue(word, out SpecialRegister special)) return new() { Kind = OperandKind.Special, Special = special, Name = word };
+        if (word.Length > 3 && word[^3] == '.' && FindRegister(word[..^3]) is >= 0 and int whole && Array.IndexOf(Parts, word[^2..]) is > 0 and int part)
+            return new() { Kind = OperandKind.Register, Register = whole, Part = part };
         if (word[0] == '%' && Find(word) is null) throw Bad($"unknown register {word}");
         return new() { Kind = OperandKind.Symbol, Name = Find(word) as string ?? word };
     }

@@ -39,6 +39,9 @@ sealed unsafe class ProgramBuilder
     /// <summary>Instructions in a method at most; tests make it small to exercise the borders between methods.</summary>
     internal static int LargestMethod { get; set; } = int.MaxValue;
 
+    /// <summary>For the tests of the tests.</summary>
+    internal static Mutation? Mutation { get; set; }
+
     /// <exception cref="PtxException">209: an instruction that is not supported, by name; 218: text that makes no sense.</exception>
     public static CompiledKernel Compile(PtxModule module, PtxFunction entry, ISymbolAddresses addresses, bool isChecked)
     {

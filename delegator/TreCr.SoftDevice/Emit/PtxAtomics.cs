@@ -1,209 +1,93 @@
+using System.Numerics;
+using System.Reflection;
 using System.Runtime.CompilerServices;
+using TreCr.Ptx.Ast;
 
 namespace TreCr.SoftDevice.Emit;
 
-/// <summary>Atomics on a checked pointer; each returns the old value. Shared* serve shared memory, which one OS thread owns while a block runs, so they need no lock prefix.</summary>
+/// <summary>One update of a memory cell.</summary>
+interface IUpdate<T>
+{
+    static abstract T Apply(T old, T v);
+}
+
+/// <summary>Atomics on a checked pointer; each returns the old value. The Shared forms serve shared memory, which one OS thread owns while a block runs, so they need no lock prefix.</summary>
 static unsafe class PtxAtomics
 {
     const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
-    [MethodImpl(Inline)] public static int AtomicAddB32(int* p, int v) => Interlocked.Add(ref *p, v) - v;
-    [MethodImpl(Inline)] public static int SharedAddB32(int* p, int v) { int old = *p; *p = old + v; return old; }
+    struct AddOf<T> : IUpdate<T> where T : IAdditionOperators<T, T, T> { public static T Apply(T old, T v) => old + v; }
+    struct MinOf<T> : IUpdate<T> where T : INumber<T> { public static T Apply(T old, T v) => T.Min(old, v); }
+    struct MaxOf<T> : IUpdate<T> where T : INumber<T> { public static T Apply(T old, T v) => T.Max(old, v); }
+    struct AndOf<T> : IUpdate<T> where T : IBitwiseOperators<T, T, T> { public static T Apply(T old, T v) => old & v; }
+    struct OrOf<T> : IUpdate<T> where T : IBitwiseOperators<T, T, T> { public static T Apply(T old, T v) => old | v; }
+    struct XorOf<T> : IUpdate<T> where T : IBitwiseOperators<T, T, T> { public static T Apply(T old, T v) => old ^ v; }
+    struct ExchangeOf<T> : IUpdate<T> { public static T Apply(T old, T v) => v; }
+    struct Increment : IUpdate<uint> { public static uint Apply(uint old, uint v) => old >= v ? 0 : old + 1; }
+    struct Decrement : IUpdate<uint> { public static uint Apply(uint old, uint v) => old == 0 || old > v ? v : old - 1; }
+    struct AddF16 : IUpdate<ushort> { public static ushort Apply(ushort old, ushort v) => (ushort)PtxMath.HalfF16(old, v, 0, (int)HalfOperation.Add); }
+    struct AddBF16 : IUpdate<ushort> { public static ushort Apply(ushort old, ushort v) => (ushort)PtxMath.HalfBF16(old, v, 0, (int)HalfOperation.Add); }
+    struct AddF16x2 : IUpdate<int> { public static int Apply(int old, int v) => PtxMath.HalfF16x2(old, v, 0, (int)HalfOperation.Add); }
+    struct AddBF16x2 : IUpdate<int> { public static int Apply(int old, int v) => PtxMath.HalfBF16x2(old, v, 0, (int)HalfOperation.Add); }
 
-    [MethodImpl(Inline)] public static int AtomicExchB32(int* p, int v) => Interlocked.Exchange(ref *p, v);
-    [MethodImpl(Inline)] public static int SharedExchB32(int* p, int v) { int old = *p; *p = v; return old; }
-
-    [MethodImpl(Inline)] public static int AtomicAndB32(int* p, int v) => Interlocked.And(ref *p, v);
-    [MethodImpl(Inline)] public static int SharedAndB32(int* p, int v) { int old = *p; *p = old & v; return old; }
-
-    [MethodImpl(Inline)] public static int AtomicOrB32(int* p, int v) => Interlocked.Or(ref *p, v);
-    [MethodImpl(Inline)] public static int SharedOrB32(int* p, int v) { int old = *p; *p = old | v; return old; }
-
-    public static int AtomicXorB32(int* p, int v)
+    public static T Atomic<T, TUpdate>(T* p, T v) where T : unmanaged where TUpdate : struct, IUpdate<T>
     {
         while (true)
         {
-            int old = Volatile.Read(ref *p);
-            int now = old ^ v;
-            if (Interlocked.CompareExchange(ref *p, now, old) == old) return old;
+            T old = *p, now = TUpdate.Apply(old, v), seen = Interlocked.CompareExchange(ref *p, now, old);
+            // By bits: a cell may hold NaN.
+            if (Unsafe.SizeOf<T>() == 8 ? Unsafe.BitCast<T, long>(seen) == Unsafe.BitCast<T, long>(old) : Unsafe.SizeOf<T>() == 4 ? Unsafe.BitCast<T, int>(seen) == Unsafe.BitCast<T, int>(old)
+                : Unsafe.BitCast<T, short>(seen) == Unsafe.BitCast<T, short>(old)) return old;
         }
     }
 
-    [MethodImpl(Inline)] public static int SharedXorB32(int* p, int v) { int old = *p; *p = old ^ v; return old; }
-
-    [MethodImpl(Inline)] public static int AtomicCasB32(int* p, int compare, int v) => Interlocked.CompareExchange(ref *p, v, compare);
-    [MethodImpl(Inline)] public static int SharedCasB32(int* p, int compare, int v) { int old = *p; if (old == compare) *p = v; return old; }
-
-    public static int AtomicMinS32(int* p, int v)
+    [MethodImpl(Inline)]
+    public static T Shared<T, TUpdate>(T* p, T v) where T : unmanaged where TUpdate : struct, IUpdate<T>
     {
-        while (true)
-        {
-            int old = Volatile.Read(ref *p);
-            int now = Math.Min(old, v);
-            if (Interlocked.CompareExchange(ref *p, now, old) == old) return old;
-        }
+        T old = *p;
+        *p = TUpdate.Apply(old, v);
+        return old;
     }
 
-    [MethodImpl(Inline)] public static int SharedMinS32(int* p, int v) { int old = *p; *p = Math.Min(old, v); return old; }
+    [MethodImpl(Inline)] public static T AtomicCas<T>(T* p, T compare, T v) where T : unmanaged => Interlocked.CompareExchange(ref *p, v, compare);
 
-    public static int AtomicMaxS32(int* p, int v)
+    [MethodImpl(Inline)]
+    public static T SharedCas<T>(T* p, T compare, T v) where T : unmanaged, IEqualityOperators<T, T, bool>
     {
-        while (true)
-        {
-            int old = Volatile.Read(ref *p);
-            int now = Math.Max(old, v);
-            if (Interlocked.CompareExchange(ref *p, now, old) == old) return old;
-        }
+        T old = *p;
+        if (old == compare) *p = v;
+        return old;
     }
 
-    [MethodImpl(Inline)] public static int SharedMaxS32(int* p, int v) { int old = *p; *p = Math.Max(old, v); return old; }
+    // What the processor does in one instruction.
+    [MethodImpl(Inline)] public static int Add32(int* p, int v) => Interlocked.Add(ref *p, v) - v;
+    [MethodImpl(Inline)] public static long Add64(long* p, long v) => Interlocked.Add(ref *p, v) - v;
+    [MethodImpl(Inline)] public static int Exchange32(int* p, int v) => Interlocked.Exchange(ref *p, v);
+    [MethodImpl(Inline)] public static long Exchange64(long* p, long v) => Interlocked.Exchange(ref *p, v);
 
-    public static uint AtomicMinU32(uint* p, uint v)
+    /// <summary>The method for an operation on a type: (pointer, value) or, for cas, (pointer, compare, value); null where PTX or this device has none.</summary>
+    public static MethodInfo? Method(string operation, PtxType type, bool shared)
     {
-        while (true)
+        int bits = type.Bits();
+        if (operation == "cas")
+            return bits is 16 or 32 or 64 ? typeof(PtxAtomics).GetMethod(shared ? "SharedCas" : "AtomicCas")!.MakeGenericMethod(bits switch { 16 => typeof(ushort), 32 => typeof(int), _ => typeof(long) }) : null;
+        Type cell = type switch
         {
-            uint old = Volatile.Read(ref *p);
-            uint now = Math.Min(old, v);
-            if (Interlocked.CompareExchange(ref *p, now, old) == old) return old;
-        }
-    }
-
-    [MethodImpl(Inline)] public static uint SharedMinU32(uint* p, uint v) { uint old = *p; *p = Math.Min(old, v); return old; }
-
-    public static uint AtomicMaxU32(uint* p, uint v)
-    {
-        while (true)
+            PtxType.F32 => typeof(float), PtxType.F64 => typeof(double), PtxType.U32 => typeof(uint), PtxType.U64 => typeof(ulong), PtxType.F16 or PtxType.BF16 => typeof(ushort), _ => bits == 64 ? typeof(long) : typeof(int),
+        };
+        if (bits is not (32 or 64) && !type.IsHalf()) return null;
+        Type? update = operation switch
         {
-            uint old = Volatile.Read(ref *p);
-            uint now = Math.Max(old, v);
-            if (Interlocked.CompareExchange(ref *p, now, old) == old) return old;
-        }
+            "add" => type switch { PtxType.F16 => typeof(AddF16), PtxType.BF16 => typeof(AddBF16), PtxType.F16x2 => typeof(AddF16x2), PtxType.BF16x2 => typeof(AddBF16x2), _ => typeof(AddOf<>) },
+            "min" or "max" when type is PtxType.U32 or PtxType.S32 or PtxType.U64 or PtxType.S64 => operation == "min" ? typeof(MinOf<>) : typeof(MaxOf<>),
+            "and" or "or" or "xor" or "exch" when !type.IsFloat() && !type.IsHalf() => operation switch { "and" => typeof(AndOf<>), "or" => typeof(OrOf<>), "xor" => typeof(XorOf<>), _ => typeof(ExchangeOf<>) },
+            "inc" or "dec" when type == PtxType.U32 => operation == "inc" ? typeof(Increment) : typeof(Decrement),
+            _ => null,
+        };
+        if (update is null) return null;
+        if (!shared && operation is "add" or "exch" && update.IsGenericTypeDefinition && !type.IsFloat())
+            return typeof(PtxAtomics).GetMethod((operation == "add" ? "Add" : "Exchange") + bits);
+        if (update.IsGenericTypeDefinition) update = update.MakeGenericType(cell);
+        return typeof(PtxAtomics).GetMethod(shared ? "Shared" : "Atomic")!.MakeGenericMethod(cell, update);
     }
-
-    [MethodImpl(Inline)] public static uint SharedMaxU32(uint* p, uint v) { uint old = *p; *p = Math.Max(old, v); return old; }
-
-    [MethodImpl(Inline)] public static long AtomicAddB64(long* p, long v) => Interlocked.Add(ref *p, v) - v;
-    [MethodImpl(Inline)] public static long SharedAddB64(long* p, long v) { long old = *p; *p = old + v; return old; }
-
-    [MethodImpl(Inline)] public static long AtomicExchB64(long* p, long v) => Interlocked.Exchange(ref *p, v);
-    [MethodImpl(Inline)] public static long SharedExchB64(long* p, long v) { long old = *p; *p = v; return old; }
-
-    [MethodImpl(Inline)] public static long AtomicAndB64(long* p, long v) => Interlocked.And(ref *p, v);
-    [MethodImpl(Inline)] public static long SharedAndB64(long* p, long v) { long old = *p; *p = old & v; return old; }
-
-    [MethodImpl(Inline)] public static long AtomicOrB64(long* p, long v) => Interlocked.Or(ref *p, v);
-    [MethodImpl(Inline)] public static long SharedOrB64(long* p, long v) { long old = *p; *p = old | v; return old; }
-
-    public static long AtomicXorB64(long* p, long v)
-    {
-        while (true)
-        {
-            long old = Volatile.Read(ref *p);
-            long now = old ^ v;
-            if (Interlocked.CompareExchange(ref *p, now, old) == old) return old;
-        }
-    }
-
-    [MethodImpl(Inline)] public static long SharedXorB64(long* p, long v) { long old = *p; *p = old ^ v; return old; }
-
-    [MethodImpl(Inline)] public static long AtomicCasB64(long* p, long compare, long v) => Interlocked.CompareExchange(ref *p, v, compare);
-    [MethodImpl(Inline)] public static long SharedCasB64(long* p, long compare, long v) { long old = *p; if (old == compare) *p = v; return old; }
-
-    public static long AtomicMinS64(long* p, long v)
-    {
-        while (true)
-        {
-            long old = Volatile.Read(ref *p);
-            long now = Math.Min(old, v);
-            if (Interlocked.CompareExchange(ref *p, now, old) == old) return old;
-        }
-    }
-
-    [MethodImpl(Inline)] public static long SharedMinS64(long* p, long v) { long old = *p; *p = Math.Min(old, v); return old; }
-
-    public static long AtomicMaxS64(long* p, long v)
-    {
-        while (true)
-        {
-            long old = Volatile.Read(ref *p);
-            long now = Math.Max(old, v);
-            if (Interlocked.CompareExchange(ref *p, now, old) == old) return old;
-        }
-    }
-
-    [MethodImpl(Inline)] public static long SharedMaxS64(long* p, long v) { long old = *p; *p = Math.Max(old, v); return old; }
-
-    public static ulong AtomicMinU64(ulong* p, ulong v)
-    {
-        while (true)
-        {
-            ulong old = Volatile.Read(ref *p);
-            ulong now = Math.Min(old, v);
-            if (Interlocked.CompareExchange(ref *p, now, old) == old) return old;
-        }
-    }
-
-    [MethodImpl(Inline)] public static ulong SharedMinU64(ulong* p, ulong v) { ulong old = *p; *p = Math.Min(old, v); return old; }
-
-    public static ulong AtomicMaxU64(ulong* p, ulong v)
-    {
-        while (true)
-        {
-            ulong old = Volatile.Read(ref *p);
-            ulong now = Math.Max(old, v);
-            if (Interlocked.CompareExchange(ref *p, now, old) == old) return old;
-        }
-    }
-
-    [MethodImpl(Inline)] public static ulong SharedMaxU64(ulong* p, ulong v) { ulong old = *p; *p = Math.Max(old, v); return old; }
-
-    public static uint AtomicIncU32(uint* p, uint v)
-    {
-        while (true)
-        {
-            uint old = Volatile.Read(ref *p);
-            uint now = old >= v ? 0 : old + 1;
-            if (Interlocked.CompareExchange(ref *p, now, old) == old) return old;
-        }
-    }
-
-    [MethodImpl(Inline)] public static uint SharedIncU32(uint* p, uint v) { uint old = *p; *p = old >= v ? 0 : old + 1; return old; }
-
-    public static uint AtomicDecU32(uint* p, uint v)
-    {
-        while (true)
-        {
-            uint old = Volatile.Read(ref *p);
-            uint now = old == 0 || old > v ? v : old - 1;
-            if (Interlocked.CompareExchange(ref *p, now, old) == old) return old;
-        }
-    }
-
-    [MethodImpl(Inline)] public static uint SharedDecU32(uint* p, uint v) { uint old = *p; *p = old == 0 || old > v ? v : old - 1; return old; }
-
-    [MethodImpl(Inline)] public static int AtomicCasB16(ushort* p, int compare, int v) => Interlocked.CompareExchange(ref *p, (ushort)v, (ushort)compare);
-    [MethodImpl(Inline)] public static int SharedCasB16(ushort* p, int compare, int v) { int old = *p; if (old == (ushort)compare) *p = (ushort)v; return old; }
-
-    public static float AtomicAddF32(float* p, float v)
-    {
-        while (true)
-        {
-            int old = Volatile.Read(ref *(int*)p);
-            int now = BitConverter.SingleToInt32Bits(BitConverter.Int32BitsToSingle(old) + v);
-            if (Interlocked.CompareExchange(ref *(int*)p, now, old) == old) return BitConverter.Int32BitsToSingle(old);
-        }
-    }
-
-    public static double AtomicAddF64(double* p, double v)
-    {
-        while (true)
-        {
-            long old = Volatile.Read(ref *(long*)p);
-            long now = BitConverter.DoubleToInt64Bits(BitConverter.Int64BitsToDouble(old) + v);
-            if (Interlocked.CompareExchange(ref *(long*)p, now, old) == old) return BitConverter.Int64BitsToDouble(old);
-        }
-    }
-
-    [MethodImpl(Inline)] public static float SharedAddF32(float* p, float v) { float old = *p; *p = old + v; return old; }
-    [MethodImpl(Inline)] public static double SharedAddF64(double* p, double v) { double old = *p; *p = old + v; return old; }
 }

@@ -67,62 +67,28 @@ static partial class PtxMath
     [MethodImpl(Inline)] public static float U64ToF32(ulong a) => a;
     [MethodImpl(Inline)] public static double U64ToF64(ulong a) => a;
 
-    [MethodImpl(Inline)] public static float F16ToF32(int bits) => (float)BitConverter.UInt16BitsToHalf((ushort)bits);
-    [MethodImpl(Inline)] public static int F32ToF16(float a) => float.IsNaN(a) ? 0x7fff : BitConverter.HalfToUInt16Bits((Half)a);
-    [MethodImpl(Inline)] public static int F64ToF16(double a) => double.IsNaN(a) ? 0x7fff : BitConverter.HalfToUInt16Bits((Half)a);
-    [MethodImpl(Inline)] public static float BF16ToF32(int bits) => BitConverter.Int32BitsToSingle(bits << 16);
+    /// <summary>.xorsign.abs: of the magnitudes, with the product's sign.</summary>
+    public static float MinXorSignF32(float a, float b) => XorSign(a, b, float.MinNumber(MathF.Abs(a), MathF.Abs(b)));
+    public static float MaxXorSignF32(float a, float b) => XorSign(a, b, float.MaxNumber(MathF.Abs(a), MathF.Abs(b)));
+    public static float MinNaNXorSignF32(float a, float b) => XorSign(a, b, MathF.Min(MathF.Abs(a), MathF.Abs(b)));
+    public static float MaxNaNXorSignF32(float a, float b) => XorSign(a, b, MathF.Max(MathF.Abs(a), MathF.Abs(b)));
+    static float XorSign(float a, float b, float r) => float.IsNaN(r) ? r : MathF.CopySign(r, MathF.CopySign(1, a) * MathF.CopySign(1, b));
 
-    [MethodImpl(Inline)]
-    public static int F32ToBF16(float a)
+    /// <summary>rcp.approx.ftz.f64: the upper 32 bits of the operand give the upper 32 bits of the result; subnormals count as zero.</summary>
+    public static double RcpApproxF64(double a) => Upper(FlushF64(1 / FlushF64(Upper(a))));
+    public static double RsqrtApproxF64(double a) => Upper(1 / Math.Sqrt(FlushF64(Upper(a))));
+    static double Upper(double a) => BitConverter.UInt64BitsToDouble(BitConverter.DoubleToUInt64Bits(a) & (double.IsNaN(a) ? ulong.MaxValue : 0xffffffff00000000));
+    static double FlushF64(double a) => double.IsSubnormal(a) ? Math.CopySign(0, a) : a;
+
+    /// <summary>To tf32: 10 bits of fraction in a 32-bit register, the rest 0.</summary>
+    /// <param name="mode">0 nearest, ties to even; 1 to zero; 4 nearest, ties away</param>
+    public static int F32ToTF32(float a, int mode)
     {
-        if (float.IsNaN(a)) return 0x7fff;
+        if (float.IsNaN(a)) return 0x7fffffff;
         uint bits = BitConverter.SingleToUInt32Bits(a);
-        return (int)(bits + 0x7fff + (bits >> 16 & 1) >> 16);
+        if (!float.IsInfinity(a)) bits += mode switch { 0 => 0xfffu + (bits >> 13 & 1), 1 => 0, _ => 0x1000 };
+        return (int)(bits & ~0x1fffu);
     }
-
-    public static int HalfF16x2(int a, int b, int c, int op) => HalfF16(a & 0xffff, b & 0xffff, c & 0xffff, op) | HalfF16(a >> 16 & 0xffff, b >> 16 & 0xffff, c >> 16 & 0xffff, op) << 16;
-    public static int HalfBF16x2(int a, int b, int c, int op) => HalfBF16(a & 0xffff, b & 0xffff, c & 0xffff, op) | HalfBF16(a >> 16 & 0xffff, b >> 16 & 0xffff, c >> 16 & 0xffff, op) << 16;
-
-    public static int HalfF16(int a, int b, int c, int op)
-    {
-        if ((HalfOperation)op == HalfOperation.Neg) return a ^ 0x8000;
-        if ((HalfOperation)op == HalfOperation.Abs) return a & 0x7fff;
-        double r = Half64(F16ToF32(a), F16ToF32(b), F16ToF32(c), (HalfOperation)(op & 0xff));
-        if ((op & 0x100) != 0) r = SatF64(r);
-        return F64ToF16(r);
-    }
-
-    public static int HalfBF16(int a, int b, int c, int op)
-    {
-        if ((HalfOperation)op == HalfOperation.Neg) return a ^ 0x8000;
-        if ((HalfOperation)op == HalfOperation.Abs) return a & 0x7fff;
-        float x = BF16ToF32(a), y = BF16ToF32(b), z = BF16ToF32(c);
-        // Sums of far-apart exponents do not fit a double exactly: round to odd in f32, which then rounds right to 8 bits.
-        HalfOperation o = (HalfOperation)(op & 0xff);
-        float r = o switch
-        {
-            HalfOperation.Add => OddF32(x, 1, y), HalfOperation.Sub => OddF32(x, 1, -y), HalfOperation.Mul => OddF32(x, y, x * y == 0 && (MathF.CopySign(1, x) * MathF.CopySign(1, y)) < 0 ? -0f : 0),
-            HalfOperation.Fma => OddF32(x, y, z), _ => (float)Half64(x, y, z, o),
-        };
-        if ((op & 0x100) != 0) r = SatF32(r);
-        return F32ToBF16(r);
-    }
-
-    /// <summary>a * b + c with the last bit set where the result is not exact.</summary>
-    static float OddF32(float a, float b, float c)
-    {
-        float zero = FmaDirectedF32(a, b, c, 1);
-        if (zero != MathF.FusedMultiplyAdd(a, b, c) || FmaDirectedF32(a, b, c, 2) != FmaDirectedF32(a, b, c, 3))
-            return float.IsFinite(zero) ? BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(zero) | 1) : zero;
-        return zero;
-    }
-
-    static double Half64(double a, double b, double c, HalfOperation op) => op switch
-    {
-        HalfOperation.Add => a + b, HalfOperation.Sub => a - b, HalfOperation.Mul => a * b, HalfOperation.Fma => a * b + c,
-        HalfOperation.Min => double.MinNumber(a, b), HalfOperation.Max => double.MaxNumber(a, b), HalfOperation.MinNaN => Math.Min(a, b), HalfOperation.MaxNaN => Math.Max(a, b),
-        HalfOperation.Ex2 => Math.Pow(2, a), _ => Math.Tanh(a),
-    };
 
     [MethodImpl(Inline)] public static int TestpFiniteF32(float a) => float.IsFinite(a) ? 1 : 0;
     [MethodImpl(Inline)] public static int TestpFiniteF64(double a) => double.IsFinite(a) ? 1 : 0;
@@ -137,6 +103,3 @@ static partial class PtxMath
     [MethodImpl(Inline)] public static int TestpSubnormalF32(float a) => float.IsSubnormal(a) ? 1 : 0;
     [MethodImpl(Inline)] public static int TestpSubnormalF64(double a) => double.IsSubnormal(a) ? 1 : 0;
 }
-
-/// <summary>Operations on 16-bit floats; 0x100 added: saturate.</summary>
-enum HalfOperation { Add, Sub, Mul, Fma, Min, Max, MinNaN, MaxNaN, Neg, Abs, Ex2, Tanh }

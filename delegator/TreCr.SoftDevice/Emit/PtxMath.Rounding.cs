@@ -133,10 +133,10 @@ static partial class PtxMath
         return double.IsFinite(a) ? Adjust(r, a.CompareTo(r), mode) : r;
     }
 
-    public static float S64ToF32Directed(long a, int mode) => Adjust(a, Int128Compare(a, (float)a), mode);
-    public static float U64ToF32Directed(ulong a, int mode) => Adjust(a, Int128Compare(a, (float)a), mode);
-    public static double S64ToF64Directed(long a, int mode) => Adjust(a, Int128Compare(a, (double)a), mode);
-    public static double U64ToF64Directed(ulong a, int mode) => Adjust(a, Int128Compare(a, (double)a), mode);
+    public static float S64ToF32Directed(long a, int mode) => Adjust((float)a, Int128Compare(a, (float)a), mode);
+    public static float U64ToF32Directed(ulong a, int mode) => Adjust((float)a, Int128Compare(a, (float)a), mode);
+    public static double S64ToF64Directed(long a, int mode) => Adjust((double)a, Int128Compare(a, (double)a), mode);
+    public static double U64ToF64Directed(ulong a, int mode) => Adjust((double)a, Int128Compare(a, (double)a), mode);
 
     static int Int128Compare(Int128 exact, double rounded) => exact.CompareTo((Int128)rounded);
 

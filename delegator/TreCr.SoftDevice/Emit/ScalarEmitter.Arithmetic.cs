@@ -125,11 +125,12 @@ sealed unsafe partial class ScalarEmitter
                 else il.Call(math.GetMethod("FusedMultiplyAdd", [real, real, real])!);
                 break;
             case "min" or "max":
-                if (op.Has("xorsign") || current.Operands.Length != 3) throw Unsupported();
+                if (op.Has("xorsign") && type != PtxType.F32 || current.Operands.Length != 3) throw Unsupported();
                 Source(1, type);
                 Source(2, type);
                 bool nan = op.Has("NaN");
-                if (nan) il.Call(math.GetMethod(op.Name == "min" ? "Min" : "Max", [real, real])!);
+                if (op.Has("xorsign")) Call((op.Name == "min" ? "Min" : "Max") + (nan ? "NaN" : "") + "XorSignF32");
+                else if (nan) il.Call(math.GetMethod(op.Name == "min" ? "Min" : "Max", [real, real])!);
                 else Call((op.Name == "min" ? "MinNumber" : "MaxNumber") + t);
                 break;
             case "abs":
@@ -150,6 +151,10 @@ sealed unsafe partial class ScalarEmitter
                 if (directed) { il.LdcI4(RoundingMode); Call("SqrtDirected" + t); }
                 else il.Call(math.GetMethod("Sqrt", [real])!);
                 break;
+            case "rcp" when type == PtxType.F64 && op.Has("approx"):
+                Source(1, type);
+                Call("RcpApproxF64");
+                break;
             case "rcp":
                 if (type == PtxType.F32) il.LdcR4(1); else il.LdcR8(1);
                 Source(1, type);
@@ -158,7 +163,7 @@ sealed unsafe partial class ScalarEmitter
                 break;
             case "rsqrt":
                 Source(1, type);
-                Call("Rsqrt" + t);
+                Call(type == PtxType.F64 && op.Ftz ? "RsqrtApproxF64" : "Rsqrt" + t);
                 break;
             case "sin" or "cos" or "ex2" or "lg2" or "tanh":
                 if (type != PtxType.F32) throw Unsupported();
@@ -179,9 +184,12 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>Pushes a 16-bit float operand as float32, which holds all its values.</summary>
-    void PushHalf(int n, PtxType type)
+    void PushHalf(int n, PtxType type, int shift = 0)
     {
         PushI(n, type);
+        if (shift != 0) { il.LdcI4(shift); il.Op(OpCodes.Shr_Un); }
+        else if (type.Bits() == 32) il.Op(OpCodes.Conv_U2);
+        if (current.Opcode.Ftz && current.Name is "set" or "setp" && type is PtxType.F16 or PtxType.F16x2) Call("FlushF16");
         Call(type is PtxType.BF16 or PtxType.BF16x2 ? "BF16ToF32" : "F16ToF32");
     }
 
@@ -190,13 +198,14 @@ sealed unsafe partial class ScalarEmitter
         PtxOpcode op = current.Opcode;
         PtxType type = op.Type;
         string? name = op.Name switch { "add" => "Add", "sub" => "Sub", "mul" => "Mul", "fma" => "Fma", "min" => "Min", "max" => "Max", "neg" => "Neg", "abs" => "Abs", "ex2" => "Ex2", "tanh" => "Tanh", _ => null };
-        if (name is null || op.Ftz || op.Has("relu") || op.Has("xorsign")) throw Unsupported();
+        bool minMax = name is "Min" or "Max";
+        if (name is null || op.Has("xorsign") && !minMax || op.Has("relu") && name != "Fma" || current.Operands.Length > (minMax ? 3 : 4) || RoundingMode != 0) throw Unsupported();
         int sources = name switch { "Fma" => 3, "Neg" or "Abs" or "Ex2" or "Tanh" => 1, _ => 2 };
         if (name is "Min" or "Max" && op.Has("NaN")) name += "NaN";
         for (int n = 1; n <= 3; n++)
             if (n <= sources) PushI(n, type);
             else il.LdcI4(0);
-        il.LdcI4((int)Enum.Parse<HalfOperation>(name) | (op.Sat ? 0x100 : 0));
+        il.LdcI4((int)Enum.Parse<HalfOperation>(name) | (op.Sat ? PtxMath.HalfSat : 0) | (op.Ftz ? PtxMath.HalfFtz : 0) | (op.Has("relu") ? PtxMath.HalfRelu : 0) | (op.Has("xorsign") ? PtxMath.HalfXorSign : 0));
         Call(type switch { PtxType.F16 => "HalfF16", PtxType.F16x2 => "HalfF16x2", PtxType.BF16 => "HalfBF16", _ => "HalfBF16x2" });
         Pop(Operand(0), type);
     }
@@ -208,24 +217,46 @@ sealed unsafe partial class ScalarEmitter
         if (current.Operands.Length != 2)
         {
             // cvt.rn.f16x2.f32 d, a, b: a goes to the high half
-            if (to is not (PtxType.F16x2 or PtxType.BF16x2) || from != PtxType.F32 || RoundingMode != 0 || op.Has("relu") || op.Has("satfinite")) throw Unsupported();
-            string half = to == PtxType.F16x2 ? "F32ToF16" : "F32ToBF16";
+            if (to is not (PtxType.F16x2 or PtxType.BF16x2) || from != PtxType.F32 || RoundingMode > 1 || op.Has("satfinite") || op.Has("rs")) throw Unsupported();
+            PtxType half = to == PtxType.F16x2 ? PtxType.F16 : PtxType.BF16;
             Source(2, PtxType.F32);
-            Call(half);
+            ToHalf(half, PtxType.F32);
             Source(1, PtxType.F32);
-            Call(half);
+            ToHalf(half, PtxType.F32);
             il.LdcI4(16);
             il.Op(OpCodes.Shl);
             il.Op(OpCodes.Or);
             Pop(Operand(0), PtxType.B32);
             return;
         }
-        if (to is PtxType.None or PtxType.TF32 or PtxType.F16x2 or PtxType.BF16x2 || from is PtxType.None or PtxType.F16x2 or PtxType.BF16x2 || op.First("relu", "satfinite", "rna", "rs") is not null) throw Unsupported();
+        if (to == PtxType.TF32 && from == PtxType.F32 && op.First("satfinite", "relu") is null && RoundingMode <= 1)
+        {
+            Source(1, PtxType.F32);
+            il.LdcI4(op.Has("rna") ? 4 : RoundingMode);
+            Call("F32ToTF32");
+            Pop(Operand(0), PtxType.B32);
+            return;
+        }
+        if (to is PtxType.None or PtxType.TF32 or PtxType.F16x2 or PtxType.BF16x2 || from is PtxType.None or PtxType.F16x2 or PtxType.BF16x2 || op.First("satfinite", "rna", "rs") is not null || op.Has("relu") && !to.IsHalf()) throw Unsupported();
         bool fromReal = from.IsFloat() || from.IsHalf(), toReal = to.IsFloat() || to.IsHalf();
         if (fromReal && toReal) RealToReal(to, from);
         else if (fromReal) RealToInteger(to, from);
         else if (toReal) IntegerToReal(to, from);
         else IntegerToInteger(to, from);
+    }
+
+    /// <summary>Turns the stack's f32 or f64 into 16 bits, rounded as the instruction says.</summary>
+    void ToHalf(PtxType to, PtxType from)
+    {
+        bool wide = from == PtxType.F64;
+        if (RoundingMode != 0 || wide && to == PtxType.BF16)
+        {
+            if (!wide) il.Op(OpCodes.Conv_R8);
+            il.LdcI4(RoundingMode);
+            Call(to == PtxType.BF16 ? "F64ToBF16Rounded" : "F64ToF16Rounded");
+        }
+        else Call(wide ? "F64ToF16" : to == PtxType.BF16 ? "F32ToBF16" : "F32ToF16");
+        if (current.Opcode.Has("relu")) Call("HalfReluBits");
     }
 
     void IntegerToInteger(PtxType to, PtxType from)
@@ -248,6 +279,16 @@ sealed unsafe partial class ScalarEmitter
     {
         PushI(1, from);
         bool signed = from.IsSigned();
+        if (to.IsHalf())
+        {
+            // Through f64, to odd where 64 bits do not fit, so that it is rounded once.
+            if (from.Bits() == 64) Call(signed ? "OddS64" : "OddU64");
+            else { il.Op(signed ? OpCodes.Conv_I8 : OpCodes.Conv_U8); il.Op(OpCodes.Conv_R8); }
+            if (current.Opcode.Sat) Call("SatF64");
+            ToHalf(to, PtxType.F64);
+            Pop(Operand(0), to);
+            return;
+        }
         if (RoundingMode != 0 && to.IsFloat())
         {
             if (from.Bits() < 64) il.Op(signed ? OpCodes.Conv_I8 : OpCodes.Conv_U8);
@@ -259,15 +300,6 @@ sealed unsafe partial class ScalarEmitter
         {
             if (from.Bits() < 64) { il.Op(OpCodes.Conv_U8); il.Op(to == PtxType.F64 ? OpCodes.Conv_R8 : OpCodes.Conv_R4); }
             else Call(to == PtxType.F64 ? "U64ToF64" : "U64ToF32");
-        }
-        if (to.IsHalf())
-        {
-            if (RoundingMode != 0) throw Unsupported();
-            // A 24-bit significand is exact for 16-bit sources; wider ones go through f64 to round once.
-            if (from.Bits() > 16) throw Unsupported();
-            Call(to == PtxType.BF16 ? "F32ToBF16" : "F32ToF16");
-            Pop(Operand(0), to);
-            return;
         }
         Result(to);
     }
@@ -293,9 +325,8 @@ sealed unsafe partial class ScalarEmitter
             Call((integral switch { "rni" => "Nearest", "rzi" => "Truncate", "rmi" => "Floor", _ => "Ceiling" }) + (from == PtxType.F64 ? "F64" : "F32"));
         if (to.IsHalf())
         {
-            if (RoundingMode != 0 || from == PtxType.F64 && to == PtxType.BF16) throw Unsupported();
-            if (op.Sat) Call("SatF32");
-            Call(from == PtxType.F64 ? "F64ToF16" : to == PtxType.BF16 ? "F32ToBF16" : "F32ToF16");
+            if (op.Sat) Call(from == PtxType.F64 ? "SatF64" : "SatF32");
+            ToHalf(to, from);
             Pop(Operand(0), to);
             return;
         }

@@ -250,6 +250,8 @@ sealed unsafe partial class ScalarEmitter
 
     void EmitCall(FlowBlock b)
     {
+        // A change in how frames are linked may run anything.
+        Arm(false);
         (PtxOperand? returns, PtxOperand target, PtxOperand? arguments, PtxOperand? prototype) = CallParts();
         if (target.Kind == OperandKind.Symbol && program.Module.FunctionsByName.TryGetValue(target.Name!, out PtxFunction? callee) && callee.IsExtern)
         {
@@ -294,6 +296,7 @@ sealed unsafe partial class ScalarEmitter
 
     void EmitCallResults()
     {
+        Arm(false);
         (PtxOperand? returns, PtxOperand target, _, PtxOperand? prototype) = CallParts();
         if (returns is null || target.Kind == OperandKind.Symbol && program.Module.FunctionsByName.TryGetValue(target.Name!, out PtxFunction? callee) && callee.IsExtern) return;
         PtxSignature signature = SignatureOf(target, prototype);

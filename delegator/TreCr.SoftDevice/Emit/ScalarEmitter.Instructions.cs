@@ -41,6 +41,7 @@ sealed unsafe partial class ScalarEmitter
                 PushI(0, PtxType.U32);
                 Call("Arrive");
                 break;
+            case "vadd" or "vsub" or "vabsdiff" or "vmin" or "vmax" or "vshl" or "vshr": EmitVideo(); break;
             case "membar" or "fence": il.Call(typeof(Interlocked).GetMethod("MemoryBarrier")!); break;
             case "prefetch" or "prefetchu" or "discard" or "applypriority" or "pmevent" or "brkpt" or "griddepcontrol" or "setmaxnreg": break;
             case "nanosleep": break; // the loop around it gives way, see SpinPass
@@ -123,14 +124,14 @@ sealed unsafe partial class ScalarEmitter
     static readonly string[] Comparisons = ["eq", "ne", "lt", "le", "gt", "ge", "lo", "ls", "hi", "hs", "equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan"];
 
     /// <summary>Pushes 0 or 1 for operands a and b compared as the opcode says.</summary>
-    void Compare(int a, int b, PtxType type)
+    /// <param name="shift">16: of packed operands, the high halves</param>
+    void Compare(int a, int b, PtxType type, int shift = 0)
     {
         string how = current.Opcode.First(Comparisons) ?? throw Unsupported();
         if (type.IsHalf())
         {
-            if (type.Bits() != 16) throw Unsupported();
-            PushHalf(a, type);
-            PushHalf(b, type);
+            PushHalf(a, type, shift);
+            PushHalf(b, type, shift);
         }
         else
         {
@@ -165,6 +166,17 @@ sealed unsafe partial class ScalarEmitter
         PtxOpcode op = current.Opcode;
         string? boolean = op.First("and", "or", "xor");
         PtxOperand d = Operand(0);
+        if (op.Type is PtxType.F16x2 or PtxType.BF16x2)
+        {
+            // p|q: each half's own answer.
+            if (boolean is not null) throw Unsupported();
+            Compare(1, 2, op.Type);
+            Pop(PtxOperand.Reg(d.Register), PtxType.Pred);
+            if (d.Register2 < 0) return;
+            Compare(1, 2, op.Type, 16);
+            PopRegister(d.Register2, PtxType.Pred);
+            return;
+        }
         Compare(1, 2, op.Type);
         if (boolean is null && d.Register2 < 0) { Pop(d, PtxType.Pred); return; }
         LocalBuilder result = Temporary(RegisterClass.Pred), second = Temporary(RegisterClass.Pred);
@@ -307,12 +319,25 @@ sealed unsafe partial class ScalarEmitter
         switch (op.Name)
         {
             case "lop3":
-                if (op.First("and", "or") is not null) throw Unsupported();
                 PushI(1, PtxType.B32);
                 PushI(2, PtxType.B32);
                 PushI(3, PtxType.B32);
                 PushI(4, PtxType.B32);
                 Call("Lop3");
+                if (op.First("and", "or") is { } boolean)
+                {
+                    // d|p: the predicate is (d != 0) and/or the last operand.
+                    LocalBuilder whole = Temporary(RegisterClass.I32);
+                    il.Stloc(whole);
+                    il.Ldloc(whole);
+                    Not();
+                    Not();
+                    PushI(5, PtxType.Pred);
+                    il.Op(boolean == "and" ? OpCodes.And : OpCodes.Or);
+                    if (Operand(0).Register2 < 0) il.Op(OpCodes.Pop);
+                    else PopRegister(Operand(0).Register2, PtxType.Pred);
+                    il.Ldloc(whole);
+                }
                 Pop(Operand(0), PtxType.B32);
                 return;
             case "bfe":
@@ -417,6 +442,31 @@ sealed unsafe partial class ScalarEmitter
         }
         il.Ldloc(result);
         Pop(Operand(0), type);
+    }
+
+    static readonly string[] VideoOperations = ["vadd", "vsub", "vabsdiff", "vmin", "vmax", "vshl", "vshr"];
+
+    /// <summary>vadd.dtype.atype.btype{.sat}{.op2} d, a{.part}, b{.part}{, c}; forms that merge into a part of d are refused.</summary>
+    void EmitVideo()
+    {
+        PtxOpcode op = current.Opcode;
+        PtxType[] types = [.. op.Modifiers.Select(PtxTypes.Parse).Where(t => t != PtxType.None)];
+        if (types.Length != 3 || Array.Exists(types, t => t is not (PtxType.U32 or PtxType.S32)) || Operand(0).Part != 0) throw Unsupported();
+        string? second = op.First("add", "min", "max");
+        if (current.Operands.Length != (second is null ? 3 : 4)) throw Unsupported();
+        for (int n = 1; n <= 2; n++)
+        {
+            PtxOperand o = Operand(n);
+            Push(o, PtxType.U32, part: true);
+            il.LdcI4(o.Part);
+            il.LdcI4(types[n].IsSigned() ? 1 : 0);
+            Call("VideoPart");
+        }
+        if (second is null) il.LdcI4(0);
+        else PushI(3, PtxType.U32);
+        il.LdcI4(Array.IndexOf(VideoOperations, op.Name) | (op.Has("wrap") ? 8 : 0) | (op.Sat ? 16 : 0) | (types[0].IsSigned() ? 32 : 0) | (second switch { "add" => 64, "min" => 128, "max" => 192, _ => 0 }));
+        Call("Video");
+        Pop(Operand(0), PtxType.U32);
     }
 
     /// <summary>cp.async.{ca,cg}.shared.global [dst], [src], size{, srcSize}: done at once, which the ISA allows; commit and wait have nothing left to do.</summary>

@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Reflection.Emit;
 using TreCr.Ptx;
 using TreCr.Ptx.Ast;
@@ -29,6 +30,13 @@ sealed unsafe partial class ScalarEmitter
     /// out of line; what is not there either ends the launch with 700 or 716. The IL stack must be empty: the look-up's way joins here.
     /// </summary>
     void Address(PtxSpace space, PtxOperand m, int bytes)
+    {
+        bool was = Arm(false);
+        CheckedAddress(space, m, bytes);
+        Arm(was);
+    }
+
+    void CheckedAddress(PtxSpace space, PtxOperand m, int bytes)
     {
         int k = Log2(bytes);
         if (space == PtxSpace.Param)
@@ -203,7 +211,9 @@ sealed unsafe partial class ScalarEmitter
         il.Ldloc(pointer);
         if (offset == 0) return;
         il.LdcI8(offset);
+        bool was = Arm(false);
         il.Add();
+        Arm(was);
     }
 
     void EmitStore()
@@ -260,25 +270,15 @@ sealed unsafe partial class ScalarEmitter
         PtxOpcode op = current.Opcode;
         PtxType type = op.Type;
         if (op.Vector != 1 || op.Space is not (PtxSpace.Global or PtxSpace.Shared or PtxSpace.Generic)) throw Unsupported();
-        string? kind = op.First("add", "min", "max", "and", "or", "xor", "exch", "cas", "inc", "dec");
-        int at = returns ? 1 : 0;
-        string suffix = kind switch
-        {
-            "add" => type switch { PtxType.F32 => "F32", PtxType.F64 => "F64", _ => type.Bits() == 64 ? "B64" : "B32" },
-            "min" or "max" => type switch { PtxType.S32 => "S32", PtxType.U32 => "U32", PtxType.S64 => "S64", PtxType.U64 => "U64", _ => throw Unsupported() },
-            "and" or "or" or "xor" or "exch" => type.Bits() == 64 ? "B64" : type.Bits() == 32 ? "B32" : throw Unsupported(),
-            "cas" => type.Bits() switch { 64 => "B64", 32 => "B32", 16 => "B16", _ => throw Unsupported() },
-            "inc" or "dec" => type == PtxType.U32 ? "U32" : throw Unsupported(),
-            _ => throw Unsupported(),
-        };
-        if (kind == "add" && (type.IsHalf() || type.Bits() is not (32 or 64))) throw Unsupported();
-        PtxType value = type is PtxType.F32 or PtxType.F64 && kind == "exch" ? type.Bits() == 64 ? PtxType.B64 : PtxType.B32 : type;
-        Address(op.Space, Operand(at), type.Bytes());
-        PushI(at + 1, value);
-        if (kind == "cas") PushI(at + 2, value);
+        string kind = op.First("add", "min", "max", "and", "or", "xor", "exch", "cas", "inc", "dec") ?? throw Unsupported();
         // A block never leaves its worker, so shared memory needs no locked instruction.
-        Call((op.Space == PtxSpace.Shared ? "Shared" : "Atomic") + char.ToUpperInvariant(kind![0]) + kind[1..] + suffix);
-        if (returns) Pop(Operand(0), value);
+        MethodInfo method = PtxAtomics.Method(kind, type, op.Space == PtxSpace.Shared) ?? throw Unsupported();
+        int at = returns ? 1 : 0;
+        Address(op.Space, Operand(at), type.Bytes());
+        PushI(at + 1, type);
+        if (kind == "cas") PushI(at + 2, type);
+        il.Call(method);
+        if (returns) Pop(Operand(0), type);
         else il.Op(OpCodes.Pop);
     }
 }

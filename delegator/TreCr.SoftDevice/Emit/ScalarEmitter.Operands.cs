@@ -16,8 +16,10 @@ sealed unsafe partial class ScalarEmitter
     PtxOperand Operand(int n) => n < current.Operands.Length ? current.Operands[n] : throw new PtxException(PtxException.InvalidPtx, $"'{current.Opcode.Text}' has too few operands", current.Line);
 
     /// <summary>Pushes an operand as a value of type <paramref name="want"/>.</summary>
-    void Push(PtxOperand o, PtxType want)
+    /// <param name="part">the instruction takes parts of registers itself</param>
+    void Push(PtxOperand o, PtxType want, bool part = false)
     {
+        if (o.Part != 0 && !part) throw Unsupported("part of a register");
         switch (o.Kind)
         {
             case OperandKind.Register:
@@ -218,10 +220,12 @@ sealed unsafe partial class ScalarEmitter
         if (g.CallParameterOffset.TryGetValue(v.Name, out int at)) FrameAddress(at + (int)offset);
         else if (f.IsEntry)
         {
+            bool was = Arm(false);
             Context("Parameters");
             il.LdcI4((int)(v.Offset + offset));
             il.Op(OpCodes.Conv_I);
             il.Add();
+            Arm(was);
         }
         else FrameAddress((f.Signature.Returns.Contains(v) ? g.ReturnsOffset : g.ParametersOffset) + (int)(v.Offset + offset));
         il.Op(OpCodes.Conv_I8);

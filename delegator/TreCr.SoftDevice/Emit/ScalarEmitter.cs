@@ -34,12 +34,13 @@ sealed unsafe partial class ScalarEmitter
     readonly List<(int Register, LocalBuilder Local)> blockLocals = [];
     readonly List<Action> outOfLine = [];
     PtxInstruction current = null!;
+    readonly Mutation? mutation;
     Dictionary<PtxInstruction, AccessGroup> groups = [];
 
     static readonly Dictionary<string, FieldInfo> ContextFields = typeof(BlockContext).GetFields().ToDictionary(x => x.Name);
     static readonly Dictionary<string, FieldInfo> SlotFields = typeof(ThreadSlot).GetFields().ToDictionary(x => x.Name);
     static readonly Dictionary<string, MethodInfo> Helpers = typeof(PtxMath).GetMethods(BindingFlags.Static | BindingFlags.Public)
-        .Concat(typeof(PtxAtomics).GetMethods(BindingFlags.Static | BindingFlags.Public)).Concat(typeof(KernelSupport).GetMethods(BindingFlags.Static | BindingFlags.Public))
+        .Concat(typeof(KernelSupport).GetMethods(BindingFlags.Static | BindingFlags.Public))
         .Where(m => m.DeclaringType != typeof(object)).ToDictionary(m => m.Name);
     static readonly MethodInfo RotateRight64 = typeof(System.Numerics.BitOperations).GetMethod("RotateRight", [typeof(ulong), typeof(int)])!;
     static readonly Type[] LocalTypes = [typeof(int), typeof(int), typeof(long), typeof(float), typeof(double)];
@@ -53,7 +54,8 @@ sealed unsafe partial class ScalarEmitter
         this.firstBlock = firstBlock;
         this.endBlock = endBlock;
         method = new($"{f.Name}#{firstBlock}", typeof(void), [typeof(BlockContext*), typeof(int), typeof(int)], typeof(object).Module, skipVisibility: true) { InitLocals = false };
-        il = new(method.GetILGenerator(4096));
+        mutation = ProgramBuilder.Mutation;
+        il = new(method.GetILGenerator(4096), mutation);
         registerLocals = new LocalBuilder?[f.Registers.Count];
         int words = (f.Registers.Count + 63) / 64;
         defined = new ulong[words];
@@ -212,6 +214,7 @@ sealed unsafe partial class ScalarEmitter
     /// <summary>Stores what block <paramref name="target"/> needs and this method may have changed; sets the slot's state.</summary>
     void SaveFor(int target)
     {
+        bool was = Arm(false);
         ForRegisters(g.Blocks[target].LiveIn, defined, r =>
         {
             FrameAddress(g.SlotOffset[r]);
@@ -219,6 +222,7 @@ sealed unsafe partial class ScalarEmitter
             il.Op(g.Classes[r] switch { RegisterClass.I64 => OpCodes.Stind_I8, RegisterClass.F32 => OpCodes.Stind_R4, RegisterClass.F64 => OpCodes.Stind_R8, _ => OpCodes.Stind_I4 });
         });
         SetSlot("State", () => il.LdcI4(stateBase + target));
+        Arm(was);
     }
 
     /// <summary>Goes to a block: falls, jumps, or leaves the method where it is in another one.</summary>
@@ -240,6 +244,7 @@ sealed unsafe partial class ScalarEmitter
         for (int n = 0; n < count; n++)
         {
             current = b.Body[n];
+            Arm(true);
             if (current.Guard < 0) { EmitInstruction(current); continue; }
             Label skip = il.NewLabel();
             EmitGuard(skip);
@@ -250,12 +255,23 @@ sealed unsafe partial class ScalarEmitter
         else
         {
             current = b.Body[^1];
+            Arm(true);
             EmitEnd(b);
         }
+        Arm(false);
         // Registers of this block only give their locals back.
         foreach ((int register, _) in blockLocals) registerLocals[register] = null;
         blockLocals.Clear();
         Array.Clear(poolUsed);
+    }
+
+    /// <summary>Opens or shuts the instruction at hand to a mutation; always shut where there is none.</summary>
+    bool Arm(bool on)
+    {
+        if (mutation is null) return false;
+        bool was = mutation.IsArmed;
+        mutation.IsArmed = on && (current.Origin ?? current).Opcode.Text == mutation.Instruction;
+        return was;
     }
 
     void EmitGuard(Label whenFalse)
@@ -306,10 +322,12 @@ sealed unsafe partial class ScalarEmitter
 
     void FrameAddress(int offset)
     {
+        bool was = Arm(false);
         il.Ldloc(frame!);
         il.LdcI4(offset);
         il.Op(OpCodes.Conv_I);
         il.Add();
+        Arm(was);
     }
 
     void Call(string helper)
