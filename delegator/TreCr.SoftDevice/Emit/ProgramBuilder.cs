@@ -105,7 +105,7 @@ sealed unsafe class ProgramBuilder
             kernel.StateLocalBytes[state] = g.LocalBytes;
             if (!g.Function.IsEntry) kernel.FunctionStates[Addresses.Of(g.Function.Name)] = state;
         }
-        if (Checked && (kernel.Ranges = RangePass.Run(graphs[0], ConstantAddress)) is not null)
+        if (Checked && Mutation is null && (kernel.Ranges = RangePass.Run(graphs[0], ConstantAddress)) is not null)
             kernel.Recompile = proven =>
             {
                 foreach (RangeAccess a in proven) Proven.Add(a.Instruction);

@@ -203,8 +203,7 @@ sealed unsafe partial class ScalarEmitter
         int sources = name switch { "Fma" => 3, "Neg" or "Abs" or "Ex2" or "Tanh" => 1, _ => 2 };
         if (name is "Min" or "Max" && op.Has("NaN")) name += "NaN";
         for (int n = 1; n <= 3; n++)
-            if (n <= sources) PushI(n, type);
-            else il.LdcI4(0);
+            PushI(n <= sources ? n : 1, type); // what it does not take may be anything
         il.LdcI4((int)Enum.Parse<HalfOperation>(name) | (op.Sat ? PtxMath.HalfSat : 0) | (op.Ftz ? PtxMath.HalfFtz : 0) | (op.Has("relu") ? PtxMath.HalfRelu : 0) | (op.Has("xorsign") ? PtxMath.HalfXorSign : 0));
         Call(type switch { PtxType.F16 => "HalfF16", PtxType.F16x2 => "HalfF16x2", PtxType.BF16 => "HalfBF16", _ => "HalfBF16x2" });
         Pop(Operand(0), type);
@@ -246,13 +245,14 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>Turns the stack's f32 or f64 into 16 bits, rounded as the instruction says.</summary>
-    void ToHalf(PtxType to, PtxType from)
+    /// <param name="exact">the value fits: no rounding to do</param>
+    void ToHalf(PtxType to, PtxType from, bool exact = false)
     {
         bool wide = from == PtxType.F64;
-        if (RoundingMode != 0 || wide && to == PtxType.BF16)
+        if (RoundingMode != 0 && !exact || wide && to == PtxType.BF16)
         {
             if (!wide) il.Op(OpCodes.Conv_R8);
-            il.LdcI4(RoundingMode);
+            il.LdcI4(exact ? 0 : RoundingMode);
             Call(to == PtxType.BF16 ? "F64ToBF16Rounded" : "F64ToF16Rounded");
         }
         else Call(wide ? "F64ToF16" : to == PtxType.BF16 ? "F32ToBF16" : "F32ToF16");
@@ -262,7 +262,8 @@ sealed unsafe partial class ScalarEmitter
     void IntegerToInteger(PtxType to, PtxType from)
     {
         PushI(1, from);
-        if (current.Opcode.Sat)
+        bool fits = to.IsSigned() == from.IsSigned() ? to.Bits() >= from.Bits() : to.IsSigned() && to.Bits() > from.Bits();
+        if (current.Opcode.Sat && !fits)
         {
             if (from.Bits() < 64) il.Op(from.IsSigned() ? OpCodes.Conv_I8 : OpCodes.Conv_U8);
             il.LdcI4(to.Bits());
@@ -283,13 +284,13 @@ sealed unsafe partial class ScalarEmitter
         {
             // Through f64, to odd where 64 bits do not fit, so that it is rounded once.
             if (from.Bits() == 64) Call(signed ? "OddS64" : "OddU64");
-            else { il.Op(signed ? OpCodes.Conv_I8 : OpCodes.Conv_U8); il.Op(OpCodes.Conv_R8); }
+            else { if (from == PtxType.U32 || from == PtxType.B32) il.Op(OpCodes.Conv_U8); il.Op(OpCodes.Conv_R8); }
             if (current.Opcode.Sat) Call("SatF64");
-            ToHalf(to, PtxType.F64);
+            ToHalf(to, PtxType.F64, from.Bits() - (signed ? 1 : 0) <= (to == PtxType.F16 ? 11 : 8));
             Pop(Operand(0), to);
             return;
         }
-        if (RoundingMode != 0 && to.IsFloat())
+        if (RoundingMode != 0 && from.Bits() - (signed ? 1 : 0) > (to == PtxType.F64 ? 53 : 24))
         {
             if (from.Bits() < 64) il.Op(signed ? OpCodes.Conv_I8 : OpCodes.Conv_U8);
             il.LdcI4(RoundingMode);

@@ -142,18 +142,18 @@ sealed unsafe partial class ScalarEmitter
             case "shfl":
             {
                 Kind(op.First("up", "down", "bfly", "idx") switch { "up" => CollectiveKind.ShflUp, "down" => CollectiveKind.ShflDown, "bfly" => CollectiveKind.ShflBfly, _ => CollectiveKind.ShflIdx }, op.Has("sync") ? 4 : -1);
-                SetSlot("Value", () => { PushI(1, PtxType.B32); il.Op(OpCodes.Conv_U8); });
+                SetSlot("Value", () => { PushI(1, PtxType.B32); Widen(); });
                 SetSlot("A", () => PushI(2, PtxType.B32));
                 SetSlot("B", () => PushI(3, PtxType.B32));
                 break;
             }
             case "vote":
                 Kind(op.First("all", "any", "uni", "ballot") switch { "all" => CollectiveKind.VoteAll, "any" => CollectiveKind.VoteAny, "uni" => CollectiveKind.VoteUni, _ => CollectiveKind.Ballot }, op.Has("sync") ? 2 : -1);
-                SetSlot("Value", () => { PushI(1, PtxType.Pred); il.Op(OpCodes.Conv_U8); });
+                SetSlot("Value", () => { PushI(1, PtxType.Pred); Widen(); });
                 break;
             case "match":
                 Kind(op.Has("any") ? CollectiveKind.MatchAny : CollectiveKind.MatchAll, 2);
-                SetSlot("Value", () => { PushI(1, op.Type); if (op.Type.Bits() < 64) il.Op(OpCodes.Conv_U8); });
+                SetSlot("Value", () => { PushI(1, op.Type); if (op.Type.Bits() < 64) Widen(); });
                 break;
             case "redux":
                 if (op.Type.IsFloat()) throw Unsupported();
@@ -164,7 +164,7 @@ sealed unsafe partial class ScalarEmitter
                     "max" => op.Type == PtxType.S32 ? CollectiveKind.ReduxMaxS : CollectiveKind.ReduxMaxU,
                     _ => throw Unsupported(),
                 }, 2);
-                SetSlot("Value", () => { PushI(1, PtxType.U32); il.Op(OpCodes.Conv_U8); });
+                SetSlot("Value", () => { PushI(1, PtxType.U32); Widen(); });
                 break;
             case "activemask":
                 Kind(CollectiveKind.ActiveMask, -1);
@@ -180,7 +180,18 @@ sealed unsafe partial class ScalarEmitter
     void Kind(CollectiveKind kind, int maskOperand)
     {
         SetSlot("Kind", () => il.LdcI4((int)kind | (maskOperand < 0 ? BlockRunner.Opportunistic : 0)));
+        // Nothing says what a mask without the lane itself does, so no test can see it changed.
+        bool was = Arm(false);
         SetSlot("Mask", () => { if (maskOperand < 0) il.LdcI4(-1); else PushI(maskOperand, PtxType.U32); });
+        Arm(was);
+    }
+
+    /// <summary>32 bits into a field of 64, the upper half of which nobody reads.</summary>
+    void Widen()
+    {
+        bool was = Arm(false);
+        il.Op(OpCodes.Conv_U8);
+        Arm(was);
     }
 
     void EmitBarrier(PtxOpcode op)
@@ -189,6 +200,8 @@ sealed unsafe partial class ScalarEmitter
         int at = reduction == 0 ? 0 : 1, count = current.Operands.Length - at - (reduction == 0 ? 0 : 1);
         SetSlot("Kind", () =>
         {
+            // Any number serves as long as all threads use the same.
+            bool was = Arm(false);
             if (count <= 0) il.LdcI4(0);
             else
             {
@@ -196,11 +209,12 @@ sealed unsafe partial class ScalarEmitter
                 il.LdcI4(15);
                 il.Op(OpCodes.And);
             }
+            Arm(was);
             il.LdcI4(reduction);
             il.Op(OpCodes.Or);
         });
         SetSlot("Mask", () => { if (count > 1) PushI(at + 1, PtxType.U32); else il.LdcI4(0); });
-        if (reduction != 0) SetSlot("Value", () => { Push(current.Operands[^1], PtxType.Pred); il.Op(OpCodes.Conv_U8); });
+        if (reduction != 0) SetSlot("Value", () => { Push(current.Operands[^1], PtxType.Pred); Widen(); });
     }
 
     /// <summary>Takes the result of the collective or call that stopped the thread.</summary>

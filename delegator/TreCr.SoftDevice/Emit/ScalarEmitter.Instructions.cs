@@ -462,7 +462,7 @@ sealed unsafe partial class ScalarEmitter
             il.LdcI4(types[n].IsSigned() ? 1 : 0);
             Call("VideoPart");
         }
-        if (second is null) il.LdcI4(0);
+        if (second is null) Push(Operand(1), PtxType.U32, part: true); // not looked at
         else PushI(3, PtxType.U32);
         il.LdcI4(Array.IndexOf(VideoOperations, op.Name) | (op.Has("wrap") ? 8 : 0) | (op.Sat ? 16 : 0) | (types[0].IsSigned() ? 32 : 0) | (second switch { "add" => 64, "min" => 128, "max" => 192, _ => 0 }));
         Call("Video");

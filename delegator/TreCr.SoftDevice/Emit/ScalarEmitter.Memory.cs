@@ -82,6 +82,15 @@ sealed unsafe partial class ScalarEmitter
         if (m.Name is { } name) { SymbolAddress(name, m.Value); return; }
         if (m.Register < 0) { il.LdcI8(m.Value); return; }
         il.Ldloc(Local(m.Register));
+        if (f.Registers[m.Register].Type.Bits() == 32 && m.Value != 0)
+        {
+            // Addresses of 32 bits (shared memory) wrap at 2^32, a negative register with a positive offset among them.
+            FromRegister(g.Classes[m.Register], f.Registers[m.Register].Type, PtxType.U32);
+            il.LdcI4((int)m.Value);
+            il.Add();
+            il.Op(OpCodes.Conv_U8);
+            return;
+        }
         FromRegister(g.Classes[m.Register], f.Registers[m.Register].Type, PtxType.U64);
         if (m.Value == 0) return;
         il.LdcI8(m.Value);

@@ -169,7 +169,7 @@ sealed unsafe partial class ScalarEmitter
                 else if (have == PtxType.Pred) throw Unsupported("a predicate into a value");
                 else if (bits == 64) il.Op(OpCodes.Conv_I4);
                 else if (bits < 32 && !(width == 16 && bits == 16)) il.Op(Narrow(have));
-                if (width == 16) il.Op(OpCodes.Conv_U2);
+                if (width == 16 && !(bits == 8 && !have.IsSigned())) il.Op(OpCodes.Conv_U2);
                 break;
         }
         il.Stloc(Local(register));

@@ -133,7 +133,7 @@ static class IntegerRows
         {
             int w = Vectors.Bits(t);
             yield return Row($"shr.{t}", "b" + w, [t, "u32"], v => Wrap(Number(v[0], t) >> (int)Math.Min(v[1], (ulong)w), w), values: [null, amounts]);
-            foreach (int n in (int[])[0, 1, w - 1, w, 200])
+            foreach (int n in (int[])[1, 3, w - 1, w, 200])
                 yield return Row($"shr.{t} by {n}", "b" + w, [t], v => Wrap(Number(v[0], t) >> n, w), body: $"shr.{t} {{d}}, {{a}}, {n};");
         }
         foreach (string mode in (string[])["clamp", "wrap"])
@@ -240,8 +240,8 @@ static class IntegerRows
                 {
                     bool Combine(bool a, ulong c) => boolean switch { "and" => a && c != 0, "or" => a || c != 0, _ => a != (c != 0) };
                     yield return Row($"setp.{relation}.{boolean}.{t}", "pred", [t, t, "pred"], v => Combine(compare(v), v[2]) ? 1UL : 0);
-                    yield return Row($"setp.{relation}.{boolean}.{t} second", "pred", [t, t, "pred"], v => Combine(!compare(v), v[2]) ? 1UL : 0, body: $"setp.{relation}.{boolean}.{t} %first|{{d}}, {{a}}, {{b}}, {{c}};")
-                        with { Declarations = ".reg .pred %first;\n" };
+                    yield return Row($"setp.{relation}.{boolean}.{t} both", "b32", [t, t, "pred"], v => (Combine(!compare(v), v[2]) ? 1UL : 0) + (Combine(compare(v), v[2]) ? 2UL : 0),
+                        body: $"setp.{relation}.{boolean}.{t} %first|%second, {{a}}, {{b}}, {{c}};\nselp.u32 {{d}}, 1, 0, %second;\n@%first add.u32 {{d}}, {{d}}, 2;") with { Declarations = ".reg .pred %first, %second;\n" };
                 }
                 yield return Row($"set.{relation}.u32.{t}", "b32", [t, t], v => compare(v) ? 0xffffffffUL : 0);
                 yield return Row($"set.{relation}.f32.{t}", "b32", [t, t], v => compare(v) ? Ieee.F32.One : 0, body: $"set.{relation}.f32.{t} %f, {{a}}, {{b}};\nmov.b32 {{d}}, %f;") with { Declarations = ".reg .f32 %f;\n" };
@@ -258,17 +258,21 @@ static class IntegerRows
             BigInteger Pair(ulong low, ulong high) => (BigInteger)high << w | low;
             ulong High(BigInteger v) => Wrap(v >> w, w);
             string[] four = [b, b, b];
+            yield return Row($"add.cc.{t}", b, [b, b], v => Wrap((BigInteger)v[0] + v[1], w));
+            yield return Row($"sub.cc.{t}", b, [b, b], v => Wrap((BigInteger)v[0] - v[1], w));
+            foreach (string half in (string[])["lo", "hi"])
+                yield return Row($"mad.{half}.cc.{t}", b, four, v => Wrap((half == "hi" ? Number(v[0], t) * Number(v[1], t) >> w : Number(v[0], t) * Number(v[1], t)) + v[2], w));
             foreach ((string name, string last) in ((string, string)[])[("addc", $"addc.{t}"), ("addc.cc", $"addc.cc.{t}")])
-                yield return Row($"add.cc.{t} then {last}", b, four, v => High(Pair(v[0], v[2]) + Pair(v[1], v[2])), body: $"add.cc.{t} %x, {{a}}, {{b}};\n{last} {{d}}, {{c}}, {{c}};") with { Declarations = $".reg .{b} %x;\n" };
+                yield return Row($"add.cc.{t} then {last}", b, four, v => High(Pair(v[0], v[2]) + Pair(v[1], v[2])), body: $"add.cc.{t} %x, {{a}}, {{b}};\n{last} {{d}}, {{c}}, {{c}};") with { Mutated = last, Declarations = $".reg .{b} %x;\n" };
             foreach (string last in (string[])[$"subc.{t}", $"subc.cc.{t}"])
-                yield return Row($"sub.cc.{t} then {last}", b, four, v => High(Pair(v[0], v[2]) - Pair(v[1], 7)), body: $"sub.cc.{t} %x, {{a}}, {{b}};\n{last} {{d}}, {{c}}, 7;") with { Declarations = $".reg .{b} %x;\n" };
-            yield return Row($"addc.cc.{t} thrice", b, four, v => Wrap(Pair(v[0], v[1]) + Pair(v[2], v[2]) >> 2 * w, w), body: $"add.cc.{t} %x, {{a}}, {{c}};\naddc.cc.{t} %x, {{b}}, {{c}};\naddc.{t} {{d}}, 0, 0;") with { Declarations = $".reg .{b} %x;\n" };
+                yield return Row($"sub.cc.{t} then {last}", b, four, v => High(Pair(v[0], v[2]) - Pair(v[1], 7)), body: $"sub.cc.{t} %x, {{a}}, {{b}};\n{last} {{d}}, {{c}}, 7;") with { Mutated = last, Declarations = $".reg .{b} %x;\n" };
+            yield return Row($"addc.cc.{t} thrice", b, four, v => Wrap(Pair(v[0], v[1]) + Pair(v[2], v[2]) >> 2 * w, w), body: $"add.cc.{t} %x, {{a}}, {{c}};\naddc.cc.{t} %x, {{b}}, {{c}};\naddc.{t} {{d}}, 0, 0;") with { Mutated = $"addc.{t}", Declarations = $".reg .{b} %x;\n" };
             foreach (string last in (string[])["madc.hi", "madc.hi.cc"])
                 yield return Row($"mad.lo.cc.{t} then {last}.{t}", b, four, v => Wrap((Number(v[0], t) * Number(v[1], t) >> w) + ((BigInteger)Wrap(Number(v[0], t) * Number(v[1], t), w) + v[2] >> w) + Number(v[2], t), w),
-                    body: $"mad.lo.cc.{t} %x, {{a}}, {{b}}, {{c}};\n{last}.{t} {{d}}, {{a}}, {{b}}, {{c}};") with { Declarations = $".reg .{b} %x;\n" };
+                    body: $"mad.lo.cc.{t} %x, {{a}}, {{b}}, {{c}};\n{last}.{t} {{d}}, {{a}}, {{b}}, {{c}};") with { Mutated = $"{last}.{t}", Declarations = $".reg .{b} %x;\n" };
             foreach (string last in (string[])["madc.lo", "madc.lo.cc"])
                 yield return Row($"mad.hi.cc.{t} then {last}.{t}", b, four, v => Wrap(Number(v[0], t) * Number(v[1], t) + (Wrap(Number(v[0], t) * Number(v[1], t) >> w, w) + (BigInteger)v[2] >> w) + v[2], w),
-                    body: $"mad.hi.cc.{t} %x, {{a}}, {{b}}, {{c}};\n{last}.{t} {{d}}, {{a}}, {{b}}, {{c}};") with { Declarations = $".reg .{b} %x;\n" };
+                    body: $"mad.hi.cc.{t} %x, {{a}}, {{b}}, {{c}};\n{last}.{t} {{d}}, {{a}}, {{b}}, {{c}};") with { Mutated = $"{last}.{t}", Declarations = $".reg .{b} %x;\n" };
         }
     }
 
@@ -305,7 +309,7 @@ static class IntegerRows
                         if (second == "") return first;
                         BigInteger x = Number(first, t[0]), c = Number(v[2], t[0]);
                         return Wrap(second == ".add" ? x + c : second == ".min" ? BigInteger.Min(x, c) : BigInteger.Max(x, c), 32);
-                    }, body: $"{text} {{d}}, {{a}}{pa}, {{b}}{pb}{(second == "" ? "" : ", {c}")};", values: shift ? [null, [0, 1, 5, 31, 32, 33, 255, 0xffffffff], null] : null);
+                    }, body: $"{text} {{d}}, {{a}}{pa}, {{b}}{pb}{(second == "" ? "" : ", {c}")};", values: shift ? [null, [0, 1, 5, 31, 32, 33, 255, 0x100, 0x20000, 0xffffffff], null] : null);
                 }
     }
 }
