@@ -15,9 +15,9 @@ internal static partial class SurfaceProgram
     private static readonly Lazy<string> s_program = new(Compile);
 
     public static Case[] Cases { get; } = [.. Sources().SelectMany(s => Declared().Matches(File.ReadAllText(s)))
-        .Select(m => new Case(m.Groups[2].Value, m.Groups[3].Value.Split(' ', StringSplitOptions.RemoveEmptyEntries), m.Groups[1].Value == "KEPT"))];
+        .Select(m => new Case(m.Groups[2].Value, m.Groups[3].Value.Split([' ', '\n', '"'], StringSplitOptions.RemoveEmptyEntries), m.Groups[1].Value == "KEPT"))];
 
-    [GeneratedRegex("""^(CASE|EARLY|KEPT)\((\w+), "([^"]*)"\)""", RegexOptions.Multiline)]
+    [GeneratedRegex("""^(CASE|EARLY|KEPT)\((\w+), ("[^"]*"(?:\s+"[^"]*")*)\)""", RegexOptions.Multiline)]
     private static partial Regex Declared();
 
     [GeneratedRegex(@"^- (\w+)", RegexOptions.Multiline)]

@@ -104,6 +104,66 @@ static void window(int (*copy)(const CUDA_MEMCPY2D *, u64), u64 stream)
     OK(cuMemFree(p));
 }
 
+// A 3 x 4 x 5 box out of a 8 x 6 x 7 one of bytes on the host, over a pitched one on the device, to another place.
+static void box(int (*copy)(const CUDA_MEMCPY3D *, u64), u64 stream)
+{
+    enum { W = 8, H = 6, D = 7, PITCH = 32, ROWS = 9 };
+    unsigned char from[D][H][W], to[D][H][W];
+    u64 p = 0;
+    fill_random(from, sizeof from);
+    memset(to, 0, sizeof to);
+    OK(cuMemAlloc(&p, PITCH * ROWS * D));
+    OK(cuMemsetD8(p, 0, PITCH * ROWS * D));
+    CUDA_MEMCPY3D in = {.srcMemoryType = 1, .srcHost = from, .srcPitch = W, .srcHeight = H, .srcXInBytes = 2, .srcY = 1, .srcZ = 2, .dstMemoryType = 2, .dstDevice = p, .dstPitch = PITCH,
+        .dstHeight = ROWS, .dstXInBytes = 5, .dstY = 3, .dstZ = 1, .WidthInBytes = 3, .Height = 4, .Depth = 5, .srcContext = primary_context, .dstContext = primary_context};
+    CUDA_MEMCPY3D out = {.srcMemoryType = 2, .srcDevice = p, .srcPitch = PITCH, .srcHeight = ROWS, .srcXInBytes = 5, .srcY = 3, .srcZ = 1, .dstMemoryType = 1, .dstHost = to, .dstPitch = W,
+        .dstHeight = H, .dstXInBytes = 4, .dstY = 2, .dstZ = 1, .WidthInBytes = 3, .Height = 4, .Depth = 5, .srcContext = primary_context, .dstContext = primary_context};
+    OK(copy(&in, stream));
+    OK(copy(&out, stream));
+    if (stream) OK(cuStreamSynchronize(stream));
+    for (int z = 0; z < D; z++)
+        for (int y = 0; y < H; y++)
+            for (int x = 0; x < W; x++) {
+                int inside = z >= 1 && z < 6 && y >= 2 && y < 6 && x >= 4 && x < 7;
+                IS(inside ? from[z + 1][y - 1][x - 2] : 0, to[z][y][x]);
+            }
+    in.dstHeight = 5;
+    IS(1, copy(&in, stream));
+    OK(cuMemFree(p));
+}
+
+static int box_plain(const CUDA_MEMCPY3D *c, u64 stream) { return cuMemcpy3D(c); }
+static int box_asynchronous(const CUDA_MEMCPY3D *c, u64 stream) { return cuMemcpy3DAsync(c, stream); }
+static int box_peer(const CUDA_MEMCPY3D *c, u64 stream) { return cuMemcpy3DPeer(c); }
+static int box_peer_asynchronous(const CUDA_MEMCPY3D *c, u64 stream) { return cuMemcpy3DPeerAsync(c, stream); }
+
+static void box_in_stream(int (*copy)(const CUDA_MEMCPY3D *, u64))
+{
+    u64 stream = 0;
+    OK(cuStreamCreate(&stream, 1));
+    box(copy, stream);
+    OK(cuStreamDestroy(stream));
+}
+
+CASE(boxes, "cuMemcpy3D") { box(box_plain, 0); }
+CASE(boxes_between_contexts, "cuMemcpy3DPeer") { box(box_peer, 0); }
+CASE(boxes_asynchronous, "cuMemcpy3DAsync") { box_in_stream(box_asynchronous); }
+CASE(boxes_between_contexts_asynchronous, "cuMemcpy3DPeerAsync") { box_in_stream(box_peer_asynchronous); }
+
+CASE(between_contexts, "cuMemcpyPeer cuMemcpyPeerAsync")
+{
+    fresh();
+    u64 p = device_words(a, N), q = device_words(NULL, N);
+    OK(cuMemcpyPeer(q, primary_context, p, primary_context, N * 2));
+    memcpy(b, a, N * 2);
+    words_are(q, b, N);
+    OK(cuMemcpyPeerAsync(q, primary_context, p, primary_context, N * 4, 0));
+    words_are(q, a, N);
+    IS(201, cuMemcpyPeer(q, 0x1234, p, primary_context, 4));
+    OK(cuMemFree(p));
+    OK(cuMemFree(q));
+}
+
 static int plain(const CUDA_MEMCPY2D *c, u64 stream) { return cuMemcpy2D(c); }
 static int unaligned(const CUDA_MEMCPY2D *c, u64 stream) { return cuMemcpy2DUnaligned(c); }
 static int asynchronous(const CUDA_MEMCPY2D *c, u64 stream) { return cuMemcpy2DAsync(c, stream); }

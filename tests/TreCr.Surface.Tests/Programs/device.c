@@ -151,6 +151,14 @@ CASE(bus_id_leads_back_to_the_device, "cuDeviceGetPCIBusId cuDeviceGetByPCIBusId
     IS(1, cuDeviceGetPCIBusId(text, 4, device));
 }
 
+CASE(no_affinity, "cuDeviceGetExecAffinitySupport")
+{
+    int v = 77;
+    OK(cuDeviceGetExecAffinitySupport(&v, 0, device));
+    IS(0, v);
+    IS(1, cuDeviceGetExecAffinitySupport(&v, 77, device));
+}
+
 CASE(peers, "cuDeviceCanAccessPeer cuDeviceGetP2PAttribute")
 {
     int n = 0, v = 77;

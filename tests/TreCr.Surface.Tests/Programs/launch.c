@@ -109,3 +109,46 @@ CASE(stream_callback_gets_its_stream, "cuStreamAddCallback")
     IS(1, cuStreamAddCallback(stream, NULL, &count, 0));
     OK(cuStreamDestroy(stream));
 }
+
+CASE(old_launches, "cuFuncSetBlockShape cuFuncSetSharedSize cuParamSetSize cuParamSeti cuParamSetv cuParamSetf cuLaunch cuLaunchGrid cuLaunchGridAsync")
+{
+    u64 f = function("affine"), g = function("through"), q = device_words(NULL, N), p;
+    u32 n = N;
+    float as_float = 1;
+    fill_random(in, sizeof in);
+    affine_of(expected, in, N);
+    p = device_words(in, N);
+    OK(cuFuncSetBlockShape(f, 64, 1, 1));
+    OK(cuParamSetSize(f, 20));
+    OK(cuParamSetv(f, 0, &q, 8));
+    OK(cuParamSetv(f, 8, &p, 8));
+    OK(cuParamSeti(f, 16, n));
+    OK(cuLaunchGrid(f, (N + 63) / 64, 1));
+    words_are(q, expected, N);
+    affine_of(in, expected, N);
+    OK(cuParamSetv(f, 8, &q, 8));
+    OK(cuLaunchGridAsync(f, (N + 63) / 64, 1, 0));
+    words_are(q, in, N);
+    OK(cuFuncSetBlockShape(g, 32, 1, 1));
+    OK(cuFuncSetSharedSize(g, 32 * 4));
+    OK(cuParamSetSize(g, 8));
+    OK(cuParamSetv(g, 0, &q, 8));
+    OK(cuLaunch(g));
+    through_of(expected, 32);
+    words_are(q, expected, 32);
+    IS(1, cuParamSetf(g, -1, as_float));
+    // As a float: its bits are the number of words.
+    memcpy(&as_float, &n, 4);
+    OK(cuParamSetv(f, 8, &p, 8));
+    OK(cuParamSeti(f, 16, 0));
+    OK(cuParamSetf(f, 16, as_float));
+    OK(cuLaunchGrid(f, (N + 63) / 64, 1));
+    OK(cuMemcpyDtoH(in, p, sizeof in));
+    affine_of(expected, in, N);
+    words_are(q, expected, N);
+    IS(1, cuFuncSetBlockShape(g, 0, 1, 1));
+    IS(1, cuFuncSetSharedSize(g, 1 << 30) ? 1 : cuLaunch(g));
+    OK(cuFuncSetSharedSize(g, 32 * 4));
+    OK(cuMemFree(p));
+    OK(cuMemFree(q));
+}

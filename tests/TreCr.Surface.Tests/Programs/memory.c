@@ -234,6 +234,19 @@ FOUND(pool_attributes)
     IS(123 << 20, found);
 }
 
+CASE(access_to_the_own_pool, "cuMemPoolGetAccess cuMemPoolTrimTo cuDeviceSetMemPool")
+{
+    u64 pool = 0;
+    int flags = 77, location[] = {1, device};
+    OK(cuDeviceGetDefaultMemPool(&pool, device));
+    OK(cuMemPoolGetAccess(&flags, pool, location));
+    IS(3, flags);
+    OK(cuMemPoolTrimTo(pool, 0));
+    IS(1, cuMemPoolTrimTo(0x1234, 0));
+    OK(cuDeviceSetMemPool(device, pool));
+    IS(1, cuDeviceSetMemPool(device, 0x1234));
+}
+
 static u64 asked, asked_id;
 
 KEPT(pointer_attributes, "cuPointerGetAttribute cuPointerGetAttributes")

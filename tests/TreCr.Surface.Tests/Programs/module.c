@@ -141,6 +141,14 @@ FOUND(function_attributes)
     OK(cuMemFree(p));
 }
 
+CASE(function_knows_its_module, "cuFuncGetModule")
+{
+    u64 m = 0;
+    OK(cuFuncGetModule(&m, function("affine")));
+    IS(module(), m);
+    IS(400, cuFuncGetModule(&m, 0x123456));
+}
+
 CASE(function_hints_check_the_function, "cuFuncSetCacheConfig cuFuncSetSharedMemConfig")
 {
     OK(cuFuncSetCacheConfig(function("affine"), 1));

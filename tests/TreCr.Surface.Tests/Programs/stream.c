@@ -95,6 +95,29 @@ FOUND(stream_properties)
     OK(cuMemFreeHost(pinned));
 }
 
+static u64 attributed[2];
+
+KEPT(stream_attributes, "cuStreamSetAttribute cuStreamGetAttribute cuStreamCopyAttributes")
+{
+    int value[16] = {3};
+    for (int i = 0; i < 2; i++) OK(cuStreamCreate(&attributed[i], 1));
+    OK(cuStreamSetAttribute(attributed[0], 3, value));
+    value[0] = 77;
+    OK(cuStreamGetAttribute(attributed[1], 3, value));
+    IS(1, value[0]);
+    OK(cuStreamCopyAttributes(attributed[1], attributed[0]));
+    IS(1, cuStreamSetAttribute(attributed[0], 77, value));
+}
+FOUND(stream_attributes)
+{
+    for (int i = 0; i < 2; i++) {
+        int value[16] = {77};
+        OK(cuStreamGetAttribute(attributed[i], 3, value));
+        IS(3, value[0]);
+        OK(cuStreamDestroy(attributed[i]));
+    }
+}
+
 CASE(destroyed_stream_is_gone, "cuStreamDestroy")
 {
     u64 stream = 0;

@@ -19,6 +19,17 @@ typedef struct {
     size_t WidthInBytes, Height;
 } CUDA_MEMCPY2D;
 
+typedef struct {
+    size_t srcXInBytes, srcY, srcZ, srcLOD; u32 srcMemoryType; const void *srcHost; u64 srcDevice, srcArray, srcContext; size_t srcPitch, srcHeight;
+    size_t dstXInBytes, dstY, dstZ, dstLOD; u32 dstMemoryType; void *dstHost; u64 dstDevice, dstArray, dstContext; size_t dstPitch, dstHeight;
+    size_t WidthInBytes, Height, Depth;
+} CUDA_MEMCPY3D;
+
+typedef struct { u64 function; u32 gx, gy, gz, bx, by, bz, shared; void **parameters, **extra; u64 kernel, context; } kernel_node;
+typedef struct { u64 dst; size_t pitch; u32 value, element; size_t width, height; } memset_node;
+typedef struct { host_function function; void *data; } host_node;
+typedef struct { int result; u64 error, error_from; } update_info;
+
 typedef struct { u32 id; char pad[4]; union { char bytes[64]; int value; } val; } launch_attribute;
 typedef struct { u32 gx, gy, gz, bx, by, bz, shared; u64 stream; launch_attribute *attributes; u32 count; } launch_config;
 

@@ -55,6 +55,25 @@ internal static unsafe class Copies
     public static CUresult AnyAsync_ptsz(ulong destination, ulong source, nuint bytes, CUstream stream)
         => Inferred(destination, source, bytes, PerThread.Of(stream), mayReturn: true);
 
+    // Between devices: addresses say where memory lies; the contexts are only checked.
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemcpyPeer")]
+    public static CUresult Peer(CUdeviceptr destination, CUcontext to, CUdeviceptr source, CUcontext from, nuint bytes) => BetweenContexts(destination, to, source, from, bytes, CUstream.Default);
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemcpyPeer_ptds")]
+    public static CUresult Peer_ptds(CUdeviceptr destination, CUcontext to, CUdeviceptr source, CUcontext from, nuint bytes) => BetweenContexts(destination, to, source, from, bytes, CUstream.PerThread);
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemcpyPeerAsync")]
+    public static CUresult PeerAsync(CUdeviceptr destination, CUcontext to, CUdeviceptr source, CUcontext from, nuint bytes, CUstream stream) => BetweenContexts(destination, to, source, from, bytes, stream);
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemcpyPeerAsync_ptsz")]
+    public static CUresult PeerAsync_ptsz(CUdeviceptr destination, CUcontext to, CUdeviceptr source, CUcontext from, nuint bytes, CUstream stream)
+        => BetweenContexts(destination, to, source, from, bytes, PerThread.Of(stream));
+
+    private static CUresult BetweenContexts(CUdeviceptr destination, CUcontext to, CUdeviceptr source, CUcontext from, nuint bytes, CUstream stream)
+        => Session.Ready == CUresult.CUDA_SUCCESS && (!Contexts.TryFind(to.Value, out _, out _) || !Contexts.TryFind(from.Value, out _, out _)) ? CUresult.CUDA_ERROR_INVALID_CONTEXT
+            : OnDevice(destination, source, bytes, stream);
+
     /// <param name="mayReturn">the Async form</param>
     private static CUresult ToDevice(CUdeviceptr destination, void* source, nuint bytes, CUstream stream, bool mayReturn)
     {

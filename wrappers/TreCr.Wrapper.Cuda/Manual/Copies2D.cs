@@ -31,7 +31,7 @@ internal static unsafe class Copies2D
     [UnmanagedCallersOnly(EntryPoint = "cuMemcpy2DAsync_v2_ptsz")]
     public static CUresult Copy2DAsync_ptsz(CUDA_MEMCPY2D* copy, CUstream stream) => Copy(copy, PerThread.Of(stream), mayReturn: true);
 
-    private static CUresult Copy(CUDA_MEMCPY2D* given, CUstream stream, bool mayReturn)
+    internal static CUresult Copy(CUDA_MEMCPY2D* given, CUstream stream, bool mayReturn)
     {
         CUresult result = Session.Enter(out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;

@@ -50,28 +50,30 @@ internal static unsafe class Fills
     {
         CUresult result = Session.Enter(out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;
-        result = elementBytes switch
-        {
-            1 => CudaCopyCalls.Send_cuMemsetD8Async(thread, to, (byte)value, count, stream),
-            2 => CudaCopyCalls.Send_cuMemsetD16Async(thread, to, (ushort)value, count, stream),
-            _ => CudaCopyCalls.Send_cuMemsetD32Async(thread, to, value, count, stream),
-        };
-        return Settle(thread, to, result, stream);
+        return Settle(thread, to, SendLine(thread, to, value, count, elementBytes, stream), stream);
     }
+
+    internal static CUresult SendLine(ProgramThread* thread, CUdeviceptr to, uint value, nuint count, int elementBytes, CUstream stream) => elementBytes switch
+    {
+        1 => CudaCopyCalls.Send_cuMemsetD8Async(thread, to, (byte)value, count, stream),
+        2 => CudaCopyCalls.Send_cuMemsetD16Async(thread, to, (ushort)value, count, stream),
+        _ => CudaCopyCalls.Send_cuMemsetD32Async(thread, to, value, count, stream),
+    };
 
     /// <param name="width">elements</param><param name="elementBytes">1, 2 or 4</param>
     private static CUresult Rectangle(CUdeviceptr to, nuint pitch, uint value, nuint width, nuint height, int elementBytes, CUstream stream)
     {
         CUresult result = Session.Enter(out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;
-        result = elementBytes switch
-        {
-            1 => CudaCopyCalls.Send_cuMemsetD2D8Async(thread, to, pitch, (byte)value, width, height, stream),
-            2 => CudaCopyCalls.Send_cuMemsetD2D16Async(thread, to, pitch, (ushort)value, width, height, stream),
-            _ => CudaCopyCalls.Send_cuMemsetD2D32Async(thread, to, pitch, value, width, height, stream),
-        };
-        return Settle(thread, to, result, stream);
+        return Settle(thread, to, SendRectangle(thread, to, pitch, value, width, height, elementBytes, stream), stream);
     }
+
+    internal static CUresult SendRectangle(ProgramThread* thread, CUdeviceptr to, nuint pitch, uint value, nuint width, nuint height, int elementBytes, CUstream stream) => elementBytes switch
+    {
+        1 => CudaCopyCalls.Send_cuMemsetD2D8Async(thread, to, pitch, (byte)value, width, height, stream),
+        2 => CudaCopyCalls.Send_cuMemsetD2D16Async(thread, to, pitch, (ushort)value, width, height, stream),
+        _ => CudaCopyCalls.Send_cuMemsetD2D32Async(thread, to, pitch, value, width, height, stream),
+    };
 
     private static CUresult Settle(ProgramThread* thread, CUdeviceptr to, CUresult result, CUstream stream)
         => result == CUresult.CUDA_SUCCESS && Addresses.IsPinned(to.Value) ? CudaStreamCalls.Send_cuStreamSynchronize(thread, CallClass.Blocking, stream) : result;

@@ -59,12 +59,26 @@ internal static unsafe class Launches
     }
 
     [SkipLocalsInit]
-    private static CUresult Launch(CUfunction f, uint gx, uint gy, uint gz, uint bx, uint by, uint bz, uint shared, CUstream stream, void** parameters, void** extra, uint flags)
+    internal static CUresult Launch(CUfunction f, uint gx, uint gy, uint gz, uint bx, uint by, uint bz, uint shared, CUstream stream, void** parameters, void** extra, uint flags)
     {
         ProgramThread* thread = WrapperRuntime.Enter();
         if (thread == null) return WrapperRuntime.EnterError();
         if (thread->Context == 0) return CUresult.CUDA_ERROR_INVALID_CONTEXT;
-        FunctionFacts* facts = Functions.Find(f);
+        CUresult result = Check(f, gx, gy, gz, bx, by, bz, shared, out FunctionFacts* facts);
+        if (result != CUresult.CUDA_SUCCESS) return result;
+        uint length = facts->ParameterBlockBytes;
+        byte* block = stackalloc byte[length <= 4096 ? 4096 : MaxParameterBytes];
+        if (extra != null) result = LayOutExtra(facts, parameters, extra, block);
+        else if (facts->ParameterCount != 0) result = LayOut(facts, parameters, block);
+        return result != CUresult.CUDA_SUCCESS ? result : CudaExecutionCalls.Send_trecrLaunchKernel(thread, f, gx, gy, gz, bx, by, bz, shared, stream, flags, block, length);
+    }
+
+    /// <summary>Function, dimensions and limits.</summary>
+    /// <param name="facts">null unless the result is success; its parameter block is no longer than MaxParameterBytes</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static CUresult Check(CUfunction f, uint gx, uint gy, uint gz, uint bx, uint by, uint bz, uint shared, out FunctionFacts* facts)
+    {
+        facts = Functions.Find(f);
         if (facts == null) return CUresult.CUDA_ERROR_INVALID_HANDLE;
         // Dimensions: unsigned, so that 0 wraps to more than any limit.
         DeviceFacts* device = Devices.Facts(0);
@@ -75,13 +89,14 @@ internal static unsafe class Launches
         if (threads > (uint)device->Attributes[MaxThreads]) return CUresult.CUDA_ERROR_INVALID_VALUE;
         if (threads > (uint)facts->MaxThreadsPerBlock) return CUresult.CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
         if (shared > (uint)facts->MaxDynamicSharedBytes) return CUresult.CUDA_ERROR_INVALID_VALUE;
-        if (extra != null) return LaunchExtra(thread, facts, f, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra, flags);
-        uint count = facts->ParameterCount, length = facts->ParameterBlockBytes;
-        if (count == 0) return CudaExecutionCalls.Send_trecrLaunchKernel(thread, f, gx, gy, gz, bx, by, bz, shared, stream, flags, null, 0);
+        return facts->ParameterCount > FunctionFacts.MaxParameters || facts->ParameterBlockBytes > MaxParameterBytes ? CUresult.CUDA_ERROR_NOT_SUPPORTED : CUresult.CUDA_SUCCESS;
+    }
+
+    /// <param name="parameters">the program's array, one address for each parameter</param><param name="block">[ParameterBlockBytes]</param>
+    internal static CUresult LayOut(FunctionFacts* facts, void** parameters, byte* block)
+    {
         if (parameters == null) return CUresult.CUDA_ERROR_INVALID_VALUE;
-        if (count > FunctionFacts.MaxParameters || length > MaxParameterBytes) return CUresult.CUDA_ERROR_NOT_SUPPORTED;
-        byte* block = stackalloc byte[length <= 4096 ? 4096 : MaxParameterBytes];
-        uint filled = 0;
+        uint count = facts->ParameterCount, length = facts->ParameterBlockBytes, filled = 0;
         for (uint i = 0; i < count; i++)
         {
             uint place = facts->Parameters[i], offset = place & 0xffff, size = place >> 16;
@@ -98,12 +113,12 @@ internal static unsafe class Launches
             filled = offset + size;
         }
         while (filled < length) block[filled++] = 0;
-        return CudaExecutionCalls.Send_trecrLaunchKernel(thread, f, gx, gy, gz, bx, by, bz, shared, stream, flags, block, length);
+        return CUresult.CUDA_SUCCESS;
     }
 
     /// <summary>Parameters in one buffer: extra = { 1, buffer, 2, size_t*, 0 }. Both forms together are CUDA_ERROR_INVALID_VALUE.</summary>
-    private static CUresult LaunchExtra(ProgramThread* thread, FunctionFacts* facts, CUfunction f, uint gx, uint gy, uint gz, uint bx, uint by, uint bz, uint shared, CUstream stream,
-        void** parameters, void** extra, uint flags)
+    /// <param name="block">[ParameterBlockBytes]</param>
+    internal static CUresult LayOutExtra(FunctionFacts* facts, void** parameters, void** extra, byte* block)
     {
         if (parameters != null) return CUresult.CUDA_ERROR_INVALID_VALUE;
         byte* buffer = null;
@@ -117,12 +132,10 @@ internal static unsafe class Launches
             }
         if (buffer == null && bytes != 0 || bytes > MaxParameterBytes) return CUresult.CUDA_ERROR_INVALID_VALUE;
         // The buffer may be shorter than the block (unused tail) or padded longer.
-        byte* block = stackalloc byte[MaxParameterBytes + 4];
         nuint length = facts->ParameterBlockBytes, copied = Math.Min(bytes, length);
-        if (length > MaxParameterBytes) return CUresult.CUDA_ERROR_NOT_SUPPORTED;
         Buffer.MemoryCopy(buffer, block, copied, copied);
         new Span<byte>(block + copied, (int)(length - copied)).Clear();
-        return CudaExecutionCalls.Send_trecrLaunchKernel(thread, f, gx, gy, gz, bx, by, bz, shared, stream, flags, block, length);
+        return CUresult.CUDA_SUCCESS;
     }
 
     [UnmanagedCallersOnly(EntryPoint = "cuLaunchHostFunc")]

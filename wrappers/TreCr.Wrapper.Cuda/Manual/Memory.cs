@@ -72,6 +72,26 @@ internal static unsafe class Memory
         return attribute is >= 1 and <= 4 ? CUresult.CUDA_SUCCESS : Unsupported.Use(ref s_toldPoolAttribute, "cuMemPoolGetAttribute"u8, "of memory in use or reserved"u8);
     }
 
+    /// <summary>Freed memory goes back at once: nothing is kept that could be trimmed.</summary>
+    [UnmanagedCallersOnly(EntryPoint = "cuMemPoolTrimTo")]
+    public static CUresult PoolTrim(CUmemoryPool pool, nuint keepBytes)
+    {
+        CUresult ready = Session.Ready;
+        return ready != CUresult.CUDA_SUCCESS ? ready : PoolDevice(pool) < 0 ? CUresult.CUDA_ERROR_INVALID_VALUE : CUresult.CUDA_SUCCESS;
+    }
+
+    /// <param name="location">CUmemLocation: type (1 device), ordinal</param>
+    [UnmanagedCallersOnly(EntryPoint = "cuMemPoolGetAccess")]
+    public static CUresult PoolGetAccess(int* flags, CUmemoryPool pool, int* location)
+    {
+        const int readWrite = 3;
+        CUresult ready = Session.Ready;
+        if (ready != CUresult.CUDA_SUCCESS) return ready;
+        if (flags == null || location == null || PoolDevice(pool) < 0 || location[0] != 1 || !Devices.IsValid(new CUdevice(location[1]))) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        *flags = location[1] == PoolDevice(pool) ? readWrite : 0;
+        return CUresult.CUDA_SUCCESS;
+    }
+
     private static int PoolDevice(CUmemoryPool pool) => VirtualHandle.KindOf(pool.Value) == HandleKind.MemoryPool && VirtualHandle.SerialOf(pool.Value) - 1 < (ulong)Devices.Count
         ? (int)VirtualHandle.SerialOf(pool.Value) - 1 : -1;
 

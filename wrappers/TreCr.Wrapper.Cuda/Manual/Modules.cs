@@ -110,6 +110,18 @@ internal static unsafe class Modules
         catch (Exception e) { return Session.Failed("cuModuleGetFunction"u8, e); }
     }
 
+    [UnmanagedCallersOnly(EntryPoint = "cuFuncGetModule")]
+    public static CUresult GetModule(CUmodule* module, CUfunction function)
+    {
+        CUresult ready = Session.Ready;
+        if (ready != CUresult.CUDA_SUCCESS) return ready;
+        if (module == null) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        ulong found = Functions.ModuleOf(function.Value);
+        if (found == 0) return CUresult.CUDA_ERROR_INVALID_HANDLE;
+        *module = new CUmodule(found);
+        return CUresult.CUDA_SUCCESS;
+    }
+
     /// <summary>Either output may be NULL, as cudart and cuFFT do.</summary>
     [UnmanagedCallersOnly(EntryPoint = "cuModuleGetGlobal_v2")]
     public static CUresult GetGlobal(CUdeviceptr* address, nuint* bytes, CUmodule module, byte* name)

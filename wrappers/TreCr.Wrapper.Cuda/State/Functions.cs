@@ -50,6 +50,12 @@ internal static unsafe class Functions
         lock (Gate) return ByName.TryGetValue((module, name), out function);
     }
 
+    /// <summary>Module of a function; 0: no such function.</summary>
+    public static ulong ModuleOf(ulong function)
+    {
+        lock (Gate) return ByName.FirstOrDefault(f => f.Value == function).Key.Module;
+    }
+
     public static void AddModule(ulong module, ulong context)
     {
         lock (Gate) ModuleContext[module] = context;

@@ -1,0 +1,17 @@
+using TreCr.Calls.Cuda;
+using TreCr.Wrapper.Runtime;
+
+namespace TreCr.Wrapper.Cuda.Graphs;
+
+/// <summary>What a graph node does, with parameters of its own. Not shared between nodes.</summary>
+internal abstract unsafe class NodeWork
+{
+    /// <summary>CUgraphNodeType.</summary>
+    public abstract int Type { get; }
+
+    /// <summary>The same work for another node.</summary>
+    public abstract NodeWork Copy();
+
+    /// <summary>Puts the work into a stream.</summary>
+    public abstract CUresult Enqueue(ProgramThread* thread, CUstream stream);
+}
