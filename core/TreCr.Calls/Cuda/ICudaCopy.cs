@@ -19,7 +19,7 @@ public unsafe interface ICudaCopy
     [Call(0x0502, CallClass.Blocking), Manual("class depends on where the destination lies", Dispatch = true)]
     CUresult cuMemcpyDtoHAsync_v2([OutBytes(nameof(bytes))] void* destination, CUdeviceptr source, nuint bytes, CUstream stream);
 
-    [Call(0x0503, CallClass.Enqueue)]
+    [Call(0x0503, CallClass.Enqueue), Manual("makes a node where the stream captures")]
     CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr destination, CUdeviceptr source, nuint bytes, CUstream stream);
 
     /// <summary>2-D copy; host sides as above.</summary>
@@ -27,24 +27,24 @@ public unsafe interface ICudaCopy
     CUresult cuMemcpy2DAsync_v2([In] CUDA_MEMCPY2D* copy, CUstream stream);
 
     /// <param name="count">bytes</param>
-    [Call(0x0505, CallClass.Enqueue)]
+    [Call(0x0505, CallClass.Enqueue), Manual("makes a node where the stream captures")]
     CUresult cuMemsetD8Async(CUdeviceptr destination, byte value, nuint count, CUstream stream);
 
     /// <param name="count">16-bit elements; the address is 2-byte aligned</param>
-    [Call(0x0506, CallClass.Enqueue)]
+    [Call(0x0506, CallClass.Enqueue), Manual("makes a node where the stream captures")]
     CUresult cuMemsetD16Async(CUdeviceptr destination, ushort value, nuint count, CUstream stream);
 
     /// <param name="count">32-bit elements; the address is 4-byte aligned</param>
-    [Call(0x0507, CallClass.Enqueue)]
+    [Call(0x0507, CallClass.Enqueue), Manual("makes a node where the stream captures")]
     CUresult cuMemsetD32Async(CUdeviceptr destination, uint value, nuint count, CUstream stream);
 
     /// <param name="pitch">bytes between rows</param><param name="width">elements in a row</param>
-    [Call(0x0508, CallClass.Enqueue)]
+    [Call(0x0508, CallClass.Enqueue), Manual("makes a node where the stream captures")]
     CUresult cuMemsetD2D8Async(CUdeviceptr destination, nuint pitch, byte value, nuint width, nuint height, CUstream stream);
 
-    [Call(0x0509, CallClass.Enqueue)]
+    [Call(0x0509, CallClass.Enqueue), Manual("makes a node where the stream captures")]
     CUresult cuMemsetD2D16Async(CUdeviceptr destination, nuint pitch, ushort value, nuint width, nuint height, CUstream stream);
 
-    [Call(0x050a, CallClass.Enqueue)]
+    [Call(0x050a, CallClass.Enqueue), Manual("makes a node where the stream captures")]
     CUresult cuMemsetD2D32Async(CUdeviceptr destination, nuint pitch, uint value, nuint width, nuint height, CUstream stream);
 }

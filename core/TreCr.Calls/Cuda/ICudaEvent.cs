@@ -11,7 +11,7 @@ public unsafe interface ICudaEvent
     [Call(0x0802, CallClass.Answer), Destroys(nameof(@event))]
     CUresult cuEventDestroy_v2(CUevent @event);
 
-    [Call(0x0803, CallClass.Enqueue)]
+    [Call(0x0803, CallClass.Enqueue), Manual("stands for a place in a capture where the stream captures")]
     CUresult cuEventRecord(CUevent @event, CUstream stream);
 
     /// <returns>CUDA_ERROR_NOT_READY before the work that was recorded is done; success for an event never recorded</returns>

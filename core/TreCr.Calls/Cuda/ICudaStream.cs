@@ -21,7 +21,7 @@ public unsafe interface ICudaStream
     CUresult cuStreamQuery(CUstream stream);
 
     /// <param name="flags">0 or CU_EVENT_WAIT_EXTERNAL (1)</param>
-    [Call(0x0705, CallClass.Enqueue)]
+    [Call(0x0705, CallClass.Enqueue), Manual("joins a capture where the event stands for a place in one")]
     CUresult cuStreamWaitEvent(CUstream stream, CUevent @event, uint flags);
 
     [Call(0x0706, CallClass.Answer)]
@@ -31,6 +31,6 @@ public unsafe interface ICudaStream
     CUresult cuStreamGetPriority(CUstream stream, [Out] int* priority);
 
     /// <param name="status">0 CU_STREAM_CAPTURE_STATUS_NONE</param>
-    [Call(0x0708, CallClass.Answer)]
+    [Call(0x0708, CallClass.Answer), Manual("captures are the wrapper's")]
     CUresult cuStreamIsCapturing(CUstream stream, [Out] int* status);
 }

@@ -87,6 +87,7 @@ static void window(int (*copy)(const CUDA_MEMCPY2D *, u64), u64 stream)
     memset(to, 0, sizeof to);
     OK(cuMemAllocPitch(&p, &pitch, WIDTH, ROWS, 4));
     OK(cuMemsetD2D8(p, pitch, 0, WIDTH, ROWS));
+    OK(cuCtxSynchronize());
     CUDA_MEMCPY2D in = {.srcMemoryType = 1, .srcHost = from, .srcPitch = WIDTH, .srcXInBytes = 3, .srcY = 2, .dstMemoryType = 2, .dstDevice = p, .dstPitch = pitch, .dstXInBytes = 11, .dstY = 4,
         .WidthInBytes = 9, .Height = 5};
     CUDA_MEMCPY2D out = {.srcMemoryType = 2, .srcDevice = p, .srcPitch = pitch, .srcXInBytes = 10, .srcY = 3, .dstMemoryType = 1, .dstHost = to, .dstPitch = WIDTH, .dstXInBytes = 20, .dstY = 7,
@@ -114,6 +115,7 @@ static void box(int (*copy)(const CUDA_MEMCPY3D *, u64), u64 stream)
     memset(to, 0, sizeof to);
     OK(cuMemAlloc(&p, PITCH * ROWS * D));
     OK(cuMemsetD8(p, 0, PITCH * ROWS * D));
+    OK(cuCtxSynchronize());
     CUDA_MEMCPY3D in = {.srcMemoryType = 1, .srcHost = from, .srcPitch = W, .srcHeight = H, .srcXInBytes = 2, .srcY = 1, .srcZ = 2, .dstMemoryType = 2, .dstDevice = p, .dstPitch = PITCH,
         .dstHeight = ROWS, .dstXInBytes = 5, .dstY = 3, .dstZ = 1, .WidthInBytes = 3, .Height = 4, .Depth = 5, .srcContext = primary_context, .dstContext = primary_context};
     CUDA_MEMCPY3D out = {.srcMemoryType = 2, .srcDevice = p, .srcPitch = PITCH, .srcHeight = ROWS, .srcXInBytes = 5, .srcY = 3, .srcZ = 1, .dstMemoryType = 1, .dstHost = to, .dstPitch = W,

@@ -219,3 +219,7 @@ F(cuUserObjectRetain, "cuUserObjectRetain", 12000, (u64 object, u32 count))
 F(cuUserObjectRelease, "cuUserObjectRelease", 12000, (u64 object, u32 count))
 F(cuGraphRetainUserObject, "cuGraphRetainUserObject", 12000, (u64 graph, u64 object, u32 count, u32 flags))
 F(cuGraphReleaseUserObject, "cuGraphReleaseUserObject", 12000, (u64 graph, u64 object, u32 count))
+
+F(cuStreamBeginCapture, "cuStreamBeginCapture_v2", 12000, (u64 stream, int mode))
+F(cuStreamEndCapture, "cuStreamEndCapture", 12000, (u64 stream, u64 *graph))
+F(cuStreamUpdateCaptureDependencies, "cuStreamUpdateCaptureDependencies", 12000, (u64 stream, u64 *dependencies, size_t count, u32 flags))

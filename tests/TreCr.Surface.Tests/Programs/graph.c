@@ -19,6 +19,7 @@ static CUDA_MEMCPY3D line(u64 to, u64 from, size_t bytes)
 static void launch(u64 exec)
 {
     u64 stream = 0;
+    OK(cuCtxSynchronize()); // the stream does not wait for fills in the default one
     OK(cuStreamCreate(&stream, 1));
     OK(cuGraphLaunch(exec, stream));
     OK(cuStreamSynchronize(stream));

@@ -71,7 +71,10 @@ u64 device_words(const u32 *from, u32 n)
     u64 p = 0;
     OK(cuMemAlloc(&p, n * 4));
     if (from) OK(cuMemcpyHtoD(p, from, n * 4));
-    else OK(cuMemsetD32(p, 0, n));
+    else {
+        OK(cuMemsetD32(p, 0, n));
+        OK(cuCtxSynchronize()); // streams that do not wait for the default one may use it next
+    }
     return p;
 }
 

@@ -50,7 +50,7 @@ int main(void)
     IS(3, CALL(cuDeviceGetCount, &n));
     IS(3, CALL(cuCtxGetCurrent, &context));
     IS(3, CALL(cuMemAlloc_v2, &p, (u64)16));
-    IS(3, CALL(cuGraphCreate, &p, 0));
+    IS(3, CALL(cuGraphicsUnregisterResource, (u64)1));
     IS(0, CALL(cuDriverGetVersion, &version));
     CHECK(version == 12000);
     IS(0, CALL(cuGetErrorName, 719, &name));
@@ -234,8 +234,8 @@ int main(void)
     CHECK(host_ran == 8);
     IS(0, CALL(cuStreamDestroy_v2, stream));
     IS(400, CALL(cuStreamSynchronize, stream));
-    IS(801, CALL(cuGraphCreate, &q, 0));
-    IS(801, CALL(cuGraphCreate, &q, 0));
+    IS(801, CALL(cuGraphicsUnregisterResource, (u64)1));
+    IS(801, CALL(cuGraphicsUnregisterResource, (u64)1));
 
     pthread_t thread;
     pthread_create(&thread, NULL, other_thread, NULL);

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using TreCr.Calls;
 using TreCr.Calls.Cuda;
 using TreCr.Calls.Records;
+using TreCr.Wrapper.Cuda.Graphs;
 using TreCr.Wrapper.Runtime;
 
 namespace TreCr.Wrapper.Cuda.Manual;
@@ -42,6 +43,12 @@ internal static unsafe class Copies
     [UnmanagedCallersOnly(EntryPoint = "cuMemcpyDtoD_v2_ptds")]
     public static CUresult DtoD_ptds(CUdeviceptr destination, CUdeviceptr source, nuint bytes) => OnDevice(destination, source, bytes, CUstream.PerThread);
 
+    [UnmanagedCallersOnly(EntryPoint = "cuMemcpyDtoDAsync_v2")]
+    public static CUresult DtoDAsync(CUdeviceptr destination, CUdeviceptr source, nuint bytes, CUstream stream) => OnDevice(destination, source, bytes, stream);
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemcpyDtoDAsync_v2_ptsz")]
+    public static CUresult DtoDAsync_ptsz(CUdeviceptr destination, CUdeviceptr source, nuint bytes, CUstream stream) => OnDevice(destination, source, bytes, PerThread.Of(stream));
+
     [UnmanagedCallersOnly(EntryPoint = "cuMemcpy")]
     public static CUresult Any(ulong destination, ulong source, nuint bytes) => Inferred(destination, source, bytes, CUstream.Default, mayReturn: false);
 
@@ -80,6 +87,7 @@ internal static unsafe class Copies
         CUresult result = Session.Enter(out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;
         if (bytes == 0) return CUresult.CUDA_SUCCESS;
+        if (StreamCapture.IsActive && Node(destination.Value, (ulong)source, bytes, stream, out result)) return result;
         bool pinned = Addresses.IsPinned((ulong)source);
         CallClass how = mayReturn && (pinned || bytes <= RecordLimits.MaxInlineBytes) ? CallClass.Enqueue : CallClass.Blocking;
         return CudaCopyCalls.Send_cuMemcpyHtoDAsync_v2(thread, how, pinned ? 1u << 1 : 0, destination, source, bytes, stream);
@@ -90,6 +98,7 @@ internal static unsafe class Copies
         CUresult result = Session.Enter(out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;
         if (bytes == 0) return CUresult.CUDA_SUCCESS;
+        if (StreamCapture.IsActive && Node((ulong)destination, source.Value, bytes, stream, out result)) return result;
         bool pinned = Addresses.IsPinned((ulong)destination);
         result = CudaCopyCalls.Send_cuMemcpyDtoHAsync_v2(thread, mayReturn && pinned ? CallClass.Enqueue : CallClass.Blocking, pinned ? 1u : 0, destination, source, bytes, stream);
         DeviceOutput.Print(thread);
@@ -99,8 +108,20 @@ internal static unsafe class Copies
     private static CUresult OnDevice(CUdeviceptr destination, CUdeviceptr source, nuint bytes, CUstream stream)
     {
         CUresult result = Session.Enter(out ProgramThread* thread);
-        return result != CUresult.CUDA_SUCCESS ? result : bytes == 0 ? CUresult.CUDA_SUCCESS
-            : CudaCopyCalls.Send_cuMemcpyDtoDAsync_v2(thread, destination, source, bytes, stream);
+        if (result != CUresult.CUDA_SUCCESS || bytes == 0) return result;
+        return StreamCapture.IsActive && Node(destination.Value, source.Value, bytes, stream, out result) ? result : CudaCopyCalls.Send_cuMemcpyDtoDAsync_v2(thread, CallClass.Enqueue, destination, source, bytes, stream);
+    }
+
+    /// <summary>A node in place of the copy, where the stream captures.</summary>
+    private static bool Node(ulong destination, ulong source, nuint bytes, CUstream stream, out CUresult result)
+    {
+        const uint unified = 4;
+        CUDA_MEMCPY3D copy = new()
+        {
+            SrcMemoryType = unified, SrcDevice = source, SrcPitch = bytes, SrcHeight = 1, DstMemoryType = unified, DstDevice = destination, DstPitch = bytes, DstHeight = 1, WidthInBytes = bytes, Height = 1, Depth = 1,
+        };
+        CUDA_MEMCPY3D* at = &copy;
+        return StreamCapture.Takes(stream, () => GraphNodeParams.Memcpy(at), out result);
     }
 
     /// <summary>Kinds by address: device slots and globals are the device's, all else the host's (pinned and managed memory is both, and the host side serves).</summary>
@@ -120,6 +141,7 @@ internal static unsafe class Copies
         if (result != CUresult.CUDA_SUCCESS) return result;
         if (bytes == 0) return CUresult.CUDA_SUCCESS;
         if (destination == null || source == null) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        if (StreamCapture.IsActive && Node((ulong)destination, (ulong)source, bytes, stream, out result)) return result;
         result = WaitIfPinned(thread, (ulong)destination, (ulong)source, stream);
         if (result == CUresult.CUDA_SUCCESS) Buffer.MemoryCopy(source, destination, bytes, bytes);
         return result;

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using TreCr.Calls;
 using TreCr.Calls.Cuda;
+using TreCr.Wrapper.Cuda.Graphs;
 using TreCr.Wrapper.Runtime;
 
 namespace TreCr.Wrapper.Cuda.Manual;
@@ -40,6 +41,7 @@ internal static unsafe class Copies2D
         if (copy.SrcMemoryType == Array || copy.DstMemoryType == Array) return Unsupported.Use(ref s_toldArray, "cuMemcpy2D"u8, "with a CUDA array"u8);
         if (copy.SrcMemoryType is 0 or > Unified || copy.DstMemoryType is 0 or > Unified) return CUresult.CUDA_ERROR_INVALID_VALUE;
         if (copy.WidthInBytes == 0 || copy.Height == 0) return CUresult.CUDA_SUCCESS;
+        if (StreamCapture.IsActive && Node(in copy, stream, out result)) return result;
         // A unified address is the device's or the host's; SrcDevice holds it.
         if (copy.SrcMemoryType == Unified)
         {
@@ -61,6 +63,18 @@ internal static unsafe class Copies2D
         result = CudaCopyCalls.Send_cuMemcpy2DAsync_v2(thread, mayReturn && !pageable ? CallClass.Enqueue : CallClass.Blocking, &copy, stream);
         DeviceOutput.Print(thread);
         return result;
+    }
+
+    private static bool Node(in CUDA_MEMCPY2D copy, CUstream stream, out CUresult result)
+    {
+        CUDA_MEMCPY3D box = new()
+        {
+            SrcXInBytes = copy.SrcXInBytes, SrcY = copy.SrcY, SrcMemoryType = copy.SrcMemoryType, SrcHost = copy.SrcHost, SrcDevice = copy.SrcDevice, SrcPitch = copy.SrcPitch,
+            DstXInBytes = copy.DstXInBytes, DstY = copy.DstY, DstMemoryType = copy.DstMemoryType, DstHost = copy.DstHost, DstDevice = copy.DstDevice, DstPitch = copy.DstPitch,
+            WidthInBytes = copy.WidthInBytes, Height = copy.Height, Depth = 1,
+        };
+        CUDA_MEMCPY3D* at = &box;
+        return StreamCapture.Takes(stream, () => GraphNodeParams.Memcpy(at), out result);
     }
 
     private static CUresult OnHost(ProgramThread* thread, in CUDA_MEMCPY2D copy, CUstream stream)

@@ -79,6 +79,8 @@ internal static unsafe class GraphRun
     {
         CUresult result = Session.Enter(out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;
+        if (StreamCapture.IsActive && StreamCapture.Takes(stream, () => GraphObjects.Exec(exec) is { } found ? (CUresult.CUDA_SUCCESS, new ChildWork(found.Clone())) : (CUresult.CUDA_ERROR_INVALID_VALUE, null), out result))
+            return result;
         List<NodeWork> work = [];
         result = GraphCalls.Do(() =>
         {

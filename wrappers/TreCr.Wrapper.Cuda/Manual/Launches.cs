@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using TreCr.Calls;
 using TreCr.Calls.Cuda;
 using TreCr.Linux;
+using TreCr.Wrapper.Cuda.Graphs;
 using TreCr.Wrapper.Runtime;
 
 namespace TreCr.Wrapper.Cuda.Manual;
@@ -66,11 +67,30 @@ internal static unsafe class Launches
         if (thread->Context == 0) return CUresult.CUDA_ERROR_INVALID_CONTEXT;
         CUresult result = Check(f, gx, gy, gz, bx, by, bz, shared, out FunctionFacts* facts);
         if (result != CUresult.CUDA_SUCCESS) return result;
+        if (StreamCapture.IsActive && Node(f, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra, out result)) return result;
         uint length = facts->ParameterBlockBytes;
         byte* block = stackalloc byte[length <= 4096 ? 4096 : MaxParameterBytes];
         if (extra != null) result = LayOutExtra(facts, parameters, extra, block);
         else if (facts->ParameterCount != 0) result = LayOut(facts, parameters, block);
         return result != CUresult.CUDA_SUCCESS ? result : CudaExecutionCalls.Send_trecrLaunchKernel(thread, f, gx, gy, gz, bx, by, bz, shared, stream, flags, block, length);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static bool Node(CUfunction f, uint gx, uint gy, uint gz, uint bx, uint by, uint bz, uint shared, CUstream stream, void** parameters, void** extra, out CUresult result)
+    {
+        CUDA_KERNEL_NODE_PARAMS node = new()
+        {
+            Function = f, GridX = gx, GridY = gy, GridZ = gz, BlockX = bx, BlockY = by, BlockZ = bz, SharedBytes = shared, Parameters = (ulong)parameters, Extra = (ulong)extra,
+        };
+        CUDA_KERNEL_NODE_PARAMS* at = &node;
+        return StreamCapture.Takes(stream, () => GraphNodeParams.Kernel(at, isFirstForm: false), out result);
+    }
+
+    private static bool Node(CUstream stream, void* function, void* userData, out CUresult result)
+    {
+        CUDA_HOST_NODE_PARAMS call = new() { Function = (ulong)function, UserData = (ulong)userData };
+        CUDA_HOST_NODE_PARAMS* at = &call;
+        return StreamCapture.Takes(stream, () => GraphNodeParams.Host(at), out result);
     }
 
     /// <summary>Function, dimensions and limits.</summary>
@@ -149,6 +169,7 @@ internal static unsafe class Launches
         CUresult result = Session.Enter(out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;
         if (function == null) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        if (StreamCapture.IsActive && Node(stream, function, userData, out result)) return result;
         try { HostFunctionThread.Start(); }
         catch (LinuxException e) { return Session.Failed("cuLaunchHostFunc"u8, e); }
         return CudaExecutionCalls.Send_cuLaunchHostFunc(thread, CallClass.Enqueue, stream, (ulong)function, (ulong)userData);

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using TreCr.Calls;
 using TreCr.Calls.Cuda;
 using TreCr.Ring;
+using TreCr.Wrapper.Cuda.Graphs;
 using TreCr.Wrapper.Runtime;
 
 namespace TreCr.Wrapper.Cuda.Manual;
@@ -10,7 +11,7 @@ namespace TreCr.Wrapper.Cuda.Manual;
 // CUDA Driver API, "Memory Management", "Unified Addressing", "Stream Ordered Memory Allocator".
 internal static unsafe class Memory
 {
-    private static int s_toldPool, s_toldPoolAttribute, s_toldPointerAttribute;
+    private static int s_toldPool, s_toldCapture, s_toldPoolAttribute, s_toldPointerAttribute;
 
     // Attributes 1 to 4 of each device's own pool: hints about reuse and release; kept for the program to read back.
     private static readonly ulong[] PoolHints = new ulong[5 * SegmentLayout.MaxDevices];
@@ -37,12 +38,40 @@ internal static unsafe class Memory
     [UnmanagedCallersOnly(EntryPoint = "cuMemAllocFromPoolAsync_ptsz")]
     public static CUresult AllocFromPool_ptsz(CUdeviceptr* address, nuint bytes, CUmemoryPool pool, CUstream stream) => FromPool(address, bytes, pool, PerThread.Of(stream));
 
-    private static CUresult FromPool(CUdeviceptr* address, nuint bytes, CUmemoryPool pool, CUstream stream)
+    [UnmanagedCallersOnly(EntryPoint = "cuMemAllocAsync")]
+    public static CUresult AllocAsync(CUdeviceptr* address, nuint bytes, CUstream stream) => Ordered(address, bytes, stream);
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemAllocAsync_ptsz")]
+    public static CUresult AllocAsync_ptsz(CUdeviceptr* address, nuint bytes, CUstream stream) => Ordered(address, bytes, PerThread.Of(stream));
+
+    private static CUresult Ordered(CUdeviceptr* address, nuint bytes, CUstream stream)
     {
         CUresult result = Session.Enter(out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;
+        return StreamCapture.IsActive && StreamCapture.Spoils(stream, out _) ? Unsupported.Use(ref s_toldCapture, "cuMemAllocAsync"u8, "in a capture"u8)
+            : CudaMemoryCalls.Send_cuMemAllocAsync(thread, CallClass.Answer, address, bytes, stream);
+    }
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemFreeAsync")]
+    public static CUresult FreeAsync(CUdeviceptr address, CUstream stream) => OrderedFree(address, stream);
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemFreeAsync_ptsz")]
+    public static CUresult FreeAsync_ptsz(CUdeviceptr address, CUstream stream) => OrderedFree(address, PerThread.Of(stream));
+
+    private static CUresult OrderedFree(CUdeviceptr address, CUstream stream)
+    {
+        CUresult result = Session.Enter(out ProgramThread* thread);
+        if (result != CUresult.CUDA_SUCCESS) return result;
+        return StreamCapture.IsActive && StreamCapture.Spoils(stream, out _) ? Unsupported.Use(ref s_toldCapture, "cuMemFreeAsync"u8, "in a capture"u8)
+            : CudaMemoryCalls.Send_cuMemFreeAsync(thread, CallClass.Answer, address, stream);
+    }
+
+    private static CUresult FromPool(CUdeviceptr* address, nuint bytes, CUmemoryPool pool, CUstream stream)
+    {
+        CUresult result = Session.Enter(out _);
+        if (result != CUresult.CUDA_SUCCESS) return result;
         return PoolDevice(pool) < 0 ? Unsupported.Use(ref s_toldPool, "cuMemAllocFromPoolAsync"u8, "from a pool other than the device's own"u8)
-            : CudaMemoryCalls.Send_cuMemAllocAsync(thread, address, bytes, stream);
+            : Ordered(address, bytes, stream);
     }
 
     [UnmanagedCallersOnly(EntryPoint = "cuMemPoolSetAttribute")]

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using TreCr.Calls;
 using TreCr.Calls.Cuda;
+using TreCr.Wrapper.Cuda.Graphs;
 using TreCr.Wrapper.Runtime;
 
 namespace TreCr.Wrapper.Cuda.Manual;
@@ -42,6 +43,7 @@ internal static unsafe class StreamsAndEvents
     {
         CUresult result = Session.Enter(out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;
+        if (StreamCapture.IsActive && StreamCapture.Spoils(stream, out result)) return result;
         result = CudaStreamCalls.Send_cuStreamSynchronize(thread, CallClass.Blocking, stream);
         DeviceOutput.Print(thread);
         return result;
@@ -52,6 +54,7 @@ internal static unsafe class StreamsAndEvents
     {
         CUresult result = Session.Enter(out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;
+        if (StreamCapture.IsActive && StreamCapture.Holds(@event)) return CUresult.CUDA_ERROR_CAPTURED_EVENT;
         result = CudaEventCalls.Send_cuEventSynchronize(thread, CallClass.Blocking, @event);
         DeviceOutput.Print(thread);
         return result;
@@ -63,12 +66,18 @@ internal static unsafe class StreamsAndEvents
     [UnmanagedCallersOnly(EntryPoint = "cuEventRecordWithFlags_ptsz")]
     public static CUresult RecordWithFlags_ptsz(CUevent @event, CUstream stream, uint flags) => Record(@event, PerThread.Of(stream), flags);
 
-    /// <param name="flags">1 CU_EVENT_RECORD_EXTERNAL differs only inside a capture</param>
-    private static CUresult Record(CUevent @event, CUstream stream, uint flags)
+    /// <param name="flags">1 CU_EVENT_RECORD_EXTERNAL: in a capture a node that records, not a place in it</param>
+    internal static CUresult Record(CUevent @event, CUstream stream, uint flags)
     {
         CUresult result = Session.Enter(out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;
-        return flags > 1 ? CUresult.CUDA_ERROR_INVALID_VALUE : CudaEventCalls.Send_cuEventRecord(thread, @event, stream);
+        if (flags > 1) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        if (StreamCapture.IsActive)
+        {
+            if (flags == 1 && StreamCapture.TakesEvent(stream, @event, isRecord: true, out result)) return result;
+            if (StreamCapture.Records(@event, stream)) return CUresult.CUDA_SUCCESS;
+        }
+        return CudaEventCalls.Send_cuEventRecord(thread, CallClass.Enqueue, @event, stream);
     }
 
     [UnmanagedCallersOnly(EntryPoint = "cuStreamAddCallback")]
@@ -88,6 +97,8 @@ internal static unsafe class StreamsAndEvents
     private static CUresult Callback(CUstream stream, void* callback, void* userData, uint flags)
     {
         if (callback == null || flags != 0) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        // The callback's status argument has no meaning in a graph: the driver refuses too.
+        if (StreamCapture.IsActive && StreamCapture.Spoils(stream, out CUresult spoilt)) return spoilt;
         CUresult result = Session.Enter(out _);
         if (result != CUresult.CUDA_SUCCESS) return result;
         StreamCallback* block = (StreamCallback*)NativeMemory.Alloc((nuint)sizeof(StreamCallback));
@@ -103,29 +114,6 @@ internal static unsafe class StreamsAndEvents
         StreamCallback block = *(StreamCallback*)argument;
         NativeMemory.Free(argument);
         block.Function(block.Stream, CUresult.CUDA_SUCCESS, block.UserData);
-    }
-
-    // Stream capture is not supported (cuStreamBeginCapture refuses by name), so that no stream captures: libraries ask before each use of their workspaces.
-
-    [UnmanagedCallersOnly(EntryPoint = "cuStreamGetCaptureInfo")]
-    public static CUresult GetCaptureInfo(CUstream stream, int* status, ulong* id) => CaptureInfo(status);
-
-    [UnmanagedCallersOnly(EntryPoint = "cuStreamGetCaptureInfo_ptsz")]
-    public static CUresult GetCaptureInfo_ptsz(CUstream stream, int* status, ulong* id) => CaptureInfo(status);
-
-    [UnmanagedCallersOnly(EntryPoint = "cuStreamGetCaptureInfo_v2")]
-    public static CUresult GetCaptureInfo_v2(CUstream stream, int* status, ulong* id, void** graph, void** dependencies, nuint* count) => CaptureInfo(status);
-
-    [UnmanagedCallersOnly(EntryPoint = "cuStreamGetCaptureInfo_v2_ptsz")]
-    public static CUresult GetCaptureInfo_v2_ptsz(CUstream stream, int* status, ulong* id, void** graph, void** dependencies, nuint* count) => CaptureInfo(status);
-
-    private static CUresult CaptureInfo(int* status)
-    {
-        CUresult result = Session.Enter(out _);
-        if (result != CUresult.CUDA_SUCCESS) return result;
-        if (status == null) return CUresult.CUDA_ERROR_INVALID_VALUE;
-        *status = 0;
-        return CUresult.CUDA_SUCCESS;
     }
 
     [ThreadStatic] private static int t_captureMode;
