@@ -2,16 +2,17 @@
 # ./build.sh soak [NAME] [--seed N] [--minutes M]: long tests on out/; each writes docs/results/soak-NAME.md. Without NAME all of them, M minutes each.
 #   faults    every fault point x process x kind, at each time that it is passed, in two samples; goes on where it was ended (out/soak-faults.state), as long as
 #             the build is the same; exit code 1 also where M minutes were not enough
+#   process   200 cycles of single programs without growth, then random programs and scenarios of the process engine
 #   ring      10,000 random freezes of the shared rings, half of them with the delegator in a process of its own
 #   mutate    each thing that can be changed in what the software device emits for a row of the instruction table: 95 % must turn the row red
 #   stubs     each function of the driver API replaced by "return success, do nothing": a named case must fail
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
-usage() { echo "usage: ./build.sh soak [faults|mutate|ring|stubs] [--seed N] [--minutes M]" >&2; exit 2; }
+usage() { echo "usage: ./build.sh soak [faults|mutate|process|ring|stubs] [--seed N] [--minutes M]" >&2; exit 2; }
 
-names=(faults mutate ring stubs) seed=$((RANDOM * 32768 + RANDOM)) minutes=60
+names=(faults mutate process ring stubs) seed=$((RANDOM * 32768 + RANDOM)) minutes=60
 case ${1-} in
-faults | mutate | ring | stubs) names=("$1"); shift ;;
+faults | mutate | process | ring | stubs) names=("$1"); shift ;;
 --* | "") ;;
 *) usage ;;
 esac
@@ -46,6 +47,16 @@ for name in "${names[@]}"; do
             timeout $((minutes * 60)) dotnet test tests/TreCr.SoftDevice.Tests -c Release --nologo --filter "FullyQualifiedName~MutationTests.EveryChange" --logger "console;verbosity=normal" -- NUnit.ExplicitMode=None
             printf 'exit code %s\n```\n' $?
         } | grep -Ev '^ trecr: |^\s*$|^Test run|^Starting' | tee "$report"
+        grep -qx 'exit code 0' "$report" || failed=1
+        ;;
+    process)
+        dll=$(built TreCr.Process.Host) || exit 1
+        {
+            printf '# soak process\n\n%s UTC, %s cores, Linux %s\n\n```\n' "$(date -u '+%F %H:%M')" "$(nproc)" "$(uname -r)"
+            timeout $((minutes * 60 + 1800)) "${dll%.dll}" soak out/trecr-init tests/programs/process "$seed" "$minutes"
+            code=$?
+            printf 'exit code %s\n```\n' $code
+        } | tee "$report"
         grep -qx 'exit code 0' "$report" || failed=1
         ;;
     ring)

@@ -2,7 +2,8 @@ namespace TreCr.Process.Host;
 
 /// <summary>
 /// Plays the supervisor of a rank (first form) and its engine inside the namespace (second form) for the tests of the process engine.
-/// <code>host run INIT SCENARIO PROGRAM [ARGS...]     host engine</code>
+/// <code>host run INIT SCENARIO PROGRAM [ARGS...]     host engine     host workload</code>
+/// The third form is a program for the first.
 /// </summary>
 internal static class Program
 {
@@ -13,6 +14,8 @@ internal static class Program
             return args switch
             {
                 ["engine", ..] => EngineLoop.Run(),
+                ["soak", var init, var sources, var seed, var minutes] => new Soak(init, sources, int.Parse(seed), double.Parse(minutes, System.Globalization.CultureInfo.InvariantCulture)).Run(),
+                ["workload"] => Workload.Run().GetAwaiter().GetResult(),
                 ["run", var init, var scenario, .. var command] => new Scenario(init, scenario, command).Run(),
                 _ => 2,
             };

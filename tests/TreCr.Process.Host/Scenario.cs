@@ -7,7 +7,7 @@ namespace TreCr.Process.Host;
 /// <summary>
 /// Runs one program in a namespace and does to it what the scenario says, as words separated by blanks:
 /// <c>cycle:N</c> dump, kill, restore in the same namespace N times; <c>go:N</c> dump and go on; <c>fresh:N</c> dump, end the namespace, restore in a new
-/// one; <c>pre:N</c> prepare, dump, compare with a full dump, go on; <c>fault:POINT[:n]:KIND</c> arm and dump (the program must go on).
+/// one; <c>ahead</c> clocks that are ten days ahead of the machine's; <c>pre:N</c> prepare, dump, compare with a full dump, go on; <c>fault:POINT[:n]:KIND</c> arm and dump (the program must go on).
 /// The program says "ready" on its standard output, works until its standard input closes, checks itself, and exits 0.
 /// </summary>
 internal sealed class Scenario(string init, string scenario, string[] command)
@@ -23,7 +23,9 @@ internal sealed class Scenario(string init, string scenario, string[] command)
     public int Run()
     {
         _directory = Directory.CreateTempSubdirectory("trecr-scenario-").FullName;
-        StartNamespace(new NamespaceOptions { InitPath = init });
+        // The program's clocks are ten days ahead, as if it had been started on a machine that has run for longer than the one where it is restored.
+        long ahead = scenario.Split(' ').Contains("ahead") ? 10L * 24 * 3600 * 1_000_000_000 : 0;
+        StartNamespace(new NamespaceOptions { InitPath = init, MonotonicOffsetNs = ahead, BoottimeOffsetNs = ahead });
         (_programIn, _stdin) = Sys.Pipe();
         (_stdout, _programOut) = Sys.Pipe();
         string path = command[0];
@@ -48,6 +50,7 @@ internal sealed class Scenario(string init, string scenario, string[] command)
                 "restorepre" => Repeat(int.Parse(argument), RestorePreCopied),
                 "refused" => Refused(),
                 "closens" => CloseNamespace(),
+                "ahead" => null,
                 _ => "unknown step " + step,
             };
             if (error is not null) return Fail($"{step}: {error}");
@@ -78,12 +81,16 @@ internal sealed class Scenario(string init, string scenario, string[] command)
 
     private string? Repeat(int count, Func<string?> step)
     {
+        Growth growth = new(_engine.HostPid);
         for (int i = 0; i < count; i++)
         {
+            long start = Environment.TickCount64;
             if (step() is { } error) return $"round {i + 1}: {error}";
+            growth.Note(Environment.TickCount64 - start);
             Thread.Sleep(_random.Next(1, 25)); // random moment of the next dump, not a wait for anything
             if (_namespace.InitEnded || ProgramEnded() is { } ended) return $"round {i + 1}: the program ended: {ProgramEnded()}";
         }
+        if (count >= Growth.LeastRounds) Console.Error.WriteLine("host: growth " + growth.Describe());
         return null;
     }
 
@@ -130,7 +137,8 @@ internal sealed class Scenario(string init, string scenario, string[] command)
     private string? Cycle()
     {
         string name = Name();
-        string? error = Do($"freeze\t{_program.Pid}") ?? Do($"capture\t{name}\t{Externals}") ?? Do("kill") ?? Reaped() ?? Between() ?? Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release");
+        string? error = Do($"freeze\t{_program.Pid}") ?? Do($"capture\t{name}\t{Externals}") ?? Do("kill") ?? Reaped() ?? Between() ?? Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release")
+            ?? Do($"forget\t{name}");
         if (error is not null) return error;
         Sys.Close(_program.Pidfd);
         _program = _namespace.AdoptProgram(_program.Pid);

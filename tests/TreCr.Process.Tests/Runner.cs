@@ -19,11 +19,16 @@ public sealed class Runner
         string root = Metadata("Root");
         foreach (string source in Directory.EnumerateFiles(Path.Combine(root, "tests/programs/process"), "*.c"))
             Execute("gcc", ["-O1", "-w", "-o", Program(Path.GetFileNameWithoutExtension(source)), source, "-lpthread"], 60_000).Expect(0);
-        foreach (string script in Directory.EnumerateFiles(Path.Combine(root, "tests/programs/process")).Where(f => f.EndsWith(".sh") || f.EndsWith(".py")))
+        foreach (string script in Directory.EnumerateFiles(Path.Combine(root, "tests/programs/process")).Where(f => f.EndsWith(".sh") || f.EndsWith(".py") || f.EndsWith(".js")))
         {
             File.Copy(script, Program(Path.GetFileName(script)));
             File.SetUnixFileMode(Program(Path.GetFileName(script)), (UnixFileMode)0x1ed);
         }
+        // A class and a script with the name of its source. -UsePerfData: a file that the machine maps and deletes at its end.
+        string java = Path.Combine(root, "tests/programs/process/Runtime.java");
+        if (Has("javac")) Execute("javac", ["-d", s_directory, java], 120_000).Expect(0);
+        File.WriteAllText(Program("Runtime.java"), "#!/bin/sh\nexec java -XX:-UsePerfData -cp \"$(dirname \"$0\")\" Runtime\n");
+        File.SetUnixFileMode(Program("Runtime.java"), (UnixFileMode)0x1ed);
         s_init = Environment.GetEnvironmentVariable("TRECR_INIT") ?? "";
         if (s_init.Length == 0)
         {
@@ -39,6 +44,11 @@ public sealed class Runner
     /// <summary>A file below tests/programs/process.</summary>
     public static string Source(string name) => Path.Combine(Metadata("Root"), "tests/programs/process", name);
 
+    private static bool Has(string command) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(d => File.Exists(Path.Combine(d, command)));
+
+    /// <summary>A program on CoreCLR.</summary>
+    public static string[] Workload => [Metadata("Host"), "workload"];
+
     public static string Program(string name) => Path.Combine(s_directory, name);
 
     /// <summary>Runs one scenario.</summary>
@@ -46,6 +56,8 @@ public sealed class Runner
     public static Outcome Run(string scenario, string[] command, bool unprivileged = false, int seed = 1, int timeoutMs = 120_000, Dictionary<string, string>? environment = null)
     {
         if (unprivileged && Environment.UserName != "root") Assert.Ignore("needs root to become another user");
+        if (command[0] == Program("Runtime.java") && !Has("javac")) Assert.Ignore("no Java compiler (javac) here");
+        if (command[0] == Program("runtime.js") && !Has("node")) Assert.Ignore("no Node.js here");
         string[] host = [Metadata("Host"), "run", s_init, scenario, .. command];
         if (!unprivileged) return Execute(host[0], host[1..], timeoutMs, seed, environment);
         return Execute("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs", "--bounding-set", "-all", .. host], timeoutMs, seed, environment);
@@ -57,6 +69,7 @@ public sealed class Runner
         foreach (var (name, value) in environment ?? []) start.Environment[name] = value;
         start.Environment["SEED"] = seed.ToString();
         start.Environment["HOME"] = "/tmp/";
+        start.Environment["DOTNET_EnableDiagnostics"] = "0"; // a socket and a FIFO for debuggers
         if (file == "dotnet") start.Environment.Remove("HOME");
         using System.Diagnostics.Process process = System.Diagnostics.Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();

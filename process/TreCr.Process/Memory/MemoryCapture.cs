@@ -20,6 +20,7 @@ internal static class MemoryCapture
                 scanner.Scan(area.Start, area.End, PageScanner.Guard, 0, 0, guards); // kernels before 6.15 have no such category and no such pages to find
             }
         }
+        runs = PageRun.Without(runs, guards); // the kernel counts guards as swapped pages
         PageRun.Encode(runs, image.RunGapPages, image.RunLengthPages);
         PageRun.Encode(guards, image.GuardGapPages, image.GuardLengthPages);
         if (tracker is not null) return tracker.Capture(writer, areas, runs);

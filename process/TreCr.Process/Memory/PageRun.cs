@@ -7,6 +7,23 @@ internal readonly record struct PageRun(ulong Start, ulong End)
 {
     public const ulong PageBytes = 4096;
 
+    /// <summary>Ascending runs without what lies in others, ascending too.</summary>
+    public static List<PageRun> Without(List<PageRun> runs, List<PageRun> others)
+    {
+        if (others.Count == 0) return runs;
+        List<PageRun> left = [];
+        int next = 0;
+        foreach (PageRun run in runs)
+        {
+            ulong at = run.Start;
+            while (next < others.Count && others[next].End <= at) next++;
+            for (int i = next; i < others.Count && others[i].Start < run.End; at = Math.Min(others[i++].End, run.End))
+                if (others[i].Start > at) left.Add(new PageRun(at, others[i].Start));
+            if (at < run.End) left.Add(new PageRun(at, run.End));
+        }
+        return left;
+    }
+
     /// <summary>Ascending runs as gaps and lengths in pages.</summary>
     public static void Encode(IEnumerable<PageRun> runs, ICollection<ulong> gaps, ICollection<ulong> lengths)
     {

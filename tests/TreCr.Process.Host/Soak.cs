@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using System.Text;
+
+namespace TreCr.Process.Host;
+
+/// <summary>
+/// Long runs of the process engine: 200 cycles of single programs without growth, then random programs in random scenarios, as root and as an ordinary user.
+/// <code>host soak INIT SOURCES SEED MINUTES</code>
+/// </summary>
+/// <param name="sources">directory of the programs: C is compiled, scripts are copied</param>
+internal sealed class Soak(string init, string sources, int seed, double minutes)
+{
+    private const int RunMs = 180_000;
+
+    private static readonly string[] s_cycled = ["counter", "threads", "tree", "many", "pipeline.sh"];
+    private static readonly string[] s_steps = ["go:3", "cycle:3", "fresh:1", "pre:3", "restorepre:2", "cycle:6", "go:1 fresh:1", "pre:1 cycle:1"];
+    private static readonly string[] s_notHere = ["refuse", "objects"]; // other tests say what they are to do
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("trecr-soak-").FullName;
+
+    public int Run()
+    {
+        File.SetUnixFileMode(_directory, (UnixFileMode)0x1ed);
+        Dictionary<string, int> programs = Prepare();
+        Console.WriteLine($"seed {seed}, {programs.Count} programs: {string.Join(' ', programs.Keys)}");
+        int failed = 0, runs = 0;
+        Stopwatch watch = Stopwatch.StartNew();
+        foreach (string name in s_cycled.Where(programs.ContainsKey))
+        {
+            (int code, string text) = Execute(name, "cycle:200", seed, unprivileged: false);
+            string growth = text.Split('\n').FirstOrDefault(l => l.StartsWith("host: growth")) ?? "";
+            bool good = code == programs[name] && growth.Length > 0 && !growth.Contains("GREW");
+            if (!good) failed++;
+            Console.WriteLine($"{name}: 200 cycles {(good ? "ok" : "FAILED\n" + text)}; {growth}");
+        }
+        Random random = new(seed);
+        SortedDictionary<string, int> count = [];
+        while (watch.Elapsed.TotalMinutes < minutes)
+        {
+            string name = programs.Keys.ElementAt(random.Next(programs.Count));
+            string scenario = (random.Next(4) == 0 ? "ahead " : "") + string.Join(' ', Enumerable.Range(0, random.Next(1, 4)).Select(_ => s_steps[random.Next(s_steps.Length)]));
+            bool user = random.Next(3) == 0;
+            int own = random.Next(1, 1_000_000);
+            (int code, string text) = Execute(name, scenario, own, user);
+            runs++;
+            count[name] = count.GetValueOrDefault(name) + 1;
+            if (code == programs[name] && text.Contains("done ")) continue;
+            failed++;
+            Console.WriteLine($"FAILED: SEED={own} {(user ? "user" : "root")} {name} \"{scenario}\": exit code {code}\n{text}");
+        }
+        Console.WriteLine($"{runs} random runs in {watch.Elapsed.TotalMinutes:0.0} min: {string.Join(", ", count.Select(c => $"{c.Key} {c.Value}"))}");
+        Console.WriteLine($"{failed} failed");
+        Directory.Delete(_directory, true);
+        return failed == 0 ? 0 : 1;
+    }
+
+    /// <returns>name and exit code of each program</returns>
+    private Dictionary<string, int> Prepare()
+    {
+        Dictionary<string, int> programs = [];
+        foreach (string source in Directory.EnumerateFiles(sources).Order(StringComparer.Ordinal))
+        {
+            string name = Path.GetFileName(source), stem = Path.GetFileNameWithoutExtension(source);
+            if (s_notHere.Contains(stem)) continue;
+            if (name.EndsWith(".c")) { if (Execute("gcc", ["-O1", "-w", "-o", Path.Combine(_directory, stem), source, "-lpthread"], 60_000).Code == 0) programs[stem] = stem == "counter" ? 7 : 0; }
+            else if (name.EndsWith(".sh") || name.EndsWith(".py") || name.EndsWith(".js"))
+            {
+                File.Copy(source, Path.Combine(_directory, name));
+                File.SetUnixFileMode(Path.Combine(_directory, name), (UnixFileMode)0x1ed);
+                programs[name] = 0;
+            }
+        }
+        return programs;
+    }
+
+    private (int Code, string Text) Execute(string name, string scenario, int runSeed, bool unprivileged)
+    {
+        string[] command = [Environment.ProcessPath!, "run", init, scenario, Path.Combine(_directory, name)];
+        if (unprivileged) command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs", "--bounding-set", "-all", .. command];
+        return Execute(command[0], command[1..], RunMs, runSeed);
+    }
+
+    private static (int Code, string Text) Execute(string file, string[] arguments, int timeoutMs, int runSeed = 1)
+    {
+        ProcessStartInfo start = new(file, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/tmp" };
+        start.Environment["SEED"] = runSeed.ToString();
+        start.Environment["HOME"] = "/tmp/";
+        using System.Diagnostics.Process process = System.Diagnostics.Process.Start(start)!;
+        StringBuilder text = new();
+        Task output = Task.Run(async () => { while (await process.StandardOutput.ReadLineAsync() is { } l) lock (text) text.AppendLine(l); });
+        Task errors = Task.Run(async () => { while (await process.StandardError.ReadLineAsync() is { } l) lock (text) text.AppendLine(l); });
+        if (!process.WaitForExit(timeoutMs)) { process.Kill(true); return (-1, $"no end within {timeoutMs} ms\n{text}"); }
+        Task.WaitAll([output, errors], 5000);
+        lock (text) return (process.ExitCode, text.ToString());
+    }
+}
