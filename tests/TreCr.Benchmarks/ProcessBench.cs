@@ -1,0 +1,140 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace TreCr.Benchmarks;
+
+/// <summary>
+/// The process engine from the command line: what a program sees of checkpoints (longest gap of a thread that reads the clock), how long the commands take, how soon a restarted
+/// program runs, and whether ordinary system calls cost anything under trecr.
+/// </summary>
+internal static partial class ProcessBench
+{
+    private const int Seconds = 600;
+
+    [GeneratedRegex(@"^gap (\d+) us at (\d+)$")]
+    private static partial Regex Gap();
+
+    public static void Run(Bench bench)
+    {
+        string program = bench.Compile("dirty");
+        Case(bench, program, 1, 1, 0);
+        Case(bench, program, 1024, 1, 0);
+        Case(bench, program, 1024, 1, 1);
+        Case(bench, program, 1024, 1, 10);
+        Case(bench, program, 1024, 8, 1);
+        Case(bench, program, 1024, 64, 1);
+        long freeKiB = long.Parse(File.ReadLines("/proc/meminfo").First(l => l.StartsWith("MemAvailable")).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
+        if (freeKiB >> 20 < 18) Console.WriteLine($"process: 8 GiB                               not measured: {freeKiB >> 20} GiB of memory are free, 18 are wanted");
+        else Case(bench, program, 8192, 8, 1);
+        Console.WriteLine("process: lazy restore                        not measured: not built");
+        Console.WriteLine("peers, recorded (2 cores, kernel 6.18), 1 GiB of random data: DMTCP stop 1040 ms, forked 280 ms, restart 560 ms; CRIU stop 710 ms, restart 440 ms");
+        Console.WriteLine("peers, recorded, 1 MiB program: DMTCP stop 370 ms, restart 220 ms; CRIU stop 45 ms, restart 19 ms");
+        Loops(bench);
+    }
+
+    private static void Case(Bench bench, string program, int mebibytes, int threads, int percent)
+    {
+        string name = $"process: {(mebibytes < 1024 ? $"{mebibytes} MiB" : $"{mebibytes >> 10} GiB")}, {threads} threads, {percent} %/s";
+        List<double> first = [], later = [], total = [], restart = [];
+        for (int i = 0; i < (mebibytes > 2048 ? 3 : Bench.Runs); i++)
+        {
+            bench.NewStore();
+            string job = $"p{Environment.ProcessId}-{mebibytes}-{threads}-{percent}-{i}";
+            using Process run = bench.Start(bench.Trecr, "run", "--job", job, "--", program, mebibytes.ToString(CultureInfo.InvariantCulture), threads.ToString(CultureInfo.InvariantCulture), percent.ToString(CultureInfo.InvariantCulture), Seconds.ToString(CultureInfo.InvariantCulture));
+            Gaps gaps = new(run);
+            gaps.WaitReady();
+            bench.Run(120, bench.Trecr, "checkpoint", job);
+            first.Add(gaps.TakeLongest());
+            for (int k = 0; k < 2; k++)
+            {
+                long start = Stopwatch.GetTimestamp();
+                bench.Run(120, bench.Trecr, "checkpoint", job);
+                total.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+                later.Add(gaps.TakeLongest());
+            }
+            bench.Run(120, bench.Trecr, "checkpoint", job, "--stop");
+            run.WaitForExit(30_000);
+            long begin = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() * 1000;
+            using Process again = bench.Start(bench.Trecr, "restart", job);
+            restart.Add((new Gaps(again).WaitForGap() - begin) / 1000.0);
+            again.Kill();
+            again.WaitForExit(30_000);
+        }
+        bench.Row(name + ": stop, first", "ms", first);
+        bench.Row(name + ": stop, later", "ms", later);
+        bench.Row(name + ": checkpoint in all", "ms", total);
+        bench.Row(name + ": restart to running", "ms", restart);
+    }
+
+    private static void Loops(Bench bench)
+    {
+        string program = bench.Compile("loops");
+        SortedDictionary<string, List<double>> native = [], under = [];
+        for (int i = 0; i < Bench.Runs; i++)
+        {
+            Collect(bench.Run(120, program), native);
+            Collect(bench.Run(120, bench.Trecr, "run", "--", program), under);
+        }
+        foreach ((string name, List<double> values) in native) bench.Row($"process: {name}, under trecr / native", "x", values.Order().Zip(under[name].Order(), (n, u) => u / n));
+    }
+
+    private static void Collect(string output, SortedDictionary<string, List<double>> into)
+    {
+        foreach (string line in output.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            string[] sides = line.Split(' ');
+            if (!into.TryGetValue(sides[0], out List<double>? list)) into[sides[0]] = list = [];
+            list.Add(double.Parse(sides[1], CultureInfo.InvariantCulture));
+        }
+    }
+
+    /// <summary>Gaps that a running program reports, read on a thread of its own.</summary>
+    private sealed class Gaps
+    {
+        private readonly object _changed = new();
+        private readonly List<(double Ms, long AtUs)> _seen = [];
+        private bool _ready;
+
+        public Gaps(Process program) => new Thread(() =>
+        {
+            while (program.StandardOutput.ReadLine() is { } line)
+                lock (_changed)
+                {
+                    _ready |= line == "ready";
+                    if (Gap().Match(line) is { Success: true } m) _seen.Add((double.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture) / 1000, long.Parse(m.Groups[2].Value, CultureInfo.InvariantCulture)));
+                    Monitor.PulseAll(_changed);
+                }
+        })
+        { IsBackground = true }.Start();
+
+        public void WaitReady() => Wait(() => _ready);
+
+        /// <returns>unix time at which the program ran again, us</returns>
+        public long WaitForGap()
+        {
+            Wait(() => _seen.Count > 0);
+            lock (_changed) return _seen[0].AtUs;
+        }
+
+        /// <summary>Longest gap since the last call, ms; 3 where none was that long.</summary>
+        public double TakeLongest()
+        {
+            lock (_changed)
+            {
+                double longest = _seen.Select(s => s.Ms).DefaultIfEmpty(3).Max();
+                _seen.Clear();
+                return longest;
+            }
+        }
+
+        private void Wait(Func<bool> done)
+        {
+            long end = Environment.TickCount64 + 120_000;
+            lock (_changed)
+                while (!done())
+                    if (end - Environment.TickCount64 is var left and > 0) Monitor.Wait(_changed, (int)left);
+                    else throw new InvalidOperationException("the program said nothing for 120 s");
+        }
+    }
+}
