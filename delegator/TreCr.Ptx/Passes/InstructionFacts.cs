@@ -12,7 +12,7 @@ public static class InstructionFacts
     public static bool Suspends(PtxInstruction i) => i.Name switch
     {
         "bar" or "barrier" => !i.Opcode.Has("arrive"),
-        "shfl" or "vote" or "match" or "redux" or "activemask" => true,
+        "shfl" or "vote" or "match" or "redux" or "activemask" or "mma" or "ldmatrix" or "stmatrix" or "movmatrix" => true,
         _ => false,
     };
 
@@ -20,7 +20,7 @@ public static class InstructionFacts
     public static bool WritesFirst(PtxInstruction i) => i.Name switch
     {
         "st" or "red" or "bra" or "brx" or "call" or "ret" or "exit" or "trap" or "brkpt" or "membar" or "fence" or "prefetch" or "prefetchu" or "nanosleep"
-            or "discard" or "applypriority" or "pmevent" or "griddepcontrol" or "setmaxnreg" or "cp" => false,
+            or "discard" or "applypriority" or "pmevent" or "griddepcontrol" or "setmaxnreg" or "cp" or "stmatrix" => false,
         "bar" or "barrier" => i.Opcode.Has("red"),
         _ => true,
     };

@@ -24,6 +24,10 @@ sealed unsafe class ProgramBuilder
     /// <summary>Accesses that are emitted without a check: the launch has shown that they cannot fault.</summary>
     public HashSet<PtxInstruction> Proven { get; } = new(ReferenceEqualityComparer.Instance);
 
+    /// <summary>Set while emitting: shapes of the kernel's matrix products, and whether there are matrix instructions at all.</summary>
+    public List<MatrixShape> Shapes { get; } = [];
+    public bool UsesMatrices { get; set; }
+
     readonly List<FlowGraph> graphs = [];
     readonly Dictionary<string, int> stateBases = [];
     readonly Dictionary<PtxVariable, int> sharedOffsets = [];
@@ -112,6 +116,8 @@ sealed unsafe class ProgramBuilder
                 ChunkMethod?[] fast = [.. cuts.Select(c => ScalarEmitter.Emit(this, c.Graph, stateBases[c.Graph.Function.Name], c.First, c.End, out _))];
                 return Array.TrueForAll(fast, f => f is not null) ? fast.OfType<ChunkMethod>().ToArray() : null;
             };
+        kernel.Shapes = Shapes;
+        kernel.UsesMatrices = UsesMatrices;
         kernel.StaticSharedBytes = staticShared;
         kernel.DynamicSharedOffset = staticShared + 15 & ~15;
         return kernel;

@@ -169,6 +169,9 @@ sealed unsafe partial class ScalarEmitter
             case "activemask":
                 Kind(CollectiveKind.ActiveMask, -1);
                 break;
+            case "mma" or "ldmatrix" or "stmatrix" or "movmatrix":
+                EmitMatrix();
+                break;
             default: throw Unsupported();
         }
         SaveFor(b.Next);
@@ -223,6 +226,7 @@ sealed unsafe partial class ScalarEmitter
         PtxInstruction origin = current.Origin!;
         current = origin;
         if (origin.Name == "call") { EmitCallResults(); return; }
+        if (origin.Name is "mma" or "ldmatrix" or "movmatrix") { CollectMatrix(); return; }
         PtxOperand d = origin.Operands[0];
         PtxType type = origin.Opcode.Type;
         if (type == PtxType.Pred)

@@ -64,6 +64,8 @@ public unsafe struct BlockContext
     public int StateCount;
     /// <summary>threads that came with bar.arrive, by barrier</summary>
     public fixed int Arrived[16];
+    /// <summary>registers of matrix instructions, <see cref="WarpMatrices.LaneWords"/> words a thread; null where the kernel has none</summary>
+    public ulong* Matrix;
     /// <summary>GCHandle of the BlockRunner</summary>
     public nint Runner;
 }

@@ -18,7 +18,7 @@ sealed unsafe class BlockRunner : IDisposable
 
     readonly BlockContext* context;
     readonly GCHandle self;
-    nuint sharedCapacity, localCapacity, frameCapacity, slotCapacity;
+    nuint sharedCapacity, localCapacity, frameCapacity, slotCapacity, matrixCapacity;
     int finished;
     GridLaunch launch = null!;
     ChunkMethod[] chunks = [];
@@ -60,6 +60,14 @@ sealed unsafe class BlockRunner : IDisposable
                 NativeMemory.AlignedFree(c->Slots);
                 c->Slots = (ThreadSlot*)NativeMemory.AlignedAlloc(slotCapacity = slotBytes, 64);
             }
+        }
+        if (Kernel.UsesMatrices && (nuint)launch.BlockThreads > matrixCapacity)
+        {
+            NativeMemory.AlignedFree(c->Matrix);
+            // Whole warps: lanes that a block does not have count as zero.
+            matrixCapacity = (nuint)(launch.BlockThreads + Warp - 1 & -Warp);
+            c->Matrix = (ulong*)NativeMemory.AlignedAlloc(matrixCapacity * WarpMatrices.LaneWords * 8, 64);
+            NativeMemory.Clear(c->Matrix, matrixCapacity * WarpMatrices.LaneWords * 8);
         }
         c->Parameters = launch.Parameters;
         c->ParameterBytes = Kernel.ParameterBytes;
@@ -193,11 +201,21 @@ sealed unsafe class BlockRunner : IDisposable
             // Lanes that have ended, or that the mask leaves out, are not waited for; without a mask nobody is, but first all others must have stopped.
             if (explicitMask && (mask & live & ~group) != 0) continue;
             if (!explicitMask && released != 0) continue;
-            WarpCollectives.Run(slots, group, (CollectiveKind)(kind & 0xfff));
+            CollectiveKind what = (CollectiveKind)(kind & 0xfff);
+            if (what >= CollectiveKind.Multiply) RunMatrices(first, what, slots[lane].A);
+            else WarpCollectives.Run(slots, group, what);
             released |= group;
         }
         for (uint left = released; left != 0; left &= left - 1) slots[BitOperations.TrailingZeroCount(left)].Status = (int)ThreadStatus.Running;
         return released != 0;
+    }
+
+    void RunMatrices(int first, CollectiveKind kind, uint variant)
+    {
+        ulong* lanes = context->Matrix + first * WarpMatrices.LaneWords;
+        if (kind == CollectiveKind.Multiply) WarpMatrices.Multiply(lanes, Kernel.Shapes[(int)variant]);
+        else if (kind == CollectiveKind.TransposeMatrix) WarpMatrices.Transpose(lanes);
+        else WarpMatrices.Move(context, first, lanes, (int)(variant & 15), (variant & 16) != 0, (variant & 32) != 0);
     }
 
     /// <summary>Opens the block barriers that all their threads have reached.</summary>
@@ -252,6 +270,7 @@ sealed unsafe class BlockRunner : IDisposable
         Free(context->Local, localCapacity);
         Free(context->Frames, frameCapacity);
         NativeMemory.AlignedFree(context->Slots);
+        NativeMemory.AlignedFree(context->Matrix);
         NativeMemory.Free(context);
         self.Free();
     }

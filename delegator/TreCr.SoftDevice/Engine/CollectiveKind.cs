@@ -5,4 +5,8 @@ enum CollectiveKind
 {
     WarpSync = 1, ShflUp, ShflDown, ShflBfly, ShflIdx, VoteAll, VoteAny, VoteUni, Ballot, MatchAny, MatchAll, ActiveMask,
     ReduxAdd, ReduxAnd, ReduxOr, ReduxXor, ReduxMinS, ReduxMinU, ReduxMaxS, ReduxMaxU,
+    /// <summary>+ A: number in the kernel's list of shapes</summary>
+    Multiply,
+    /// <summary>+ A: matrices, 16: transposed, 32: into memory</summary>
+    MoveMatrix, TransposeMatrix,
 }

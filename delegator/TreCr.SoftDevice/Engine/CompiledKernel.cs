@@ -22,6 +22,9 @@ sealed unsafe class CompiledKernel
     /// <summary>per state that begins a function: bytes of its frame and of its local variables; native, never freed while the kernel lives</summary>
     public int* StateFrameBytes, StateLocalBytes;
     public Dictionary<ulong, int> FunctionStates = [];
+    /// <summary>shapes of its matrix products</summary>
+    public List<MatrixShape> Shapes = [];
+    public bool UsesMatrices;
     public int InstructionCount;
     public string Size = "";
     /// <summary>arithmetic of the addresses that depend on parameters and numbers of threads and blocks only; null where there are none</summary>
