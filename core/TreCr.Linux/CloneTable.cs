@@ -15,7 +15,7 @@ namespace TreCr.Linux;
 /// </remarks>
 public sealed unsafe class CloneTable : IDisposable
 {
-    public const ulong CLONE_VM = 0x100, CLONE_PIDFD = 0x1000, CLONE_VFORK = 0x4000, CLONE_NEWNS = 0x20000, CLONE_NEWUSER = 0x10000000, CLONE_NEWPID = 0x20000000,
+    public const ulong CLONE_VM = 0x100, CLONE_PIDFD = 0x1000, CLONE_VFORK = 0x4000, CLONE_NEWNS = 0x20000, CLONE_NEWIPC = 0x8000000, CLONE_NEWUSER = 0x10000000, CLONE_NEWPID = 0x20000000,
         CLONE_NEWTIME = 0x80, CLONE_CLEAR_SIGHAND = 0x1_0000_0000;
 
     private const int EntryBytes = 64, MayFail = 1, TakesSaved = 2, Saves = 4, SIGCHLD = 17;

@@ -19,7 +19,7 @@ public enum SyscallNumber : long
     CloseRange = 436, PidfdGetfd = 438, Mseal = 462,
     Setpriority = 141, Getdents64 = 217, SyncFileRange = 277, Getrlimit = 97, Signalfd4 = 289, Getpgid = 121, Getsid = 124,
     Stat = 4, Lstat = 6, Shmget = 29, Shmat = 30, Shmctl = 31, Sendto = 44, Recvfrom = 45, Shutdown = 48, Getsockname = 51, Getpeername = 52, Setsockopt = 54,
-    Semget = 64, Semctl = 66, Shmdt = 67, Msgget = 68, Msgsnd = 69, Msgrcv = 70, Msgctl = 71, Link = 86, Fchown = 93, Mknod = 133, Fstatfs = 138,
+    Semget = 64, Semctl = 66, Shmdt = 67, Msgget = 68, Msgsnd = 69, Msgrcv = 70, Msgctl = 71, Link = 86, Chown = 92, Fchown = 93, Mknod = 133, Fstatfs = 138,
     TimerSettime = 223, TimerGettime = 224, TimerGetoverrun = 225, TimerDelete = 226, MqOpen = 240, MqUnlink = 241, MqTimedsend = 242, MqTimedreceive = 243,
     MqNotify = 244, MqGetsetattr = 245, InotifyAddWatch = 254, InotifyRmWatch = 255, TimerfdGettime = 287, InotifyInit1 = 294, OpenByHandleAt = 304,
     EpollCtl = 233, EpollWait = 232, TimerCreate = 222, TimerfdCreate = 283, TimerfdSettime = 286, IoprioGet = 252, IoprioSet = 251, Waitid = 247,

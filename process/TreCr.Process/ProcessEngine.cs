@@ -65,7 +65,15 @@ public sealed class ProcessEngine : IDisposable
     /// <summary>Stops every thread at whatever instruction it is. On failure everything runs on.</summary>
     public void Freeze(int pid, int deadlineMs = 2000) => ReplacingTracer(() =>
     {
+        long end = Environment.TickCount64 + deadlineMs;
         FrozenTree frozen = FrozenTree.Freeze(pid, deadlineMs);
+        // Something that passes by itself: the program runs on a little. What does not pass in time is for the capture to name.
+        for (int wait = 2; Environment.TickCount64 + wait < end - deadlineMs / 2 && PassingState.Is(frozen.Processes.Select(p => p.Pid)); wait = Math.Min(2 * wait, 50))
+        {
+            frozen.Resume();
+            Sys.SleepNs(wait * 1_000_000L);
+            frozen = FrozenTree.Freeze(pid, (int)Math.Max(100, end - Environment.TickCount64));
+        }
         try { Fault.At(FaultPoint.DumpFrozen); }
         catch
         {

@@ -82,6 +82,7 @@ public sealed unsafe class RankNamespace : IDisposable
                 table.AddWriteFile("/proc/self/timens_offsets", $"monotonic {Offset(options.MonotonicOffsetNs)}\nboottime {Offset(options.BoottimeOffsetNs)}\n", optional: true);
             table.Add("mount(/ private)", SyscallNumber.Mount, table.Text("none"), table.Text("/"), 0, 0x4000 | 0x40000, 0);
             table.Add("mount(/proc)", SyscallNumber.Mount, table.Text("proc"), table.Text("/proc"), table.Text("proc"), 2 | 4 | 8, 0);
+            table.AddOptional("mount(/dev/mqueue)", SyscallNumber.Mount, table.Text("mqueue"), table.Text("/dev/mqueue"), table.Text("mqueue"), 2 | 4 | 8, 0);
             AddCapabilities(table, withUser ? (1UL << LastCapability + 1) - 1 : own.Permitted);
             // Descriptors are placed from copies above 63; then 0 to 2 are the lowest free numbers.
             table.Add("dup3", SyscallNumber.Dup3, controlCopy, InitProtocol.ControlDescriptor, 0);
@@ -92,7 +93,7 @@ public sealed unsafe class RankNamespace : IDisposable
             table.Add("chdir(/)", SyscallNumber.Chdir, table.Text("/"));
             table.AddOptional("setsid", SyscallNumber.Setsid);
             table.AddExecute(options.InitPath, ["trecr-init"], []);
-            ulong namespaces = CloneTable.CLONE_NEWPID | CloneTable.CLONE_NEWNS | (withUser ? CloneTable.CLONE_NEWUSER : 0);
+            ulong namespaces = CloneTable.CLONE_NEWPID | CloneTable.CLONE_NEWNS | CloneTable.CLONE_NEWIPC | (withUser ? CloneTable.CLONE_NEWUSER : 0);
             return table.Run(namespaces);
         }
         finally { Sys.Close(controlCopy); Sys.Close(eventsCopy); }

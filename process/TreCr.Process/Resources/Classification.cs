@@ -14,7 +14,7 @@ internal sealed class Classification(ExternalObjects externals, List<string> fin
         if (area.Has("ht")) return Refuse($"{where} is made of huge pages (hugetlbfs)");
         if (area.Has("um") || area.Has("ui") || (area.Has("uw") && !tracked)) return Refuse($"{where} is watched by a userfaultfd of the program");
         if (area.Has("ss")) return Refuse($"{where} is a shadow stack");
-        if (area.Path.StartsWith("/SYSV", StringComparison.Ordinal)) return Refuse($"{where} is SysV shared memory (shmget)");
+        if (area.Path.StartsWith("/SYSV", StringComparison.Ordinal)) return (VmaKind.SystemV, (int)area.Inode);
         if (area.Path.StartsWith("/[aio]", StringComparison.Ordinal)) return Refuse($"{where} is a Linux AIO context");
         if (area.Path.StartsWith("anon_inode:", StringComparison.Ordinal)) return Refuse($"{where}: io_uring or perf memory");
         if (area.IsMemfd && area.Shared)

@@ -11,6 +11,7 @@ internal enum VmaKind : uint
     Pinned = 5,
     Kernel = 6,
     DeletedFile = 7,
+    SystemV = 8,
 }
 
 /// <summary>What a descriptor refers to. On-disk numbers.</summary>

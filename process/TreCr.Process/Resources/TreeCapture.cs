@@ -66,6 +66,7 @@ internal sealed unsafe class TreeCapture : IDisposable
             bytes += MemoryCapture.Run(all[i].Pid, all[i].Areas, images[i], _writer, tracker);
         }
         _shared.Save();
+        _tree.Ipc = IpcState.Capture(_writer);
         _files.SaveContents();
         foreach (ProcessImage image in images) _writer.PutRecord(ProcessImageFormat.RecordOf(image.Pid, _frozen.Root), image.ToByteArray());
         _writer.PutRecord(ProcessImageFormat.TreeRecord, _tree.ToByteArray());

@@ -33,6 +33,7 @@ internal sealed unsafe class OpenFileRestore(SavedTree saved, GivenDescriptors g
             Sys.Raw(SyscallNumber.Prlimit64, 0, RLIMIT_NOFILE, (long)limit, 0);
         }
         RestoreFiles.MakeMissing(Tree);
+        IpcState.Restore(Tree.Ipc, Reader);
         for (int i = 0; i < _memory.Length; i++) MakeMemory(i);
         for (int i = 0; i < _files.Length; i++)
             if (_files[i] < 0 && !OpenFileKinds.Of(Tree.OpenFiles[i]).NeedsProcesses)
@@ -48,6 +49,7 @@ internal sealed unsafe class OpenFileRestore(SavedTree saved, GivenDescriptors g
     /// <summary>When every process has its mappings.</summary>
     public void FinishAll()
     {
+        IpcState.Finish(Tree.Ipc);
         foreach (OpenFileImage image in Tree.OpenFiles) 
         {
             OpenFileKinds.Of(image).Finish(image, this);

@@ -15,6 +15,7 @@ internal sealed unsafe class RestoreMemory
     private static readonly (string Flag, int Advice)[] s_before = [("hg", 14), ("nh", 15)];
     private static readonly (string Flag, int Advice)[] s_after = [("dd", 16), ("dc", 10), ("wf", 18), ("mg", 12), ("sr", 2), ("rr", 1)];
 
+    private readonly SavedTree _saved;
     private readonly ISnapshotReader _reader;
     private readonly ProcessImage _image;
     private readonly RemoteBatch _batch;
@@ -23,7 +24,7 @@ internal sealed unsafe class RestoreMemory
 
     public RestoreMemory(SavedTree saved, ProcessImage image, RemoteBatch batch)
     {
-        (_reader, _image, _batch) = (saved.Reader, image, batch);
+        (_saved, _reader, _image, _batch) = (saved, saved.Reader, image, batch);
         _runs = PageRun.Decode(image.RunGapPages, image.RunLengthPages);
         _guards = PageRun.Decode(image.GuardGapPages, image.GuardLengthPages);
         int run = 0;
@@ -44,7 +45,7 @@ internal sealed unsafe class RestoreMemory
         foreach (VmaImage v in _image.Vmas)
         {
             VmaKind kind = (VmaKind)v.Kind;
-            if (kind == VmaKind.Kernel) continue;
+            if (kind is VmaKind.Kernel or VmaKind.SystemV) continue;
             if (v.Permissions.Length != 4 || v.End <= v.Start) throw new ImageException("a saved memory area is damaged");
             long fd = kind switch
             {
@@ -58,6 +59,26 @@ internal sealed unsafe class RestoreMemory
             _batch.AddExpecting((long)v.Start, $"mmap {v.Start:x}-{v.End:x} {v.Permissions} {v.Path}", SyscallNumber.Mmap, (long)v.Start, (long)(v.End - v.Start), protection, flags, fd, fd < 0 ? 0 : (long)v.Offset);
             foreach (var (flag, advice) in s_before)
                 if (Has(v, flag)) _batch.AddOptional("madvise", SyscallNumber.Madvise, (long)v.Start, (long)(v.End - v.Start), advice);
+        }
+        AttachSegments();
+    }
+
+    /// <summary>System V segments are attached whole; what the program had unmapped of one goes again.</summary>
+    private void AttachSegments()
+    {
+        const int SHM_RDONLY = 0x1000;
+        foreach (var attached in _image.Vmas.Where(v => (VmaKind)v.Kind == VmaKind.SystemV).GroupBy(v => (Id: (int)v.Index, Base: v.Start - v.Offset)))
+        {
+            if (_saved.Tree.Ipc?.Segments.FirstOrDefault(s => s.Id == attached.Key.Id) is not { } segment) throw new ImageException($"System V segment {attached.Key.Id} is not in the image");
+            ulong at = attached.Key.Base, end = at + (segment.LengthBytes + 4095 & ~4095UL);
+            _batch.AddExpecting((long)at, $"shmat of segment {segment.Id}", SyscallNumber.Shmat, segment.Id, (long)at, attached.All(v => v.Permissions[1] != 'w') ? SHM_RDONLY : 0);
+            foreach (VmaImage v in attached.OrderBy(v => v.Start))
+            {
+                if (v.Start > at) _batch.Add("munmap", SyscallNumber.Munmap, (long)at, (long)(v.Start - at));
+                _batch.AddOptional("mprotect", SyscallNumber.Mprotect, (long)v.Start, (long)(v.End - v.Start), Protection(v));
+                at = v.End;
+            }
+            if (at < end) _batch.Add("munmap", SyscallNumber.Munmap, (long)at, (long)(end - at));
         }
     }
 

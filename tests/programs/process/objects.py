@@ -545,11 +545,130 @@ def udp():
     assert c.recv(100) == b"answer"
 
 
+def terminal():
+    """A pseudo terminal with a shell with job control in it; settings, window size, input that nobody has read and output that nobody has seen."""
+    import pty, tty
+    master, slave = os.openpty()
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
+    tty.setraw(slave)
+    raw = termios.tcgetattr(slave)
+    name = os.ttyname(slave)
+    os.write(master, b"typed")
+    os.write(slave, b"shown")
+    lines, lined = os.openpty()
+    os.write(lines, b"a whole line\na part of o")
+    assert os.read(lines, 100)
+    child, shell = pty.fork()
+    if child == 0:
+        os.environ["PS1"] = "$ "
+        os.execv("/bin/bash", ["bash", "--norc", "-i"])
+
+    def until(text):
+        seen = b""
+        while text not in seen:
+            assert select.select([shell], [], [], 20)[0], (text, seen)
+            seen += os.read(shell, 4096)
+        return seen
+    until(b"$ ")
+    os.write(shell, b"stty -echo; echo mark:$$:$(tty)\n")
+    first = until(b"mark:%d:" % child)
+    os.write(shell, b"x=0; sleep 1000 &\n")
+    n = 0
+    while (yield):
+        n += 1
+        os.write(shell, b"x=$((x+1)); echo n:$x:\n")
+        until(b"n:%d:" % n)
+    os.write(shell, b"jobs -r; echo jobs:%d\n" % n)
+    assert b"sleep 1000" in until(b"jobs:%d" % n)
+    os.write(shell, b"sleep 500\n")
+    end = time.monotonic() + 20
+    while os.tcgetpgrp(shell) == child and time.monotonic() < end:
+        select.select([], [], [], 0.01)
+    os.write(shell, b"\x1a")
+    until(b"Stopped")
+    os.write(shell, b"kill %1 %2; wait; echo over:$(stty size):\n")
+    until(b"over:")
+    os.write(shell, b"exit 7\n")
+    status = os.waitpid(child, 0)[1]
+    assert os.WEXITSTATUS(status) == 7, status
+    assert os.read(slave, 100) == b"typed" and os.read(master, 100) == b"shown"
+    assert termios.tcgetattr(slave) == raw and os.ttyname(slave) == name
+    assert struct.unpack("HHHH", fcntl.ioctl(slave, termios.TIOCGWINSZ, bytes(8)))[:2] == (33, 99)
+    assert os.read(lined, 100) == b"a whole line\n"
+    assert not select.select([lined], [], [], 0)[0], "the line is not complete"
+    os.write(lines, b"ne\n")
+    assert os.read(lined, 100) == b"a part of one\n"
+
+
+def ipc():
+    """System V shared memory (one segment removed while attached), semaphores and messages; POSIX message queues, one of them unlinked."""
+    libc.shmat.restype = ctypes.c_void_p
+    libc.shmat.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
+    IPC_PRIVATE, IPC_CREAT, IPC_RMID, IPC_NOWAIT, SETVAL, GETVAL, SHM_RDONLY = 0, 0o1000, 0, 0o4000, 16, 12, 0o10000
+    spare = call(libc.shmget(IPC_PRIVATE, 1, 0o600))
+    libc.shmctl(spare, IPC_RMID, None)  # numbers do not begin at 0
+    segment, removed = call(libc.shmget(0x7ec12, 100_000, IPC_CREAT | 0o640)), call(libc.shmget(IPC_PRIVATE, 8192, 0o600))
+    def view(id, flags, size):
+        at = libc.shmat(id, None, flags)
+        assert at not in (None, ctypes.c_void_p(-1).value)
+        return (ctypes.c_char * size).from_address(at)
+    a, b, gone = view(segment, 0, 100_000), view(segment, SHM_RDONLY, 100_000), view(removed, 0, 8192)
+    libc.shmctl(removed, IPC_RMID, None)
+    semaphores = call(libc.semget(IPC_PRIVATE, 3, 0o600))
+    libc.semctl(semaphores, 1, SETVAL, 42)
+    queue = call(libc.msgget(0x7ec13, IPC_CREAT | 0o600))
+
+    def put(kind, data):
+        call(libc.msgsnd(queue, struct.pack("l", kind) + data, len(data), IPC_NOWAIT))
+
+    def get(kind):
+        buffer = ctypes.create_string_buffer(200)
+        n = call(libc.msgrcv(queue, buffer, 192, kind, IPC_NOWAIT))
+        return struct.unpack_from("l", buffer)[0], buffer.raw[8:8 + n]
+    put(5, b"five")
+    put(2, b"two")
+
+    class Attributes(ctypes.Structure):
+        _fields_ = [("flags", ctypes.c_long), ("most", ctypes.c_long), ("size", ctypes.c_long), ("now", ctypes.c_long), ("rest", ctypes.c_long * 4)]
+
+    def mq(name):
+        return call(libc.mq_open(name, os.O_CREAT | os.O_RDWR | os.O_NONBLOCK, 0o600, ctypes.byref(Attributes(0, 8, 64))))
+    named, hidden = mq(b"/trecr-objects-%d" % os.getpid()), mq(b"/trecr-hidden-%d" % os.getpid())
+    again = call(libc.mq_open(b"/trecr-hidden-%d" % os.getpid(), os.O_RDONLY))
+    libc.mq_unlink(b"/trecr-hidden-%d" % os.getpid())
+    for data, priority in ((b"low", 1), (b"high", 9), (b"low too", 1)):
+        call(libc.mq_send(hidden, data, len(data), priority))
+
+    def receive(q):
+        buffer, priority = ctypes.create_string_buffer(64), ctypes.c_uint()
+        n = call(libc.mq_receive(q, buffer, 64, ctypes.byref(priority)))
+        return buffer.raw[:n], priority.value
+    n = 0
+    while (yield):
+        struct.pack_into("<Q", a, n % 12000 * 8, n)
+        struct.pack_into("<Q", gone, n % 1000 * 8, n)
+        assert struct.unpack_from("<Q", b, n % 12000 * 8)[0] == n, "one segment at two places"
+        call(libc.mq_send(named, b"%d" % n, len(b"%d" % n), 3))
+        assert receive(named) == (b"%d" % n, 3)
+        n += 1
+    for i in range(max(0, n - 1000), n):
+        assert struct.unpack_from("<Q", a, i % 12000 * 8)[0] == i == struct.unpack_from("<Q", gone, i % 1000 * 8)[0]
+    assert call(libc.shmget(0x7ec12, 1, 0)) == segment and libc.semctl(semaphores, 1, GETVAL, 0) == 42 and libc.semctl(semaphores, 2, GETVAL, 0) == 0
+    assert libc.shmget(removed, 1, 0) < 0
+    assert get(2) == (2, b"two") and get(0) == (5, b"five") and libc.msgrcv(queue, ctypes.create_string_buffer(200), 192, 0, IPC_NOWAIT) < 0
+    assert [receive(again) for _ in range(3)] == [(b"high", 9), (b"low", 1), (b"low too", 1)]
+    assert call(libc.mq_open(b"/trecr-objects-%d" % os.getpid(), os.O_RDWR)) >= 0 and libc.mq_open(b"/trecr-hidden-%d" % os.getpid(), os.O_RDWR) < 0
+    for id, remove in ((segment, libc.shmctl), (queue, libc.msgctl)):
+        remove(id, IPC_RMID, None)
+    libc.semctl(semaphores, 0, IPC_RMID)
+    libc.mq_unlink(b"/trecr-objects-%d" % os.getpid())
+
+
 def nonce():
     return os.urandom(8).hex()
 
 
-CASES = {f.__name__: f for f in (files, deleted, memory, fifo, locks, notify, queued, epoll, timers, unix, passing, tcp, udp)}
+CASES = {f.__name__: f for f in (files, deleted, memory, fifo, locks, notify, queued, epoll, timers, unix, passing, tcp, udp, terminal, ipc)}
 
 
 def main():

@@ -57,7 +57,7 @@ int main(int argc, char **argv)
     if (!strcmp(w, "lease") || many) { char t[] = "/tmp/trecr-lease-XXXXXX"; int l = mkstemp(t); close(l); l = open(t, O_RDONLY); CHECK(fcntl(l, F_SETLEASE, F_RDLCK) == 0); unlink(t); }
     if (!strcmp(w, "timer") || many) { CHECK(clone(&sleeper, stack + sizeof stack, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_FS | CLONE_FILES, 0) > 0); struct sigevent s = { .sigev_notify = SIGEV_NONE }; CHECK(timer_create(CLOCK_THREAD_CPUTIME_ID, &s, &timer) == 0); }
     int id = -1; void *m = 0; if (!strcmp(w, "shm")) { id = shmget(IPC_PRIVATE, 4096, 0600); m = shmat(id, 0, 0); CHECK(m != (void *)-1); shmctl(id, IPC_RMID, 0); }
-    if (!strcmp(w, "pty")) { fd = posix_openpt(O_RDWR | O_NOCTTY); CHECK(grantpt(fd) == 0 && unlockpt(fd) == 0); CHECK(open(ptsname(fd), O_RDWR | O_NOCTTY) >= 0); }
+    if (!strcmp(w, "pty")) CHECK(open(argv[4], O_RDWR | O_NOCTTY) >= 0); // its master is in the test
     printf("ready %d\n", getpid());
     char c; CHECK(read(0, &c, 1) == 0);
     if (child) { kill(child, SIGKILL); CHECK(waitpid(child, 0, 0) == child); }

@@ -10,7 +10,7 @@ internal static class OpenFileKinds
     [
         new ExternalStreamKind(), new ExternalConnectionKind(),
         new PipeKind(), new EventfdKind(), new EpollKind(), new MemfdKind(),
-        new TimerfdKind(), new SignalfdKind(), new PidfdKind(), new InotifyKind(), new FifoKind(), new DeletedFileKind(), new UnixSocketKind(), new InternetSocketKind(),
+        new TimerfdKind(), new SignalfdKind(), new PidfdKind(), new InotifyKind(), new FifoKind(), new MessageQueueKind(), new DeletedFileKind(), new UnixSocketKind(), new InternetSocketKind(), new TerminalKind(),
         new RegularFileKind(), new UnsupportedKind(),
     ];
 
