@@ -10,6 +10,7 @@ internal static class EngineLoop
     public static int Run()
     {
         using ProcessEngine engine = new();
+        if (long.TryParse(Environment.GetEnvironmentVariable("TRECR_TEST_SAVE_BELOW"), out long below)) engine.SaveFilesBelowBytes = below;
         Dictionary<string, MemorySnapshot> snapshots = [];
         byte[] buffer = new byte[8192];
         int[] descriptors = new int[Sys.MaxPassedDescriptors];

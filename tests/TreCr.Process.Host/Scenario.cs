@@ -145,10 +145,10 @@ internal sealed class Scenario(string init, string scenario, string[] command)
         return null;
     }
 
-    /// <summary>What happens to the world while the program is away: the shell command in TRECR_BETWEEN.</summary>
+    /// <summary>What happens to the world while the program is away: the shell command in TRECR_TEST_BETWEEN.</summary>
     private static string? Between()
     {
-        if (Environment.GetEnvironmentVariable("TRECR_BETWEEN") is not { Length: > 0 } command) return null;
+        if (Environment.GetEnvironmentVariable("TRECR_TEST_BETWEEN") is not { Length: > 0 } command) return null;
         using System.Diagnostics.Process shell = System.Diagnostics.Process.Start("/bin/sh", ["-c", command]);
         return shell.WaitForExit(10_000) && shell.ExitCode == 0 ? null : "the command between failed";
     }

@@ -6,7 +6,7 @@ public sealed class ObjectTests
 {
     private const string Python = "/usr/bin/python3";
 
-    private static readonly string[] s_cases = ["files", "deleted", "memory", "fifo", "locks", "notify", "queued", "epoll", "timers", "unix", "passing", "tcp", "udp", "terminal", "ipc"];
+    private static readonly string[] s_cases = ["files", "deleted", "memory", "fifo", "locks", "notify", "queued", "epoll", "timers", "unix", "passing", "tcp", "udp", "terminal", "ipc", "posixtimers", "family"];
 
     private static IEnumerable<TestCaseData> Cases()
     {
@@ -17,6 +17,36 @@ public sealed class ObjectTests
 
     [TestCaseSource(nameof(Cases))]
     public void Survives(string name, string scenario, bool unprivileged) => Run(name, scenario, unprivileged);
+
+    [TestCase("go:2 cycle:3", false), TestCase("fresh:1 go:1 cycle:2", true)]
+    public void NodeServer(string scenario, bool unprivileged)
+    {
+        const string Node = "/usr/bin/node";
+        if (!File.Exists(Node)) Assert.Ignore("no /usr/bin/node");
+        Runner.Run(scenario, [Node, Runner.Source("server.js")], unprivileged).Expect(0).ExpectSameRun();
+    }
+
+    /// <summary>While the program is away somebody appends to its log and writes over its beginning: the log is again as at the checkpoint.</summary>
+    [Test]
+    public void FileChangedMeanwhileIsPutBack() => Changed("files", "for f in DIR/*/log; do echo junk >> $f; printf JUNK | dd of=$f conv=notrunc bs=1 2>/dev/null; done", null).Expect(0).ExpectSameRun();
+
+    /// <summary>A file that was too large to be saved and was changed refuses the restart, by name.</summary>
+    [Test]
+    public void LargeFileChangedMeanwhileIsNamed()
+        => Assert.That(Changed("locks", "for f in DIR/*/file; do printf JUNK | dd of=$f conv=notrunc bs=1 2>/dev/null; done", "10").Expect(98).Error, Does.Contain("/file, which the program writes, was changed since the checkpoint"));
+
+    private static Outcome Changed(string name, string command, string? saveBelow)
+    {
+        if (!File.Exists(Python)) Assert.Ignore("no /usr/bin/python3");
+        string directory = Directory.CreateTempSubdirectory("trecr-changed-").FullName;
+        try
+        {
+            Dictionary<string, string> environment = new() { ["TMPDIR"] = directory, ["TRECR_TEST_BETWEEN"] = command.Replace("DIR", directory) };
+            if (saveBelow is not null) environment["TRECR_TEST_SAVE_BELOW"] = saveBelow;
+            return Runner.Run("cycle:1", [Python, Runner.Source("objects.py"), name], environment: environment);
+        }
+        finally { Directory.Delete(directory, true); }
+    }
 
     private static Outcome Run(string name, string scenario, bool unprivileged)
     {

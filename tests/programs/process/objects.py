@@ -664,11 +664,111 @@ def ipc():
     libc.mq_unlink(b"/trecr-objects-%d" % os.getpid())
 
 
+def posixtimers():
+    """timer_create: numbers with gaps, a periodic one that sends a signal with a value, one for a thread, one far ahead that sends none, one that is off."""
+    SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID = 0, 1, 4
+    TIMER_CREATE, TIMER_SETTIME, TIMER_GETTIME, TIMER_DELETE = 222, 223, 224, 226
+
+    def create(clock, notify, number=0, value=0, tid=0):
+        event = ctypes.create_string_buffer(struct.pack("Qiii", value, number, notify, tid), 64)
+        timer = ctypes.c_int()
+        call(libc.syscall(TIMER_CREATE, clock, event, ctypes.byref(timer)))
+        return timer.value
+
+    def start(timer, value, interval=0.0):
+        spec = Spec(int(interval), int(interval % 1 * 1e9), int(value), int(value % 1 * 1e9))
+        call(libc.syscall(TIMER_SETTIME, timer, 0, ctypes.byref(spec), None))
+
+    def left(timer):
+        spec = Spec()
+        call(libc.syscall(TIMER_GETTIME, timer, ctypes.byref(spec)))
+        return spec.value_s + spec.value_ns / 1e9, spec.interval_s + spec.interval_ns / 1e9
+    signals = [signal.SIGRTMIN + 1, signal.SIGRTMIN + 2]
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    unused = [create(time.CLOCK_MONOTONIC, SIGEV_NONE) for _ in range(4)]
+    periodic = create(time.CLOCK_MONOTONIC, SIGEV_SIGNAL, signals[0], 0x1234567890)
+    libc.syscall(TIMER_DELETE, unused[0])
+    libc.syscall(TIMER_DELETE, unused[2])
+    own = create(time.CLOCK_BOOTTIME, SIGEV_THREAD_ID, signals[1], 77, libc.gettid())
+    far = create(time.CLOCK_REALTIME, SIGEV_NONE)
+    cpu = create(time.CLOCK_PROCESS_CPUTIME_ID, SIGEV_NONE)
+    started = time.monotonic()
+    start(periodic, 0.003, 0.003)
+    start(own, 0.004, 0.004)
+    start(far, 1000)
+    start(cpu, 1000)
+    n, seen = 0, {signals[0]: 0, signals[1]: 0}
+    while (yield):
+        info = signal.sigtimedwait(signals, 5)
+        assert info, "no timer sends its signal any more"
+        seen[info.si_signo] += 1
+        n += 1
+    for _ in range(6):
+        seen[signal.sigtimedwait(signals, 5).si_signo] += 1
+    assert all(seen.values()), seen
+    elapsed = time.monotonic() - started
+    assert abs(1000 - elapsed - left(far)[0]) < 5 and 990 < left(cpu)[0] <= 1000, (elapsed, left(far), left(cpu))
+    assert left(periodic)[1] == 0.003 and left(unused[1]) == (0, 0) and left(unused[3]) == (0, 0)
+    assert libc.syscall(TIMER_GETTIME, unused[0], ctypes.byref(Spec())) < 0 and libc.syscall(TIMER_GETTIME, unused[2], ctypes.byref(Spec())) < 0
+    assert create(time.CLOCK_MONOTONIC, SIGEV_NONE) not in (periodic, own, far, cpu, unused[1], unused[3])
+
+
+def family():
+    """Two processes: descriptions shared by fork, a pipe, a socket pair and a TCP connection between them with data under way, a record lock of the child, an inherited epoll."""
+    with open(path("shared"), "wb") as f:
+        f.write(bytes(range(256)) * 64)
+    shared = os.open(path("shared"), os.O_RDWR)
+    down, up = os.pipe(), os.pipe()
+    mine, theirs = socket.socketpair()
+    listener = socket.create_server(("127.0.0.1", 0))
+    events = select.epoll()
+    bell = os.eventfd(0)
+    events.register(bell, select.EPOLLIN)
+    child = os.fork()
+    if child == 0:
+        mine.close()
+        os.close(down[1])
+        os.close(up[0])
+        fcntl.lockf(shared, fcntl.LOCK_EX, 10, 5)
+        connection = listener.accept()[0]
+        while True:
+            word = os.read(down[0], 8)
+            if not word:
+                os._exit(5)
+            n, = struct.unpack("<Q", word)
+            os.lseek(shared, 1, os.SEEK_CUR)
+            assert events.poll(20) == [(bell, select.EPOLLIN)] and os.eventfd_read(bell) == 1
+            theirs.send(word)
+            connection.sendall(word)
+            os.write(up[1], word)
+    theirs.close()
+    os.close(down[0])
+    os.close(up[1])
+    tcp = socket.create_connection(listener.getsockname())
+    n = 0
+    while (yield):
+        word = struct.pack("<Q", n)
+        os.eventfd_write(bell, 1)
+        os.write(down[1], word)
+        assert os.read(up[0], 8) == word
+        if n >= 20:  # twenty answers stay under way
+            assert mine.recv(8) == struct.pack("<Q", n - 20) == tcp.recv(8, socket.MSG_WAITALL)
+        n += 1
+        assert os.lseek(shared, 0, os.SEEK_CUR) == n, "the offset is shared by fork"
+        kind, _, start, length, pid = struct.unpack("hhqqi4x", fcntl.fcntl(shared, fcntl.F_GETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 100, 0)))
+        assert (kind, start, length, pid) == (fcntl.F_WRLCK, 5, 10, child), (kind, start, length, pid)
+    for i in range(max(0, n - 20), n):
+        assert mine.recv(8) == struct.pack("<Q", i) == tcp.recv(8, socket.MSG_WAITALL)
+    os.close(down[1])
+    assert os.read(up[0], 1) == b"" and mine.recv(1) == b"" and tcp.recv(1) == b""
+    assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 5
+
+
 def nonce():
     return os.urandom(8).hex()
 
 
-CASES = {f.__name__: f for f in (files, deleted, memory, fifo, locks, notify, queued, epoll, timers, unix, passing, tcp, udp, terminal, ipc)}
+CASES = {f.__name__: f for f in (files, deleted, memory, fifo, locks, notify, queued, epoll, timers, unix, passing, tcp, udp, terminal, ipc, posixtimers, family)}
 
 
 def main():
