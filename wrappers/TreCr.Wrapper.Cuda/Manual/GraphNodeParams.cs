@@ -8,15 +8,12 @@ namespace TreCr.Wrapper.Cuda.Manual;
 // Hand-written: as GraphEdit. CUDA Driver API, "Graph Management": parameters of nodes, in graphs and in executable graphs.
 internal static unsafe class GraphNodeParams
 {
-    private static int s_toldKernel;
-
     internal static (CUresult, NodeWork?) Kernel(CUDA_KERNEL_NODE_PARAMS* given, bool isFirstForm)
     {
         if (given == null) return (CUresult.CUDA_ERROR_INVALID_VALUE, null);
         CUDA_KERNEL_NODE_PARAMS copy = default;
         int length = isFirstForm ? CUDA_KERNEL_NODE_PARAMS.FirstFormBytes : sizeof(CUDA_KERNEL_NODE_PARAMS);
         Buffer.MemoryCopy(given, &copy, length, length);
-        if (copy.Kernel != 0) return (Runtime.Unsupported.Use(ref s_toldKernel, "cuGraphAddKernelNode"u8, "with a CUkernel"u8), null);
         CUresult result = KernelWork.Create(&copy, out KernelWork? work);
         return (result, work);
     }

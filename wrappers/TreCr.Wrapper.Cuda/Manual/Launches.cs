@@ -65,7 +65,7 @@ internal static unsafe class Launches
         ProgramThread* thread = WrapperRuntime.Enter();
         if (thread == null) return WrapperRuntime.EnterError();
         if (thread->Context == 0) return CUresult.CUDA_ERROR_INVALID_CONTEXT;
-        CUresult result = Check(f, gx, gy, gz, bx, by, bz, shared, out FunctionFacts* facts);
+        CUresult result = Check(ref f, gx, gy, gz, bx, by, bz, shared, out FunctionFacts* facts);
         if (result != CUresult.CUDA_SUCCESS) return result;
         if (StreamCapture.IsActive && Node(f, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra, out result)) return result;
         uint length = facts->ParameterBlockBytes;
@@ -94,12 +94,13 @@ internal static unsafe class Launches
     }
 
     /// <summary>Function, dimensions and limits.</summary>
+    /// <param name="f">a CUkernel becomes the function that it is in the current context</param>
     /// <param name="facts">null unless the result is success; its parameter block is no longer than MaxParameterBytes</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static CUresult Check(CUfunction f, uint gx, uint gy, uint gz, uint bx, uint by, uint bz, uint shared, out FunctionFacts* facts)
+    internal static CUresult Check(ref CUfunction f, uint gx, uint gy, uint gz, uint bx, uint by, uint bz, uint shared, out FunctionFacts* facts)
     {
         facts = Functions.Find(f);
-        if (facts == null) return CUresult.CUDA_ERROR_INVALID_HANDLE;
+        if (facts == null && (facts = Libraries.Find(ref f)) == null) return CUresult.CUDA_ERROR_INVALID_HANDLE;
         // Dimensions: unsigned, so that 0 wraps to more than any limit.
         DeviceFacts* device = Devices.Facts(0);
         if (gx - 1 >= (uint)device->Attributes[MaxGridX] || gy - 1 >= (uint)device->Attributes[MaxGridY] || gz - 1 >= (uint)device->Attributes[MaxGridZ]

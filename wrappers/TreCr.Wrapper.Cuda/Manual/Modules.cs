@@ -72,7 +72,9 @@ internal static unsafe class Modules
     }
 
     [UnmanagedCallersOnly(EntryPoint = "cuModuleUnload")]
-    public static CUresult Unload(CUmodule module)
+    public static CUresult UnloadModule(CUmodule module) => Unload(module);
+
+    internal static CUresult Unload(CUmodule module)
     {
         try
         {
@@ -86,7 +88,9 @@ internal static unsafe class Modules
     }
 
     [UnmanagedCallersOnly(EntryPoint = "cuModuleGetFunction")]
-    public static CUresult GetFunction(CUfunction* function, CUmodule module, byte* name)
+    public static CUresult GetFunction(CUfunction* function, CUmodule module, byte* name) => Function(function, module, name);
+
+    internal static CUresult Function(CUfunction* function, CUmodule module, byte* name)
     {
         try
         {
@@ -124,7 +128,9 @@ internal static unsafe class Modules
 
     /// <summary>Either output may be NULL, as cudart and cuFFT do.</summary>
     [UnmanagedCallersOnly(EntryPoint = "cuModuleGetGlobal_v2")]
-    public static CUresult GetGlobal(CUdeviceptr* address, nuint* bytes, CUmodule module, byte* name)
+    public static CUresult GetGlobal(CUdeviceptr* address, nuint* bytes, CUmodule module, byte* name) => Global(address, bytes, module, name);
+
+    internal static CUresult Global(CUdeviceptr* address, nuint* bytes, CUmodule module, byte* name)
     {
         try
         {
@@ -142,9 +148,11 @@ internal static unsafe class Modules
         catch (Exception e) { return Session.Failed("cuModuleGetGlobal"u8, e); }
     }
 
-    /// <summary>Attribute 8 is the limit that launches are checked against here.</summary>
     [UnmanagedCallersOnly(EntryPoint = "cuFuncSetAttribute")]
-    public static CUresult SetFunctionAttribute(CUfunction function, int attribute, int value)
+    public static CUresult SetFunctionAttribute(CUfunction function, int attribute, int value) => SetAttribute(function, attribute, value);
+
+    /// <summary>Attribute 8 is the limit that launches are checked against here.</summary>
+    internal static CUresult SetAttribute(CUfunction function, int attribute, int value)
     {
         const int maxDynamicShared = 8;
         CUresult result = Session.Enter(out ProgramThread* thread);

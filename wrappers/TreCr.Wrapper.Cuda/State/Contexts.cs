@@ -53,6 +53,7 @@ internal static class Contexts
     public static void End(ulong context)
     {
         Functions.ForgetContext(context);
+        Libraries.ForgetContext(context);
         ContextLocalStorage.EndContext(context);
     }
 }

@@ -21,7 +21,9 @@ internal sealed unsafe class KernelWork : NodeWork
         work = null;
         if (given == null) return CUresult.CUDA_ERROR_INVALID_VALUE;
         CUDA_KERNEL_NODE_PARAMS p = *given;
-        CUresult result = Launches.Check(p.Function, p.GridX, p.GridY, p.GridZ, p.BlockX, p.BlockY, p.BlockZ, p.SharedBytes, out FunctionFacts* facts);
+        if (p.Function.Value == 0) p.Function = new CUfunction(p.Kernel);
+        CUresult result = Launches.Check(ref p.Function, p.GridX, p.GridY, p.GridZ, p.BlockX, p.BlockY, p.BlockZ, p.SharedBytes, out FunctionFacts* facts);
+        p.Kernel = 0;
         if (result != CUresult.CUDA_SUCCESS) return result;
         KernelWork made = new() { _given = p };
         made._block = GC.AllocateArray<byte>((int)facts->ParameterBlockBytes, pinned: true);
