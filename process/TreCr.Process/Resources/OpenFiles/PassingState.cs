@@ -7,19 +7,20 @@ namespace TreCr.Process.Resources;
 /// </summary>
 internal static class PassingState
 {
-    /// <summary>Whether a frozen job is in it. Cheap where no such connection is on this machine.</summary>
+    /// <summary>Whether a frozen job is in it. Cheap where the job has no sockets; where they cannot be listed the answer is no, and the capture says why.</summary>
     public static bool Is(IEnumerable<int> pids)
     {
-        List<TcpEntry> tcp = [.. TcpTable.Read().All];
-        List<TcpEntry> waiting = [.. tcp.Where(e => e is { Inode: 0, State: TcpInfo.Established, Unread: > 0 })];
-        UnixSockets unix = UnixSockets.Read();
-        List<UnixSocket> full = [.. unix.All.Where(s => s.Pending.Count > 0)];
-        if (waiting.Count + full.Count == 0) return false;
         HashSet<ulong> inside = [];
-        foreach (int pid in pids)
-            foreach (string entry in Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd"))
-                if (Sys.ReadLink(entry) is { } link && link.StartsWith("socket:[", StringComparison.Ordinal) && ulong.TryParse(link.AsSpan(8, link.Length - 9), out ulong inode)) inside.Add(inode);
-        return full.Any(s => inside.Contains(s.Inode) && s.Pending.Any(p => !inside.Contains(p)))
-            || waiting.Any(w => tcp.Any(l => l.State == TcpInfo.Listen && inside.Contains(l.Inode) && InternetSocketKind.IsAt(w.Local, l.Local)));
+        try
+        {
+            foreach (int pid in pids)
+                foreach (string entry in Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd"))
+                    if (Sys.ReadLink(entry) is { } link && link.StartsWith("socket:[", StringComparison.Ordinal) && ulong.TryParse(link.AsSpan(8, link.Length - 9), out ulong inode)) inside.Add(inode);
+            if (inside.Count == 0) return false;
+            List<TcpEntry> tcp = [.. TcpTable.Read().All];
+            return tcp.Any(w => w is { Inode: 0, State: TcpInfo.Established, Unread: > 0 } && tcp.Any(l => l.State == TcpInfo.Listen && inside.Contains(l.Inode) && InternetSocketKind.IsAt(w.Local, l.Local)))
+                || UnixSockets.Read().All.Any(s => inside.Contains(s.Inode) && s.Pending.Any(p => !inside.Contains(p)));
+        }
+        catch (Exception e) when (e is LinuxException or IOException or UnauthorizedAccessException) { return false; }
     }
 }

@@ -21,7 +21,13 @@ internal sealed class UnixSocketKind : OpenFileKind
 
     public override void Check(IReadOnlyList<OpenDescriptor> uses, TreeCheck check)
     {
-        UnixSockets sockets = UnixSockets.Read();
+        UnixSockets sockets;
+        try { sockets = UnixSockets.Read(); }
+        catch (LinuxException e)
+        {
+            foreach (OpenDescriptor d in uses) check.Add($"{check.Where(d)} is a Unix socket, and the other end cannot be found here ({e.Message})");
+            return;
+        }
         HashSet<ulong> inside = [.. uses.Select(d => d.LinkInode)];
         HashSet<ulong> pending = [.. inside.SelectMany(i => sockets[i]?.Pending ?? [])];
         foreach (OpenDescriptor d in uses)
