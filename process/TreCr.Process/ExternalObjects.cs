@@ -36,4 +36,7 @@ public sealed class GivenDescriptors
 
     /// <summary>By session number; -1 where the image has none.</summary>
     public Dictionary<int, (int Connection, int Segment, int Pinned)> Sessions { get; } = [];
+
+    /// <summary>Where the program's files lie here.</summary>
+    public Restore.PathChanges Paths { get; } = new();
 }

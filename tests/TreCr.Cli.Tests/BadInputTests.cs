@@ -189,10 +189,10 @@ public sealed class BadInputTests
     }
 
     /// <summary>Options of cli.md that this version does not have are refused by name.</summary>
-    [TestCase("--env", "A=b"), TestCase("--cwd", "/"), TestCase("--map-path", "/a=/b"), TestCase("--bundle", null)]
-    public void OptionsOfLater_AreNamed(string option, string? value)
+    [TestCase("--bundle"), TestCase("--no-track"), TestCase("--max-extra-memory")]
+    public void OptionsOfLater_AreNamed(string option)
     {
-        (int code, _, string errors) = _place.Do(["restart", option, .. value is null ? (string[])[] : [value], "job"]);
+        (int code, _, string errors) = _place.Do("restart", option, "job");
         Assert.That(code, Is.EqualTo(2));
         Assert.That(errors, Does.StartWith($"trecr: trecr restart {option}: this version does not have this option").And.EndsWith("(TRECR-0002)"));
     }

@@ -72,6 +72,32 @@ public sealed class KeepingTests
         Assert.That(restart.WaitForExit(Workplace.Limit), Is.EqualTo(7), restart.Errors);
     }
 
+    /// <summary>The job goes on in another directory, with its data elsewhere and another value of a variable.</summary>
+    [Test]
+    public void EnvironmentDirectoryAndPaths_AreAsTheRestartSays()
+    {
+        string before = $"{_place.Root}/before", after = $"{_place.Root}/after";
+        Directory.CreateDirectory($"{before}/data");
+        using RunningProgram run = _place.Start(new Dictionary<string, string> { ["TRECR_TEST_WORD"] = "before" }, "run", "--job", "count", "--", "/bin/bash", "-c",
+            "cd $0; exec 3>>$0/data/log; echo one >&3; echo begun; while [ ! -e \"$1\" ]; do read -t 1 nothing </dev/null; done; echo two >&3; /bin/pwd; grep -z ^TRECR_TEST_WORD= /proc/$$/environ | tr '\\0' '\\n'", before, _place.Hold);
+        run.WaitForLine(l => l == "begun", Workplace.Limit);
+        _place.Checkpoint("--stop");
+        run.WaitForExit(Workplace.Limit);
+        Directory.Move(before, after);
+        _place.Release();
+        (int code, _, string errors) = _place.Do("restart", "count");
+        Assert.That((code, errors), Is.EqualTo((7, errors)));
+        Assert.That(errors, Does.Contain(before), "what is missing is named");
+        Assert.That(_place.Do("restart", "count", "--map-path", "before").Code, Is.EqualTo(2));
+        (code, _, errors) = _place.Do("restart", "count", "--map-path", $"{before}={after}", "--env", "TRECR_TEST_WORD=much longer");
+        Assert.That(code, Is.EqualTo(7), errors);
+        Assert.That(errors, Does.Contain("--env TRECR_TEST_WORD: the new value has 11 bytes, the old one 6"));
+        (code, string[] output, errors) = _place.Do("restart", "count", "--map-path", $"{before}={after}", "--cwd", $"{after}/data", "--env", "TRECR_TEST_WORD=after");
+        Assert.That(code, Is.Zero, errors);
+        Assert.That(output, Is.EqualTo(new[] { $"{after}/data", "TRECR_TEST_WORD=after" }));
+        Assert.That(File.ReadAllLines($"{after}/data/log"), Is.EqualTo(new[] { "one", "two" }));
+    }
+
     /// <summary>A file that the program writes is saved up to the size that is given, and not beyond it.</summary>
     [TestCase("1M", 0), TestCase("16", 7)]
     public void FilesAreSavedBelowTheSizeGiven(string size, int code)

@@ -90,6 +90,8 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
                 for (int i = 0; i < 3; i++) given.Streams[i] = descriptors[i];
                 for (int i = 0; i < request.ProcessRestore.SessionNumbers.Count; i++)
                     given.Sessions[request.ProcessRestore.SessionNumbers[i]] = (descriptors[3 + 3 * i], descriptors[4 + 3 * i], descriptors[5 + 3 * i]);
+                foreach (PathMap map in request.ProcessRestore.PathMaps) given.Paths.Maps.Add((map.Old, map.New));
+                given.Paths.WorkingDirectory = request.ProcessRestore.WorkingDirectory;
                 _reader = _store.OpenSnapshot(ContentHash.FromBytes(request.ProcessRestore.ManifestHash.Span));
                 reply.Pid = _engine.Restore(_reader, given);
                 break;

@@ -22,7 +22,7 @@ internal static class RestartVerb
             throw new TrecrException(TrecrError.RunInsideRun, $"cannot restart {wanted}: this shell or script is itself run by trecr (job {Environment.GetEnvironmentVariable(RunVerb.JobVariable)})");
         string device = RunVerb.Device(arguments), path = Installation.Store(arguments);
         JobOptions options = JobOptions.Read(arguments);
-        byte[]? cpus = arguments.Value("--cpus") is not { } list ? null : CpuList.Parse(list) ?? throw arguments.Usage($"--cpus {list}: wants a list such as 0-3,8");
+        RestartChanges changes = new(arguments);
         RuntimeDirectory directory = RuntimeDirectory.Open();
         CleanupVerb.CleanQuietly(directory);
         JobManifest manifest;
@@ -41,7 +41,7 @@ internal static class RestartVerb
                 state = RankRecord.Read(store, manifest);
                 lastEpoch = store.NextEpoch(manifest.Job) - 1;
                 device = CheckDevice(manifest, state, device);
-                CheckMachine(manifest, state, path);
+                CheckMachine(manifest, state, path, changes);
             }
             catch
             {
@@ -49,7 +49,7 @@ internal static class RestartVerb
                 throw;
             }
         }
-        return Restart(manifest, state, directory, jobLock, path, device, lastEpoch, start, options, cpus is null ? null : init => CpuList.Apply(init, cpus, arguments.Value("--cpus")!));
+        return Restart(manifest, state, directory, jobLock, path, device, lastEpoch, start, options, changes);
     }
 
     private static JobManifest Find(SnapshotStore store, string wanted)
@@ -70,7 +70,7 @@ internal static class RestartVerb
         return saved;
     }
 
-    private static void CheckMachine(JobManifest manifest, RankState state, string store)
+    private static void CheckMachine(JobManifest manifest, RankState state, string store, RestartChanges changes)
     {
         List<string> reasons = [];
         if (state.Machine != HostFacts.Machine) reasons.Add($"it was taken on {state.Machine}, this is {HostFacts.Machine}");
@@ -81,8 +81,8 @@ internal static class RestartVerb
             throw new TrecrException(TrecrError.OtherMachine, $"cannot restart {manifest.CheckpointId} here: {reasons[0]}") { Findings = reasons };
         if (state.WrapperHash.Length > 0 && !File.Exists($"{WrapperCopy.DirectoryOf(store, state.WrapperHash)}/libcuda.so.1"))
             throw new TrecrException(TrecrError.RestoreRefused, $"cannot restart {manifest.CheckpointId}: the wrapper library that the program has mapped is missing: {WrapperCopy.DirectoryOf(store, state.WrapperHash)}/libcuda.so.1");
-        if (!Directory.Exists(state.WorkingDirectory))
-            throw new TrecrException(TrecrError.RestoreRefused, $"cannot restart {manifest.CheckpointId}: its working directory {state.WorkingDirectory} is missing");
+        if (!Directory.Exists(changes.WorkingDirectory(state.WorkingDirectory)))
+            throw new TrecrException(TrecrError.RestoreRefused, $"cannot restart {manifest.CheckpointId}: its working directory {changes.WorkingDirectory(state.WorkingDirectory)} is missing");
     }
 
     /// <summary>Instruction sets that a program chooses at its start; not what only the kernel uses.</summary>
@@ -119,7 +119,7 @@ internal static class RestartVerb
     }
 
     private static int Restart(JobManifest manifest, RankState state, RuntimeDirectory directory, JobLock jobLock, string store, string device, ulong lastEpoch, long start, JobOptions options,
-        Action<int>? beforeRelease)
+        RestartChanges changes)
     {
         // Clocks go on where they were.
         long monotonic = state.MonotonicNs - Sys.ClockNs(1), boottime = state.BoottimeNs - Sys.ClockNs(7);
@@ -132,7 +132,7 @@ internal static class RestartVerb
         }
         using RankSupervisor supervisor = new(directory, jobLock, store, device, space, lastEpoch)
         {
-            ProgramPath = state.ProgramPath, Command = state.Command, WorkingDirectory = state.WorkingDirectory, WrapperHash = state.WrapperHash, Options = options,
+            ProgramPath = changes.PathOf(state.ProgramPath), Command = state.Command, WorkingDirectory = changes.WorkingDirectory(state.WorkingDirectory), WrapperHash = state.WrapperHash, Options = options,
             MonotonicOffsetNs = monotonic, BoottimeOffsetNs = boottime, Streams = StandardStreams.CreateAgain(state.Streams, state.TerminalSettings.ToByteArray()),
         };
         if (state.SessionPath.Length > 0 && state.SessionPath != supervisor.SessionPath)
@@ -158,10 +158,11 @@ internal static class RestartVerb
                 ?? throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: it has no process snapshot");
             EngineProcess engine = supervisor.Engine();
             ProcessRestoreRequest restore = new() { ManifestHash = process.ManifestHash, SessionCount = (uint)delegators.Count };
+            changes.AddTo(restore);
             restore.SessionNumbers.AddRange(state.Sessions.Select(s => s.Number));
             Reply restored = engine.Peer.Ask(new Request { ProcessRestore = restore }, EngineMs, TrecrError.RestoreFailed, [.. supervisor.Streams.ProgramEnds, .. delegators.SelectMany(d => d.Descriptors)]);
             SpawnedProcess program = space.AdoptProgram(restored.Pid);
-            beforeRelease?.Invoke(space.InitPid);
+            changes.Apply(space.InitPid, program.HostPid);
             foreach ((SnapshotReference reference, string role) in manifest.Ranks[0].Snapshots.Select(s => (s, s.Role))) supervisor.SetBase(role, reference.Pid, reference.ManifestHash, manifest.CheckpointId);
             supervisor.Listener.Start();
             engine.Peer.Ask(new Request { Release = new ReleaseRequest() }, EngineMs, TrecrError.RestoreFailed);

@@ -23,6 +23,7 @@ internal sealed unsafe class TreeRestorer
     public static RestoredTree Run(ISnapshotReader reader, GivenDescriptors given)
     {
         SavedTree saved = SavedTree.Load(reader, given);
+        given.Paths.Apply(saved);
         List<string> findings = RestoreCheck.Run(saved);
         if (findings.Count > 0) throw new RefusedException(findings);
         using OpenFileRestore files = new(saved, given);
