@@ -111,7 +111,7 @@ public sealed class RunTests
     public void CompletionAndManual_AreMadeOfTheSameTables()
     {
         string script = $"{_place.Root}/completion";
-        File.WriteAllLines(script, [.. _place.Do("completion", "bash").Output, "COMP_WORDS=(trecr re); COMP_CWORD=1; _trecr; echo \"${COMPREPLY[@]}\"", "COMP_WORDS=(trecr restart --c); COMP_CWORD=2; _trecr; echo \"${COMPREPLY[@]}\""]);
+        File.WriteAllLines(script, [.. _place.Do("completion", "bash").Output, "COMP_WORDS=(trecr re); COMP_CWORD=1; _trecr; echo \"${COMPREPLY[@]}\"", "COMP_WORDS=(trecr restart --cp); COMP_CWORD=2; _trecr; echo \"${COMPREPLY[@]}\""]);
         using (RunningProgram bash = new("/bin/bash", ["--norc", script], new Dictionary<string, string>()))
         {
             Assert.That(bash.WaitForExit(Workplace.Limit), Is.Zero, bash.Errors);
