@@ -215,32 +215,27 @@ sealed unsafe partial class ScalarEmitter
         Pop(Operand(0), op.Type);
     }
 
-    void EmitSelp()
+    void EmitSelp() => Choose(no =>
+    {
+        PushI(3, PtxType.Pred);
+        il.Brfalse(no);
+    });
+
+    void EmitSlct() => Choose(no =>
+    {
+        PtxType test = current.Opcode.Type2;
+        Source(3, test);
+        if (test == PtxType.F32) { il.LdcR4(0); il.Op(OpCodes.Blt_Un, no); }
+        else { il.LdcI4(0); il.Op(OpCodes.Blt, no); }
+    });
+
+    /// <summary>Operand 1 into operand 0, or operand 2 where <paramref name="test"/> jumps.</summary>
+    void Choose(Action<Label> test)
     {
         PtxType type = current.Opcode.Type;
         Label no = il.NewLabel(), end = il.NewLabel();
         LocalBuilder result = Temporary(ClassOf(type));
-        PushI(3, PtxType.Pred);
-        il.Brfalse(no);
-        PushI(1, type);
-        il.Stloc(result);
-        il.Br(end);
-        il.Mark(no);
-        PushI(2, type);
-        il.Stloc(result);
-        il.Mark(end);
-        il.Ldloc(result);
-        Pop(Operand(0), type);
-    }
-
-    void EmitSlct()
-    {
-        PtxType type = current.Opcode.Type, test = current.Opcode.Type2;
-        Label no = il.NewLabel(), end = il.NewLabel();
-        LocalBuilder result = Temporary(ClassOf(type));
-        Source(3, test);
-        if (test == PtxType.F32) { il.LdcR4(0); il.Op(OpCodes.Blt_Un, no); }
-        else { il.LdcI4(0); il.Op(OpCodes.Blt, no); }
+        test(no);
         PushI(1, type);
         il.Stloc(result);
         il.Br(end);

@@ -16,13 +16,14 @@ public sealed class MutationTests
         Random random = new(seed);
         InstructionRow[] rows = [.. Rows.All];
         random.Shuffle(rows);
-        Report(rows[..250], points => [random.Next(points)]);
+        Report(rows[..700], points => [.. Enumerable.Range(0, points).Where(_ => random.Next(6) == 0)], 2);
     }
 
     [Test, Explicit("soak mutate")]
-    public void EveryChangeTurnsARowRed() => Report([.. Rows.All], points => [.. Enumerable.Range(0, points)]);
+    public void EveryChangeTurnsARowRed() => Report([.. Rows.All], points => [.. Enumerable.Range(0, points)], 0);
 
-    static void Report(InstructionRow[] rows, Func<int, int[]> choose)
+    /// <param name="deviations">how many standard deviations a sample may lie below 95 %</param>
+    static void Report(InstructionRow[] rows, Func<int, int[]> choose, int deviations)
     {
         RowKernel kernel = new();
         List<string> survivors = [];
@@ -55,7 +56,7 @@ public sealed class MutationTests
             kernel.Dispose();
         }
         TestContext.Out.WriteLine($"{changes} changes, {changes - survivors.Count} seen ({100.0 * (changes - survivors.Count) / changes:F1} %); not seen:\n{string.Join('\n', survivors)}");
-        Assert.That(changes, Is.GreaterThan(rows.Length / 3));
-        Assert.That(survivors, Has.Count.LessThanOrEqualTo(changes / 20));
+        Assert.That(changes, Is.GreaterThan(rows.Length / 4));
+        Assert.That(survivors, Has.Count.LessThanOrEqualTo(changes / 20 + (int)(deviations * Math.Sqrt(changes * 0.05 * 0.95))));
     }
 }
