@@ -190,7 +190,8 @@ internal sealed unsafe partial class Session : IDisposable
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         HostFunctions.ProgramGone();
         _dispatcher.Dispose();
-        _backend.Drain(TimeSpan.FromSeconds(2), out _);
+        // A kernel that never ends goes on until this process does: memory is not taken from under it.
+        if (!_backend.Drain(TimeSpan.FromSeconds(2), out _)) return;
         _memory.Dispose();
         _staging.Dispose();
         (_backend as IDisposable)?.Dispose();
