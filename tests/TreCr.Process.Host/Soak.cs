@@ -10,7 +10,7 @@ namespace TreCr.Process.Host;
 /// <param name="sources">directory of the programs: C is compiled, scripts are copied</param>
 internal sealed class Soak(string init, string sources, int seed, double minutes)
 {
-    private const int RunMs = 180_000;
+    private const int RunMs = 180_000, CyclesMs = 900_000;
 
     private static readonly string[] s_cycled = ["counter", "threads", "tree", "many", "pipeline.sh"];
     private static readonly string[] s_steps = ["go:3", "cycle:3", "fresh:1", "pre:3", "restorepre:2", "cycle:6", "go:1 fresh:1", "pre:1 cycle:1"];
@@ -27,7 +27,7 @@ internal sealed class Soak(string init, string sources, int seed, double minutes
         Stopwatch watch = Stopwatch.StartNew();
         foreach (string name in s_cycled.Where(programs.ContainsKey))
         {
-            (int code, string text) = Execute(name, "cycle:200", seed, unprivileged: false);
+            (int code, string text) = Execute(name, "cycle:200", seed, unprivileged: false, CyclesMs);
             string growth = text.Split('\n').FirstOrDefault(l => l.StartsWith("host: growth")) ?? "";
             bool good = code == programs[name] && growth.Length > 0 && !growth.Contains("GREW");
             if (!good) failed++;
@@ -35,6 +35,7 @@ internal sealed class Soak(string init, string sources, int seed, double minutes
         }
         Random random = new(seed);
         SortedDictionary<string, int> count = [];
+        watch.Restart(); // the minutes are for these
         while (watch.Elapsed.TotalMinutes < minutes)
         {
             string name = programs.Keys.ElementAt(random.Next(programs.Count));
@@ -62,7 +63,7 @@ internal sealed class Soak(string init, string sources, int seed, double minutes
         {
             string name = Path.GetFileName(source), stem = Path.GetFileNameWithoutExtension(source);
             if (s_notHere.Contains(stem)) continue;
-            if (name.EndsWith(".c")) { if (Execute("gcc", ["-O1", "-w", "-o", Path.Combine(_directory, stem), source, "-lpthread"], 60_000).Code == 0) programs[stem] = stem == "counter" ? 7 : 0; }
+            if (name.EndsWith(".c")) { if (Execute("gcc", ["-O1", "-w", "-o", Path.Combine(_directory, stem), Path.GetFullPath(source), "-lpthread"], 60_000).Code == 0) programs[stem] = stem == "counter" ? 7 : 0; }
             else if (name.EndsWith(".sh") || name.EndsWith(".py") || name.EndsWith(".js"))
             {
                 File.Copy(source, Path.Combine(_directory, name));
@@ -73,11 +74,11 @@ internal sealed class Soak(string init, string sources, int seed, double minutes
         return programs;
     }
 
-    private (int Code, string Text) Execute(string name, string scenario, int runSeed, bool unprivileged)
+    private (int Code, string Text) Execute(string name, string scenario, int runSeed, bool unprivileged, int timeoutMs = RunMs)
     {
         string[] command = [Environment.ProcessPath!, "run", init, scenario, Path.Combine(_directory, name)];
         if (unprivileged) command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs", "--bounding-set", "-all", .. command];
-        return Execute(command[0], command[1..], RunMs, runSeed);
+        return Execute(command[0], command[1..], timeoutMs, runSeed);
     }
 
     private static (int Code, string Text) Execute(string file, string[] arguments, int timeoutMs, int runSeed = 1)

@@ -19,6 +19,7 @@ public sealed class Runner
         string root = Metadata("Root");
         foreach (string source in Directory.EnumerateFiles(Path.Combine(root, "tests/programs/process"), "*.c"))
             Execute("gcc", ["-O1", "-w", "-o", Program(Path.GetFileNameWithoutExtension(source)), source, "-lpthread"], 60_000).Expect(0);
+        Execute("gcc", ["-O1", "-w", "-static", "-o", Program("static"), Path.Combine(root, "tests/programs/process/counter.c"), "-lpthread"], 60_000).Expect(0);
         foreach (string script in Directory.EnumerateFiles(Path.Combine(root, "tests/programs/process")).Where(f => f.EndsWith(".sh") || f.EndsWith(".py") || f.EndsWith(".js")))
         {
             File.Copy(script, Program(Path.GetFileName(script)));

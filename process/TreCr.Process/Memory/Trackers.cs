@@ -59,7 +59,7 @@ internal sealed class Trackers
         foreach (var (pid, tracker) in _byPid)
         {
             try { tracker.Precopy(writer, areas[pid]); }
-            catch (Exception e) when (pid != root && e is LinuxException { ErrorNumber: Errno.ESRCH or Errno.ENOENT } or IOException) { } // it ended; its part is left as it is
+            catch (Exception e) when (pid != root && e is ProcessException or LinuxException or IOException) { Remove(pid); } // it is ending: what it wrote so far is abandoned
         }
     }
 
