@@ -39,7 +39,7 @@ try() {
         unset TRECR_HOME
         trap '"$dir/trecr" stop packed >/dev/null 2>&1 || true' EXIT
         "$dir/trecr" run --job packed -- /bin/bash -c 'echo begun; while [ ! -e "$0" ]; do read -t 0.2 x </dev/zero; done; echo goes on' "$place/hold" >"$place/out" 2>"$place/err" </dev/null &
-        for _ in $(seq 100); do grep -q begun "$place/out" && break; read -r -t 0.1 _ < <(sleep 1) || true; done
+        for _ in $(seq 100); do grep -qs begun "$place/out" && break; read -r -t 0.1 _ < <(sleep 1) || true; done
         "$dir/trecr" checkpoint packed --stop >"$place/id" 2>>"$place/err"
         wait $! || true
         touch "$place/hold"
