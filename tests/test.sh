@@ -43,7 +43,7 @@ new_skips() {
         /outcome="NotExecuted"/ {
             reason = ""
             if (match($0, /<Message>[^<]*/)) reason = substr($0, RSTART + 9, RLENGTH - 9)
-            sub(/^[ \t\r\n]+/, "", reason)
+            sub(/^[ \t\r\n]*(OneTimeSetUp: )?/, "", reason)
             gsub("&apos;", "\x27", reason)
             for (start in allowed) if (index(reason, start) == 1) next
             print reason == "" ? "no reason given" : reason; exit
