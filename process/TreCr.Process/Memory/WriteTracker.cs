@@ -19,7 +19,7 @@ namespace TreCr.Process.Memory;
 internal sealed unsafe class WriteTracker : IDisposable
 {
     private const ulong Frame = ISnapshotWriter.FrameSizeBytes;
-    private const long UffdioApi = 0xc018aa3f, UffdioRegister = 0xc020aa00, UffdioWriteProtect = 0xc018aa06;
+    private const long UffdioApi = 0xc018aa3f, UffdioRegister = 0xc020aa00, UffdioUnregister = 0x8010aa01, UffdioWriteProtect = 0xc018aa06;
     private const int UserModeOnly = 1;
 
     private readonly int _uffd;
@@ -83,26 +83,38 @@ internal sealed unsafe class WriteTracker : IDisposable
     }
 
     /// <summary>Notes everything written since the last call and protects it again; the program may run.</summary>
-    /// <param name="areas">with flags</param>
+    /// <param name="areas">flags are not needed</param>
     public void Arm(List<Vma> areas)
     {
         HashSet<ulong> into = _captured ? _afterCapture : _sinceBase;
-        ulong* range = stackalloc ulong[4];
         foreach (Vma area in areas.Where(MemoryCapture.IsPrivate))
         {
-            const long Populated = PageScanner.Present | PageScanner.Swapped;
+            const long Populated = PageScanner.Present | PageScanner.Swapped, Protect = 1, OnlyTracked = 2;
             List<PageRun> written = [];
-            (range[0], range[1], range[2], range[3]) = (area.Start, area.LengthBytes, 2, 0); // mode WP
-            bool registered = Sys.Raw(SyscallNumber.Ioctl, _uffd, UffdioRegister, (long)range) >= 0
-                && _scanner.Scan(area.Start, area.End, PageScanner.Written, 0, Populated, written, flags: 3) >= 0;
-            if (!registered || !area.Has("uw"))
+            if (_scanner.Scan(area.Start, area.End, PageScanner.Written, 0, Populated, written, Protect | OnlyTracked) < 0)
             {
+                // New here, moved, or mapped again since: all of it counts as written. What the scan had protected before it failed is among that.
+                written.Clear();
+                if (Register(area)) _scanner.Scan(area.Start, area.End, PageScanner.Written, 0, Populated, [], Protect | OnlyTracked);
                 long result = _scanner.Scan(area.Start, area.End, 0, 0, Populated, written);
                 // While the program runs an area can go away; while it is frozen it cannot, and the capture's own scan would have failed.
                 if (result < 0 && result != -Errno.EFAULT) Sys.Check(result, "ioctl(PAGEMAP_SCAN)", $"{area.Start:x}");
             }
             foreach (PageRun run in written) AddFrames(into, run);
         }
+    }
+
+    /// <remarks>
+    /// A page that mremap puts beside a tracked area merges with it; the kernel then takes the tracking from both, but leaves the protection bits of the neighbour's
+    /// pages, and a write makes such a page writable with its bit kept (seen on 6.18): it would count as clean for ever. Unregistering clears the bits.
+    /// </remarks>
+    private bool Register(Vma area)
+    {
+        ulong* range = stackalloc ulong[4];
+        (range[0], range[1], range[2], range[3]) = (area.Start, area.LengthBytes, 2, 0); // mode WP
+        if (Sys.Raw(SyscallNumber.Ioctl, _uffd, UffdioRegister, (long)range) < 0) return false;
+        Sys.Raw(SyscallNumber.Ioctl, _uffd, UffdioUnregister, (long)range);
+        return Sys.Raw(SyscallNumber.Ioctl, _uffd, UffdioRegister, (long)range) >= 0;
     }
 
     private void AddFrames(HashSet<ulong> into, PageRun run)

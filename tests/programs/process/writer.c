@@ -18,7 +18,7 @@ int main(void)
     setvbuf(stdout, 0, _IOLBF, 0); unsigned nonce; CHECK(getrandom(&nonce, 4, 0) == 4); seed = nonce;
     area = mmap(0, PAGES * 4096UL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); CHECK(area != MAP_FAILED);
     for (unsigned p = 0; p < PAGES / 2; p++) put(p, next());
-    int pp[2]; CHECK(pipe(pp) == 0); void *heap[64] = {0};
+    unsigned lastA = 0, lastB = 0; int pp[2]; CHECK(pipe(pp) == 0); void *heap[64] = {0};
     printf("ready %08x\n", nonce); struct pollfd pf = { 0, POLLIN, 0 };
     while (poll(&pf, 1, 0) == 0) {
         for (int i = 0; i < 200; i++) put(next() % PAGES, next());
@@ -26,7 +26,7 @@ int main(void)
         unsigned long v = next(); CHECK(write(pp[1], &v, 8) == 8 && read(pp[0], at + p % 512 * 8, 8) == 8); want[p] = v;   // a write by the kernel
         p = next() % PAGES; at = (char *)(area + p * 512UL); CHECK(munmap(at, 4096) == 0 && mmap(at, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at); want[p] = 0; if (next() & 1) put(p, next());
         p = next() % PAGES; at = (char *)(area + p * 512UL); CHECK(madvise(at, 4096, MADV_DONTNEED) == 0); want[p] = 0; if (next() & 1) put(p, next());
-        unsigned a = next() % PAGES, b = next() % PAGES; if (a % 512 == b % 512 && a != b) { }
+        unsigned a = next() % PAGES, b = next() % PAGES; if (next() & 1) { a = (lastA + 1) % PAGES; b = (lastB + 1) % PAGES; } lastA = a; lastB = b; // neighbours to neighbours: their areas merge
         if (a != b) { unsigned long va = want[a]; at = (char *)(area + b * 512UL); char *from = (char *)(area + a * 512UL); CHECK(mremap(from, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, at) == at);
             CHECK(mmap(from, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == from); want[a] = 0; want[b] = 0; CHECK(area[b * 512UL + a % 512] == va); area[b * 512UL + a % 512] = 0; put(b, next()); }
         p = next() % PAGES; at = (char *)(area + p * 512UL); CHECK(mprotect(at, 4096, PROT_READ) == 0); CHECK(mprotect(at, 4096, PROT_READ | PROT_WRITE) == 0);
