@@ -38,15 +38,24 @@ internal sealed class OpenDescriptor
         foreach (string entry in Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd"))
         {
             int number = int.Parse(System.IO.Path.GetFileName(entry.AsSpan()));
-            if (Sys.ReadLink(entry) is not { } link) continue; // closed since
-            OpenDescriptor d = new() { Pid = pid, Number = number, Link = link };
-            try { foreach (string line in File.ReadLines($"/proc/{pid}/fdinfo/{number}")) d.ParseLine(line); }
-            catch (IOException) { continue; }
-            Sys.TryStat(entry, out d.Facts);
-            all.Add(d);
+            // A running program may open something else under the number between two looks: what is noted must be of one file.
+            OpenDescriptor? d = Read(pid, number, entry);
+            for (int again = 0; d is not null && again < 100 && Sys.ReadLink(entry) != d.Link; again++) d = Read(pid, number, entry);
+            if (d is not null) all.Add(d);
         }
         all.Sort((a, b) => a.Number.CompareTo(b.Number));
         return all;
+    }
+
+    /// <returns>null: closed since</returns>
+    private static OpenDescriptor? Read(int pid, int number, string entry)
+    {
+        if (Sys.ReadLink(entry) is not { } link) return null;
+        OpenDescriptor d = new() { Pid = pid, Number = number, Link = link };
+        try { foreach (string line in File.ReadLines($"/proc/{pid}/fdinfo/{number}")) d.ParseLine(line); }
+        catch (IOException) { return null; }
+        Sys.TryStat(entry, out d.Facts);
+        return d;
     }
 
     /// <summary>Value of the first fdinfo line with this name; empty: none.</summary>
