@@ -45,4 +45,27 @@ public sealed class ParameterAddressTests
         Machine.Ok(m.TryLaunch(f, (1, 1, 1), (1, 1, 1), 0, default, a, a, 1000));
         Assert.That(m.Device.cuCtxSynchronize(), Is.EqualTo(CUresult.CUDA_ERROR_ILLEGAL_ADDRESS));
     }
+
+    /// <summary>The window's check does not cover parameters, so the page table decides; what it is asked for must not depend on what else the page is read for.</summary>
+    [TestCase("st.u64 [%rd1], 0;"), TestCase("ld.u64 %rd2, [%rd1]; st.u64 [%rd1], %rd2;"), TestCase("atom.exch.b64 %rd2, [%rd1], 0;"), TestCase("st.global.u64 [%rd1], 0;")]
+    public void Parameters_cannot_be_written(string store)
+    {
+        using Machine m = new();
+        CUfunction f = m.Function(m.Load($$"""
+            .version 6.4
+            .target sm_70
+            .address_size 64
+            .visible .entry write(.param .u64 target)
+            {
+                .reg .b64 %rd<6>;
+                mov.b64 %rd1, target;
+                {{store}}
+                ld.param.u64 %rd4, [target];
+                st.global.u32 [%rd4], 77;
+                ret;
+            }
+            """), "write");
+        Machine.Ok(m.TryLaunch(f, (1, 1, 1), (1, 1, 1), 0, default, m.Zeroed<int>(1)));
+        Assert.That(m.Device.cuCtxSynchronize(), Is.EqualTo(CUresult.CUDA_ERROR_ILLEGAL_ADDRESS));
+    }
 }

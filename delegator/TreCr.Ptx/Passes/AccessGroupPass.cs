@@ -8,6 +8,8 @@ public sealed class AccessGroup
     public required PtxInstruction First;
     public long LowOffset, HighOffset;
     public int AccessBytes;
+    /// <summary>one of them stores</summary>
+    public bool Writes;
 }
 
 /// <summary>
@@ -40,6 +42,7 @@ public static class AccessGroupPass
                         g.HighOffset = Math.Max(g.HighOffset, m.Value + bytes);
                     }
                     else open[key] = g = new() { First = i, LowOffset = m.Value, HighOffset = m.Value + bytes, AccessBytes = bytes };
+                    g.Writes |= i.Name == "st";
                     groups[i] = g;
                 }
             }

@@ -122,6 +122,7 @@ sealed unsafe partial class ScalarEmitter
         il.Op(OpCodes.Bge_Un, slow);
         il.Mark(good);
         int bytes = 1 << k;
+        bool writes = groups.TryGetValue(current, out AccessGroup? group) ? group.Writes : current.Name is "st" or "atom" or "red";
         outOfLine.Add(() =>
         {
             il.Mark(slow);
@@ -132,8 +133,8 @@ sealed unsafe partial class ScalarEmitter
             }
             // Not in the window: aligned and below 2^47, then the page table decides. No call here may return, or RyuJIT keeps all values in memory.
             Label lowFault = il.NewLabel(), highFault = il.NewLabel();
-            Lookup(address, low, k, lowFault);
-            if (high != low) Lookup(address, high, k, highFault);
+            Lookup(address, low, k, writes, lowFault);
+            if (high != low) Lookup(address, high, k, writes, highFault);
             il.Br(good);
             il.Mark(lowFault);
             ThrowFault(address, low, bytes, faultHelper);
@@ -143,7 +144,7 @@ sealed unsafe partial class ScalarEmitter
         });
     }
 
-    void Lookup(LocalBuilder address, long offset, int k, Label fault)
+    void Lookup(LocalBuilder address, long offset, int k, bool writes, Label fault)
     {
         void At()
         {
@@ -166,6 +167,11 @@ sealed unsafe partial class ScalarEmitter
         il.Op(OpCodes.Shr_Un);
         il.Add();
         il.Op(OpCodes.Ldind_U1);
+        if (writes)
+        {
+            il.LdcI4(PageTable.Writable);
+            il.Op(OpCodes.And);
+        }
         il.Brfalse(fault);
     }
 

@@ -38,7 +38,8 @@ sealed unsafe class GridLaunch
             Free();
             parameterCapacity = need + 4095 & ~4095;
             Parameters = (byte*)NativeMemory.AlignedAlloc((nuint)parameterCapacity, 4096);
-            PageTable.Mark((ulong)Parameters, (ulong)parameterCapacity, true);
+            // Kernels may only read them: the range proof holds for the values that were launched with.
+            PageTable.Mark((ulong)Parameters, (ulong)parameterCapacity, PageTable.Readable);
         }
         nuint n = Math.Min(bytes, (nuint)Kernel.ParameterBytes);
         NativeMemory.Copy(source, Parameters, n);

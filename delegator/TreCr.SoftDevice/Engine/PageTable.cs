@@ -3,13 +3,15 @@ using TreCr.Linux;
 namespace TreCr.SoftDevice.Engine;
 
 /// <summary>
-/// One byte for each 4 KiB page of the 47-bit address space: 1 where kernels may read and write. Emitted code looks here, inline, when an address is outside of its window. 32 GiB of
+/// One byte for each 4 KiB page of the 47-bit address space: <see cref="Readable"/> and <see cref="Writable"/>. Emitted code looks here, inline, when an address is outside of its window. 32 GiB of
 /// address space, of which only the bytes of pages in use are ever backed.
 /// </summary>
 /// <remarks>Tried first: a call that returned where the address was allowed after all. The call alone, never taken, made RyuJIT spill every live value around each access (2 to 5 times slower).</remarks>
 static unsafe class PageTable
 {
     public const int PageShift = 12, AddressBits = 47;
+    /// <summary>What kernels may do with a page. A page that can be written can be read.</summary>
+    public const byte None = 0, Readable = 1, Writable = 2;
     public static byte* Table { get; } = Reserve();
 
     static byte* Reserve()
@@ -22,11 +24,14 @@ static unsafe class PageTable
     }
 
     /// <summary>Marks whole pages; a range must begin and end on a page.</summary>
-    public static void Mark(ulong address, ulong bytes, bool accessible)
+    public static void Mark(ulong address, ulong bytes, bool accessible) => Mark(address, bytes, accessible ? (byte)(Readable | Writable) : None);
+
+    /// <summary>Marks whole pages with <see cref="None"/>, <see cref="Readable"/> or both; a range must begin and end on a page.</summary>
+    public static void Mark(ulong address, ulong bytes, byte allowed)
     {
         if (bytes == 0 || address >> AddressBits != 0 || (address + bytes - 1) >> AddressBits != 0) return;
         ulong first = address >> PageShift, end = address + bytes + 4095 >> PageShift;
-        new Span<byte>(Table + first, checked((int)(end - first))).Fill(accessible ? (byte)1 : (byte)0);
+        new Span<byte>(Table + first, checked((int)(end - first))).Fill(allowed);
     }
 
     public static bool IsAccessible(ulong address, ulong bytes)
