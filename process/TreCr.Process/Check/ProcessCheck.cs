@@ -15,10 +15,27 @@ public static class ProcessCheck
         lock (s_more) s_more.Add(check);
     }
 
-    /// <summary>Looks at running processes. Any thread.</summary>
+    private const int Looks = 4, FirstWaitMs = 2;
+
+    /// <summary>
+    /// Looks at running processes. Any thread. What is seen once need not be there: a program opens and closes files while they are read one after the other, and some
+    /// it has for a moment only (a file of /proc, a netlink socket). What counts is seen every time.
+    /// </summary>
     /// <param name="tracked">whether our own write tracking watches the memory of a process</param>
     /// <returns>empty: can be saved</returns>
     internal static List<string> Run(int root, ExternalObjects externals, Func<int, bool> tracked)
+    {
+        List<string> findings = Look(root, externals, tracked);
+        for (int look = 1, wait = FirstWaitMs; look < Looks && findings.Count > 0; look++, wait *= 4)
+        {
+            Thread.Sleep(wait);
+            List<string> again = Look(root, externals, tracked);
+            findings.RemoveAll(f => !again.Contains(f));
+        }
+        return findings;
+    }
+
+    private static List<string> Look(int root, ExternalObjects externals, Func<int, bool> tracked)
     {
         List<string> findings = [];
         List<ProcessFacts> processes = [];

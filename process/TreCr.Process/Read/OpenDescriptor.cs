@@ -38,9 +38,7 @@ internal sealed class OpenDescriptor
         foreach (string entry in Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd"))
         {
             int number = int.Parse(System.IO.Path.GetFileName(entry.AsSpan()));
-            // A running program may open something else under the number between two looks: what is noted must be of one file.
             OpenDescriptor? d = Read(pid, number, entry);
-            for (int again = 0; d is not null && again < 100 && Sys.ReadLink(entry) != d.Link; again++) d = Read(pid, number, entry);
             if (d is not null) all.Add(d);
         }
         all.Sort((a, b) => a.Number.CompareTo(b.Number));

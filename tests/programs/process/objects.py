@@ -3,7 +3,7 @@
 
 A case is a generator: up to its first yield it sets up; each yield that gives True asks for one more unit of work, one that gives False for the last check.
 TRECR_STARTS names a file outside the job that gets one byte at every start."""
-import array, ctypes, errno, fcntl, mmap, os, select, signal, socket, struct, sys, tempfile, termios, time
+import array, ctypes, errno, fcntl, mmap, os, select, signal, socket, struct, sys, tempfile, termios, threading, time
 
 libc = ctypes.CDLL(None, use_errno=True)
 HERE = tempfile.mkdtemp(prefix="trecr-objects-")
@@ -521,6 +521,33 @@ def tcp():
     socket.create_connection(alone.getsockname()).close()
 
 
+def moments():
+    """What lasts a moment only, and is nearly always there: a netlink socket that a question opens, the second of two short messages (Nagle's algorithm)."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    writer = socket.create_connection(listener.getsockname())
+    reader = listener.accept()[0]
+    going, count = True, 0
+
+    def ask():
+        while going:
+            assert "lo" in [name for _, name in socket.if_nameindex()]
+            time.sleep(0.001)
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    while (yield):
+        reader.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        for part in (b"a", b"b"):
+            writer.send(part * 36 + struct.pack("<Q", count))
+        got = b""
+        while len(got) < 88:  # not MSG_WAITALL: a stop ends that wait with what has come, as a signal does
+            got += reader.recv(88 - len(got))
+        assert got == b"a" * 36 + struct.pack("<Q", count) + b"b" * 36 + struct.pack("<Q", count)
+        count += 1
+    going = False
+    thread.join()
+    assert not writer.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), "as the program left it"
+
+
 def udp():
     """Bound and connected, datagrams that nobody has received, with their senders."""
     a, b, c = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3))
@@ -768,7 +795,7 @@ def nonce():
     return os.urandom(8).hex()
 
 
-CASES = {f.__name__: f for f in (files, deleted, memory, fifo, locks, notify, queued, epoll, timers, unix, passing, tcp, udp, terminal, ipc, posixtimers, family)}
+CASES = {f.__name__: f for f in (files, deleted, memory, fifo, locks, notify, queued, epoll, timers, unix, passing, tcp, moments, udp, terminal, ipc, posixtimers, family)}
 
 
 def main():

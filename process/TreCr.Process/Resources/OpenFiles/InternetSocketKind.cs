@@ -129,6 +129,11 @@ internal sealed class InternetSocketKind : OpenFileKind
         try
         {
             TcpInfo there = TcpInfo.Of(other);
+            if (there.Unsent != 0)
+            {
+                TcpUnsent.Push(other);
+                (there, info) = (TcpInfo.Of(other), TcpInfo.Of(fd));
+            }
             long UnderWay() => there.Sent + (there.SentEnd ? 1 : 0) - info.Received; // the end counts as one
             for (int tries = 0; there.Unsent == 0 && UnderWay() != 0 && tries < 50; tries++)
             {

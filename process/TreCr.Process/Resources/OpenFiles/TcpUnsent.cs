@@ -9,7 +9,18 @@ namespace TreCr.Process.Resources;
 /// </summary>
 internal static class TcpUnsent
 {
-    private const int SOL_SOCKET = 1, SO_REUSEADDR = 2, IPPROTO_TCP = 6, TCP_REPAIR = 19, TCP_REPAIR_QUEUE = 20, TCP_SEND_QUEUE = 2, TCP_REPAIR_OFF_NO_WP = -1, MSG_PEEK = 2, MSG_DONTWAIT = 0x40, SIOCOUTQ = 0x5411;
+    private const int SOL_SOCKET = 1, SO_REUSEADDR = 2, IPPROTO_TCP = 6, TCP_NODELAY = 1, TCP_REPAIR = 19, TCP_REPAIR_QUEUE = 20, TCP_SEND_QUEUE = 2, TCP_REPAIR_OFF_NO_WP = -1, MSG_PEEK = 2, MSG_DONTWAIT = 0x40, SIOCOUTQ = 0x5411;
+
+    /// <summary>
+    /// Sends what waits only because what was sent before is not acknowledged yet (Nagle's algorithm, up to 40 ms), so that it need not be read here. Source: tcp(7),
+    /// TCP_NODELAY: "setting this option forces an explicit flush of pending output"; the option is put back.
+    /// </summary>
+    public static void Push(int fd)
+    {
+        int delay = Sys.GetOption(fd, IPPROTO_TCP, TCP_NODELAY);
+        Sys.SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        if (delay == 0) Sys.SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 0);
+    }
 
     /// <summary>The last <paramref name="bytes"/> that were written.</summary>
     /// <exception cref="RefusedException">not permitted here</exception>
