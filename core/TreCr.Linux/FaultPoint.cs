@@ -14,6 +14,10 @@ public enum FaultPoint
     DumpInjectExit,
     /// <summary>Process state is read, memory is not copied yet.</summary>
     DumpState,
+    /// <summary>Init was asked to read out a terminal, a message queue or a TCP connection.</summary>
+    DumpReadoutAsked,
+    /// <summary>Init has taken something out that it is about to put back.</summary>
+    DumpReadoutTaken,
     /// <summary>In the middle of copying memory.</summary>
     DumpMemory,
     /// <summary>Everything is handed to the writer; the program is still stopped.</summary>

@@ -1,11 +1,13 @@
 using TreCr.Linux;
 using TreCr.Process.Launch;
+using TreCr.Process.Readouts;
 
 namespace TreCr.Init;
 
 /// <summary>
 /// Pid 1 of a rank's namespace. Starts what the supervisor asks for, reaps everything, reports it, and ends when the supervisor's socket
-/// closes, which ends all processes of the namespace with it. It holds no state that a checkpoint needs.
+/// closes, which ends all processes of the namespace with it. It holds no state that a checkpoint needs. For engines it reads out what can only be taken out and put back
+/// (<see cref="ReadoutProtocol"/>).
 /// </summary>
 /// <remarks>
 /// Started by RankNamespace with all signals blocked, descriptor 3 the control socket and 4 the event socket. One loop, no other threads of
@@ -17,6 +19,8 @@ internal static unsafe class Program
 
     private static readonly Queue<(int Pid, int Status)> s_events = new();
 
+    private static readonly List<int> s_engines = [];
+
     private static int Main()
     {
         if (Environment.ProcessId != 1)
@@ -27,15 +31,22 @@ internal static unsafe class Program
         }
         int signals = Sys.SignalDescriptor(1UL << (Sys.SIGCHLD - 1));
         Sys.Send(InitProtocol.ControlDescriptor, [1]);
-        Span<PollEntry> entries = stackalloc PollEntry[3];
         while (true)
         {
+            PollEntry[] entries = new PollEntry[3 + s_engines.Count];
+            for (int i = 3; i < entries.Length; i++) entries[i] = new PollEntry { Fd = s_engines[i - 3], Events = Sys.POLLIN };
             entries[0] = new PollEntry { Fd = InitProtocol.ControlDescriptor, Events = Sys.POLLIN };
             entries[1] = new PollEntry { Fd = signals, Events = Sys.POLLIN };
             entries[2] = new PollEntry { Fd = InitProtocol.EventDescriptor, Events = s_events.Count > 0 ? Sys.POLLOUT : (short)0 };
             if (Sys.Poll(entries, -1) < 0) return 1;
             if (entries[1].Returned != 0) Reap(signals);
             if (s_events.Count > 0) SendEvents();
+            for (int i = entries.Length - 1; i >= 3; i--)
+                if (entries[i].Returned != 0 && !ReadoutServer.Answer(entries[i].Fd))
+                {
+                    Sys.Close(entries[i].Fd);
+                    s_engines.RemoveAt(i - 3);
+                }
             if (entries[0].Returned != 0 && !Answer()) return 0;
         }
     }
@@ -105,6 +116,7 @@ internal static unsafe class Program
         // Copies above every target, so that no dup3 below overwrites a source that comes later.
         const int Above = 64;
         List<int> copies = [];
+        int readouts = -1;
         try
         {
             foreach (int fd in passed) copies.Add(Sys.Duplicate(fd, Above));
@@ -120,6 +132,15 @@ internal static unsafe class Program
                 table.Add("dup3", SyscallNumber.Dup3, copies[i], request.Targets[i], 0);
                 last = Math.Max(last, request.Targets[i]);
             }
+            if (request.IsEngine)
+            {
+                (readouts, int theirs) = Sys.SocketPair();
+                copies.Add(Sys.Duplicate(theirs, Above));
+                Sys.Close(theirs);
+                table.Add("dup3", SyscallNumber.Dup3, copies[^1], ReadoutProtocol.EngineDescriptor, 0);
+                table.Add("close_range", SyscallNumber.CloseRange, last + 1, ReadoutProtocol.EngineDescriptor - 1, 0);
+                last = ReadoutProtocol.EngineDescriptor;
+            }
             table.Add("close_range", SyscallNumber.CloseRange, last + 1, uint.MaxValue, 0);
             table.Add("setsid", SyscallNumber.Setsid);
             if (request.ControllingTerminal) table.Add("ioctl(TIOCSCTTY)", SyscallNumber.Ioctl, 0, 0x540E, 0);
@@ -128,9 +149,18 @@ internal static unsafe class Program
             table.AddDefaultSignals();
             table.AddExecute(request.Path, request.Arguments, request.Environment);
             CloneResult result = Start(table, request);
+            if (readouts >= 0 && result.Succeeded)
+            {
+                s_engines.Add(readouts);
+                readouts = -1;
+            }
             return result.Succeeded ? (result.Pid, "", result.Pidfd) : (-result.ErrorNumber, result.FailedStep, -1);
         }
-        finally { foreach (int fd in copies) Sys.Close(fd); }
+        finally
+        {
+            foreach (int fd in copies) Sys.Close(fd);
+            Sys.Close(readouts);
+        }
     }
 
     /// <summary>

@@ -18,6 +18,7 @@ public sealed class ProcessEngine : IDisposable
 {
     private TracerThread _tracer = new();
     private readonly Trackers _trackers = new();
+    private readonly ReadoutClient _readouts = new();
     private FrozenTree? _frozen;
     private RestoredTree? _restored;
     private List<(int Pid, int Number)> _connections = [];
@@ -88,7 +89,7 @@ public sealed class ProcessEngine : IDisposable
     public CaptureResult Capture(ISnapshotWriter writer, ExternalObjects externals)
         => _tracer.Run(() =>
         {
-            using TreeCapture capture = new(_frozen ?? throw new ProcessException("no program is frozen"), writer, externals, _trackers, SaveFilesBelowBytes);
+            using TreeCapture capture = new(_frozen ?? throw new ProcessException("no program is frozen"), writer, externals, _trackers, SaveFilesBelowBytes, _readouts);
             CaptureResult result = capture.Run();
             _connections = capture.TcpSockets;
             return result;

@@ -71,6 +71,27 @@ internal sealed unsafe class StackInjector(int pid, Gadgets gadgets, IReadOnlyLi
         return (long)Sys.GetRegisters(thread.Tid).Rax;
     }
 
+    /// <summary>
+    /// Prepares a thread so that it would stand still for <see cref="ParkedMs"/>, and then go on, should this process be killed: time for init to put back what it has taken out.
+    /// </summary>
+    public void Park(Tracee thread)
+    {
+        Borrow(thread);
+        Sys.SetRegisters(thread.Tid, Prepared(thread, SyscallNumber.Poll, 0, 0, ParkedMs, 0, 0, 0));
+    }
+
+    /// <summary>What a read-out takes at most; it ends in under a millisecond.</summary>
+    private const int ParkedMs = 500;
+
+    /// <summary>Ends <see cref="Park"/>. The thread has not run, so it needs no new stop (see <see cref="GiveBack"/>).</summary>
+    public static void Unpark(Tracee thread)
+    {
+        if (!thread.Borrowed) return;
+        Sys.SetSignalMask(thread.Tid, thread.SignalMask);
+        Sys.SetRegisters(thread.Tid, thread.Registers);
+        thread.Borrowed = false;
+    }
+
     /// <summary>Puts mask and registers back and stops the thread where the kernel restarts its interrupted call by itself.</summary>
     public static void GiveBack(Tracee thread)
     {

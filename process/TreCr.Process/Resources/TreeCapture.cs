@@ -22,13 +22,13 @@ internal sealed unsafe class TreeCapture : IDisposable
     private readonly SharedMemoryCapture _shared;
     private readonly OpenFileTable _openFiles;
 
-    public TreeCapture(FrozenTree frozen, ISnapshotWriter writer, ExternalObjects externals, Trackers trackers, long saveFilesBelowBytes)
+    public TreeCapture(FrozenTree frozen, ISnapshotWriter writer, ExternalObjects externals, Trackers trackers, long saveFilesBelowBytes, ReadoutClient readouts)
     {
         (_frozen, _writer, _externals, _trackers) = (frozen, writer, externals, trackers);
         _tree = new TreeImage { FormatVersion = ProcessImageFormat.Current, Root = frozen.Root };
         _files = new FileCapture(_tree, writer, saveFilesBelowBytes);
         _shared = new SharedMemoryCapture(_tree, writer);
-        _openFiles = new OpenFileTable(_tree, externals, _files, _shared, writer);
+        _openFiles = new OpenFileTable(_tree, externals, _files, _shared, writer, readouts);
     }
 
     /// <summary>Of the last run: process and number of a descriptor of each TCP connection.</summary>
@@ -59,6 +59,7 @@ internal sealed unsafe class TreeCapture : IDisposable
             AddPlace(process, injector, images[i]);
         }
         foreach (ProcStatus zombie in _frozen.Zombies) AddZombie(zombie);
+        ReadOut(all);
         Fault.At(FaultPoint.DumpState);
         for (int i = 0; i < all.Length; i++)
         {
@@ -72,6 +73,26 @@ internal sealed unsafe class TreeCapture : IDisposable
         _writer.PutRecord(ProcessImageFormat.TreeRecord, _tree.ToByteArray());
         Fault.At(FaultPoint.DumpCaptured);
         return new CaptureResult(_frozen.Root, images.Sum(i => i.Threads.Count), bytes, (Sys.ClockNs(1) - start) / 1000);
+    }
+
+    /// <summary>Contents that init takes out and puts back. Should this engine be killed meanwhile, the program's threads wait until init has done so.</summary>
+    private void ReadOut(ProcessFacts[] all)
+    {
+        if (!_openFiles.HasLater) return;
+        try
+        {
+            for (int i = 0; i < all.Length; i++)
+            {
+                StackInjector injector = _trackers.InjectorFor(_frozen.Processes[i], all[i].Areas);
+                foreach (Tracee thread in _frozen.Processes[i].Threads) injector.Park(thread);
+            }
+            _openFiles.DoLater();
+        }
+        finally
+        {
+            foreach (FrozenProcess process in _frozen.Processes)
+                foreach (Tracee thread in process.Threads) StackInjector.Unpark(thread);
+        }
     }
 
     private void AddAreas(ProcessFacts process, ProcessImage image)

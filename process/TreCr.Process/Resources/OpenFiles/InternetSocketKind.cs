@@ -3,6 +3,7 @@ using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Process.Engine;
 using TreCr.Process.Read;
+using TreCr.Process.Readouts;
 using TreCr.Process.Restore;
 
 namespace TreCr.Process.Resources;
@@ -86,14 +87,14 @@ internal sealed class InternetSocketKind : OpenFileKind
                 Name = ByteString.CopyFrom(name is [_, _, 0, 0, ..] ? [] : name), PeerName = ByteString.CopyFrom(peer),
             };
             if (socket.Type == SOCK_DGRAM) socket.Connected = peer.Length > 0;
-            else CaptureTcp(fd, socket, table, $"descriptor {d.Number} ({SocketNames.Describe(d)})");
+            else CaptureTcp(d, fd, socket, table, $"descriptor {d.Number} ({SocketNames.Describe(d)})");
             SocketOptions.Capture(fd, socket);
             if (socket.Type == SOCK_DGRAM) SocketMessages.Capture(fd, socket, ended: false, table);
         }
         finally { Sys.Close(fd); }
     }
 
-    private static void CaptureTcp(int fd, SocketImage socket, OpenFileTable table, string what)
+    private static void CaptureTcp(OpenDescriptor d, int fd, SocketImage socket, OpenFileTable table, string what)
     {
         TcpInfo info = TcpInfo.Of(fd);
         string local = SocketNames.Address(socket.Name.Span), remote = SocketNames.Address(socket.PeerName.Span);
@@ -113,27 +114,28 @@ internal sealed class InternetSocketKind : OpenFileKind
         (socket.Waits, socket.PeerClosed) = (other is { Inode: 0, State: TcpInfo.Established }, ended || other is null or { Inode: 0, State: not TcpInfo.Established });
         if (!socket.PeerClosed && !socket.Waits) socket.Peer = other!.Inode;
         socket.Shutdown = (info.SentEnd || ended ? 2u : 0) | (info.State is TcpInfo.CloseWait or TcpInfo.LastAck or TcpInfo.Closing || ended ? 1u : 0);
-        int unread = Sys.BytesToRead(fd);
-        byte[] data = new byte[unread];
-        long n = unread == 0 ? 0 : Sys.Check(Sys.ReceiveMessage(fd, data, MSG_PEEK | MSG_DONTWAIT, default, out _, default, out _, out _), "recv(MSG_PEEK)", what);
-        byte[] rest = Undelivered(fd, info, socket, table, what);
-        if (n + rest.Length > 0) socket.Messages.Add(new MessageImage { Data = ByteString.CopyFrom([.. data.AsSpan(0, (int)n), .. rest]) });
+        if (Undelivered(fd, info, socket, table, what) is var waiting and > 0) table.Later(() => CaptureWaiting(d, waiting, socket, table, what));
+        else Look(fd, socket, what);
     }
 
-    /// <summary>What the other end has written and this one has not got yet: on the loopback device that is only what waits for room.</summary>
-    private static byte[] Undelivered(int fd, TcpInfo info, SocketImage socket, OpenFileTable table, string what)
+    private static void Look(int fd, SocketImage socket, string what)
     {
-        if (socket.Peer == 0) return [];
+        int unread = Sys.BytesToRead(fd);
+        if (unread == 0) return;
+        byte[] data = new byte[unread];
+        long n = Sys.Check(Sys.ReceiveMessage(fd, data, MSG_PEEK | MSG_DONTWAIT, default, out _, default, out _, out _), "recv(MSG_PEEK)", what);
+        socket.Messages.Add(new MessageImage { Data = ByteString.CopyFrom(data, 0, (int)n) });
+    }
+
+    /// <summary>What the other end has written and this one has not got yet, bytes: on the loopback device that is only what waits for room, or for an acknowledgement (Nagle's algorithm).</summary>
+    private static uint Undelivered(int fd, TcpInfo info, SocketImage socket, OpenFileTable table, string what)
+    {
+        if (socket.Peer == 0) return 0;
         int other = table.BorrowSocket(socket.Peer);
         if (other < 0) throw new ProcessException($"{what}: its other end cannot be looked at");
         try
         {
             TcpInfo there = TcpInfo.Of(other);
-            if (there.Unsent != 0)
-            {
-                TcpUnsent.Push(other);
-                (there, info) = (TcpInfo.Of(other), TcpInfo.Of(fd));
-            }
             long UnderWay() => there.Sent + (there.SentEnd ? 1 : 0) - info.Received; // the end counts as one
             for (int tries = 0; there.Unsent == 0 && UnderWay() != 0 && tries < 50; tries++)
             {
@@ -141,9 +143,28 @@ internal sealed class InternetSocketKind : OpenFileKind
                 (there, info) = (TcpInfo.Of(other), TcpInfo.Of(fd));
             }
             if (there.Unsent == 0 && UnderWay() != 0) throw new RefusedException([$"{what} has {UnderWay()} bytes under way: checkpoint again"]);
-            return there.Unsent == 0 ? [] : TcpUnsent.Read(other, there.Unsent, what);
+            return there.Unsent;
         }
         finally { Sys.Close(other); }
+    }
+
+    /// <summary>Has init make room at this end, so that what waits at the other comes here, and looks at all of it.</summary>
+    /// <exception cref="RefusedException">there is more than this system lets a connection hold at its reader</exception>
+    private static void CaptureWaiting(OpenDescriptor d, uint waiting, SocketImage socket, OpenFileTable table, string what)
+    {
+        int fd = d.Borrow(), other = table.BorrowSocket(socket.Peer);
+        try
+        {
+            table.Readouts.Ask(ReadoutProtocol.TcpRoom, BitConverter.GetBytes(Sys.BytesToRead(fd) + (int)waiting), fd, other);
+            if (TcpInfo.Of(other).Unsent is var left and > 0)
+                throw new RefusedException([$"{what} has {left} bytes under way for which its reader has no room, and this system permits no more (sysctl net.ipv4.tcp_rmem): checkpoint again when it has read on"]);
+            Look(fd, socket, what);
+        }
+        finally
+        {
+            Sys.Close(fd);
+            Sys.Close(other);
+        }
     }
 
     public override void Open(OpenFileImage image, OpenFileRestore files)

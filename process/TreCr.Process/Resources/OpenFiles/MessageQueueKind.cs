@@ -3,6 +3,7 @@ using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Process.Engine;
 using TreCr.Process.Read;
+using TreCr.Process.Readouts;
 using TreCr.Process.Restore;
 
 namespace TreCr.Process.Resources;
@@ -14,6 +15,9 @@ internal sealed unsafe class MessageQueueKind : OpenFileKind
 {
     private const long MqueueMagic = 0x19800202;
     private const string Suffix = " (deleted)";
+
+    /// <summary>Room that init has for the messages of a queue, bytes.</summary>
+    private const long MostBytes = 4 << 20;
 
     public override DescriptorKind Kind => DescriptorKind.MessageQueue;
 
@@ -43,34 +47,30 @@ internal sealed unsafe class MessageQueueKind : OpenFileKind
     {
         bool unlinked = d.Link.EndsWith(Suffix, StringComparison.Ordinal);
         MessageQueueImage queue = to.Part().MessageQueue = new MessageQueueImage { Name = unlinked ? d.Link[1..^Suffix.Length] : d.Link[1..], Unlinked = unlinked, Inode = d.Facts.Inode, Mode = (uint)(d.Facts.Mode & 0xfff) };
-        int fd = Sys.Open($"/proc/{d.Pid}/fd/{d.Number}", Sys.O_RDWR | Sys.O_NONBLOCK | Sys.O_CLOEXEC);
+        int fd = OpenAgain(d);
         try
         {
             long* attributes = stackalloc long[8]; // struct mq_attr: flags, maxmsg, msgsize, curmsgs
             Sys.Check(Sys.Raw(SyscallNumber.MqGetsetattr, fd, 0, (long)attributes), "mq_getattr", d.Link);
             (queue.MaxMessages, queue.MessageBytes) = (attributes[1], attributes[2]);
-            if (table.Tree.OpenFiles.Any(o => !ReferenceEquals(o, to) && o.Object?.MessageQueue is { } q && q.Inode == queue.Inode)) return;
-            byte[] buffer = new byte[Math.Max(1, attributes[2])];
-            for (long left = attributes[3]; left > 0; left--)
-                fixed (byte* p = buffer)
-                {
-                    uint priority;
-                    long n = Sys.Check(Sys.Raw(SyscallNumber.MqTimedreceive, fd, (long)p, buffer.Length, (long)&priority, 0), "mq_receive", d.Link);
-                    queue.Messages.Add(new QueuedMessageImage { Priority = priority, Data = ByteString.CopyFrom(buffer, 0, (int)n) });
-                }
-            Send(fd, queue);
+            if (attributes[3] == 0 || table.Tree.OpenFiles.Any(o => !ReferenceEquals(o, to) && o.Object?.MessageQueue is { } q && q.Inode == queue.Inode)) return;
+            if (attributes[2] * attributes[3] > MostBytes) throw new RefusedException([$"the message queue {d.Link} may hold more than {MostBytes >> 20} MiB"]);
         }
         finally { Sys.Close(fd); }
+        table.Later(() => CaptureMessages(d, queue, table.Readouts));
     }
 
-    private static void Send(int fd, MessageQueueImage queue)
+    private static int OpenAgain(OpenDescriptor d) => Sys.Open($"/proc/{d.Pid}/fd/{d.Number}", Sys.O_RDWR | Sys.O_NONBLOCK | Sys.O_CLOEXEC);
+
+    private static void CaptureMessages(OpenDescriptor d, MessageQueueImage queue, ReadoutClient readouts)
     {
-        foreach (QueuedMessageImage m in queue.Messages)
-            fixed (byte* p = m.Data.Span)
-            {
-                byte none;
-                Sys.Check(Sys.Raw(SyscallNumber.MqTimedsend, fd, (long)(p is null ? &none : p), m.Data.Length, m.Priority, 0), "mq_send", queue.Name);
-            }
+        int fd = OpenAgain(d);
+        try
+        {
+            byte[] read = readouts.Ask(ReadoutProtocol.MessageQueue, [], fd);
+            foreach (var (priority, start, length) in QueueReadout.Messages(read)) queue.Messages.Add(new QueuedMessageImage { Priority = priority, Data = ByteString.CopyFrom(read, start, length) });
+        }
+        finally { Sys.Close(fd); }
     }
 
     public override void Open(OpenFileImage image, OpenFileRestore files)
@@ -89,7 +89,8 @@ internal sealed unsafe class MessageQueueKind : OpenFileKind
                 if (queue.Unlinked) Sys.Raw(SyscallNumber.MqUnlink, (long)name);
             }
             Sys.Fchmod(held, (int)queue.Mode);
-            Send(held, files.Tree.OpenFiles.Select(o => o.Object?.MessageQueue).FirstOrDefault(q => q is { Messages.Count: > 0 } && q.Inode == queue.Inode) ?? queue);
+            foreach (QueuedMessageImage m in (files.Tree.OpenFiles.Select(o => o.Object?.MessageQueue).FirstOrDefault(q => q is { Messages.Count: > 0 } && q.Inode == queue.Inode) ?? queue).Messages)
+                QueueReadout.Send(held, m.Priority, m.Data.Span);
         }
         files.Set(image, Sys.Open($"/proc/self/fd/{held}", OpenFileRestore.OpenFlags(image.Flags)));
     }

@@ -1,11 +1,12 @@
 using TreCr.Images;
 using TreCr.Linux;
+using TreCr.Process.Engine;
 using TreCr.Process.Read;
 
 namespace TreCr.Process.Resources;
 
 /// <summary>The open file descriptions of a frozen tree, each once, whoever shares it. Source: kcmp(2).</summary>
-internal sealed class OpenFileTable(TreeImage tree, ExternalObjects externals, FileCapture files, SharedMemoryCapture memory, ISnapshotWriter writer) : IDisposable
+internal sealed class OpenFileTable(TreeImage tree, ExternalObjects externals, FileCapture files, SharedMemoryCapture memory, ISnapshotWriter writer, ReadoutClient readouts) : IDisposable
 {
     private const int KCMP_FILE = 0;
 
@@ -61,6 +62,23 @@ internal sealed class OpenFileTable(TreeImage tree, ExternalObjects externals, F
 
     /// <summary>Says which descriptors there are, before the first is added.</summary>
     public void Know(IEnumerable<OpenDescriptor> descriptors) => _all.AddRange(descriptors);
+
+    /// <summary>What init does for kinds whose contents cannot be looked at without changing them; in <see cref="Later"/> only.</summary>
+    public ReadoutClient Readouts => readouts;
+
+    private readonly List<Action> _later = [];
+
+    /// <summary>Has something done when the threads' state is read and no thread could disturb it, even if this engine were killed.</summary>
+    public void Later(Action readout) => _later.Add(readout);
+
+    /// <summary>Whether <see cref="DoLater"/> has anything to do.</summary>
+    public bool HasLater => _later.Count > 0;
+
+    public void DoLater()
+    {
+        foreach (Action readout in _later) readout();
+        _later.Clear();
+    }
 
     /// <summary>For kinds that save contents of their own.</summary>
     public ISnapshotWriter Writer => writer;

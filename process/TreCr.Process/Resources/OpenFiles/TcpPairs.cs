@@ -2,6 +2,7 @@ using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Process.Engine;
 using TreCr.Process.Read;
+using TreCr.Process.Readouts;
 using TreCr.Process.Restore;
 
 namespace TreCr.Process.Resources;
@@ -9,8 +10,8 @@ namespace TreCr.Process.Resources;
 /// <summary>Connects both ends of a saved TCP connection with each other again, with their addresses and unread bytes.</summary>
 internal static class TcpPairs
 {
-    private const int SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33, SO_BUF_LOCK = 72, SO_LINGER = 13, MSG_DONTWAIT = 0x40, SHUT_WR = 1;
-    private const int EADDRINUSE = 98, EADDRNOTAVAIL = 99, SpareBytes = 256 << 10, DefaultBytes = 64 << 10;
+    private const int SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_RCVBUF = 8, SO_LINGER = 13, MSG_DONTWAIT = 0x40, SHUT_WR = 1;
+    private const int EADDRINUSE = 98, EADDRNOTAVAIL = 99, DefaultBytes = 64 << 10, RoomWaitMs = 5;
     private const int ConnectWaitMs = 3_000, TimeWaitMs = 65_000;
 
     /// <summary>A socket with options and name. An address that a connection of the former run still holds for a minute (TIME_WAIT) can be had.</summary>
@@ -21,7 +22,6 @@ internal static class TcpPairs
         try
         {
             SocketOptions.Restore(fd, socket);
-            Room(fd, socket);
             if (socket.Name.Length == 0) return fd;
             if (socket.Type == Sys.SOCK_STREAM) Sys.SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
             long result = Bind(fd, socket);
@@ -64,16 +64,6 @@ internal static class TcpPairs
             Sys.SetOption(fd, SOL_SOCKET, SO_LINGER, [1, 0, 0, 0, 0, 0, 0, 0]);
             Sys.Close(fd);
         }
-    }
-
-    /// <summary>Room for what was unread; the sizes of buffers grow by themselves otherwise.</summary>
-    private static void Room(int fd, SocketImage socket)
-    {
-        int bytes = socket.Messages.Sum(m => m.Data.Length);
-        if (bytes <= DefaultBytes || socket.Type != Sys.SOCK_STREAM) return;
-        int locked = Sys.GetOption(fd, SOL_SOCKET, SO_BUF_LOCK);
-        if (Sys.SetOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, 2 * bytes + SpareBytes) < 0) Sys.SetOption(fd, SOL_SOCKET, SO_RCVBUF, 2 * bytes + SpareBytes);
-        Sys.SetOption(fd, SOL_SOCKET, SO_BUF_LOCK, locked);
     }
 
     private static OpenFileImage? PeerOf(SocketImage socket, OpenFileRestore files)
@@ -170,7 +160,7 @@ internal static class TcpPairs
         SocketImage socket = image.Object.Socket;
         OpenFileImage? peer = PeerOf(socket, files);
         int fd = files.Get(image), other = peer is not null ? files.Get(peer) : files.Held(OtherEnd(socket)) ?? throw new ProcessException($"{image.Link} has no other end");
-        foreach (MessageImage message in socket.Messages) Send(other, message.Data.Span, image.Link);
+        foreach (MessageImage message in socket.Messages) Send(other, fd, message.Data.Span, image.Link);
         string key = $"finished TCP socket {socket.Inode}";
         files.Hold(key, -1);
         if (peer is not null && files.Held($"finished TCP socket {peer.Object.Socket.Inode}") is null) return;
@@ -179,19 +169,25 @@ internal static class TcpPairs
         else if ((peer.Object.Socket.Shutdown & 2) != 0) Sys.Raw(SyscallNumber.Shutdown, other, SHUT_WR);
     }
 
-    private static void Send(int fd, ReadOnlySpan<byte> data, string what)
+    private static void Send(int fd, int reader, ReadOnlySpan<byte> data, string what)
     {
-        int locked = Sys.GetOption(fd, SOL_SOCKET, SO_BUF_LOCK), size = Sys.GetOption(fd, SOL_SOCKET, SO_SNDBUF);
-        if (data.Length > DefaultBytes && Sys.SetOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, 2 * data.Length + SpareBytes) < 0) Sys.SetOption(fd, SOL_SOCKET, SO_SNDBUF, 2 * data.Length + SpareBytes);
+        bool large = data.Length > DefaultBytes;
+        int size = Sys.GetOption(reader, SOL_SOCKET, SO_RCVBUF), locked = large ? TcpRoom.Make(reader, data.Length) : 0;
         Span<PollEntry> room = [new PollEntry { Fd = fd, Events = Sys.POLLOUT }];
+        long end = Environment.TickCount64 + ConnectWaitMs;
         while (data.Length > 0)
         {
             long n = Sys.SendTo(fd, data, MSG_DONTWAIT);
-            if (n == -Errno.EAGAIN && Sys.Poll(room, ConnectWaitMs) <= 0) throw new ProcessException($"{what}: no room for {data.Length} unread bytes in the connection");
-            if (n == -Errno.EAGAIN) continue;
+            if (n == -Errno.EAGAIN)
+            {
+                if (Environment.TickCount64 > end) throw new ProcessException($"{what}: no room for {data.Length} unread bytes in the connection (sysctl net.ipv4.tcp_rmem)");
+                TcpRoom.Advertise(reader);
+                Sys.Poll(room, RoomWaitMs);
+                continue;
+            }
             data = data[(int)Sys.Check(n, "send", what)..];
+            end = Environment.TickCount64 + ConnectWaitMs;
         }
-        if ((locked & 1) != 0) Sys.SetOption(fd, SOL_SOCKET, SO_SNDBUF, size / 2);
-        Sys.SetOption(fd, SOL_SOCKET, SO_BUF_LOCK, locked);
+        if (large) TcpRoom.GiveBack(reader, size, locked);
     }
 }

@@ -3,6 +3,7 @@ using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Process.Engine;
 using TreCr.Process.Read;
+using TreCr.Process.Readouts;
 using TreCr.Process.Restore;
 
 namespace TreCr.Process.Resources;
@@ -69,7 +70,21 @@ internal sealed unsafe class TerminalKind : OpenFileKind
             Span<PollEntry> state = [new PollEntry { Fd = fd }];
             terminal.HungUp = Sys.Poll(state, 0) > 0 && (state[0].Returned & Sys.POLLHUP) != 0;
             if (Sys.TryStatus(Slaves + number) is { } slave) (terminal.Mode, terminal.User, terminal.Group) = (slave.Mode & 0xfff, slave.User, slave.Group);
-            if (!terminal.Locked && !terminal.Exclusive) TerminalQueues.Capture(fd, terminal);
+            // A slave that is closed everywhere must not be opened, which would end the hang-up; what the master has not read then cannot be put back, so it is left alone.
+            if (!terminal.Locked && !terminal.Exclusive && !terminal.HungUp) table.Later(() => CaptureQueues(d, terminal, table.Readouts));
+        }
+        finally { Sys.Close(fd); }
+    }
+
+    private static void CaptureQueues(OpenDescriptor d, TerminalImage terminal, ReadoutClient readouts)
+    {
+        int fd = d.Borrow();
+        try
+        {
+            byte[] read = readouts.Ask(ReadoutProtocol.Terminal, [.. BitConverter.GetBytes(terminal.Number), (byte)(terminal.PacketMode ? 1 : 0), .. terminal.Settings.Span], fd);
+            if (read.Length < 4) return;
+            int output = BitConverter.ToInt32(read);
+            (terminal.Output, terminal.Input) = (ByteString.CopyFrom(read, 4, output), ByteString.CopyFrom(read, 4 + output, read.Length - 4 - output));
         }
         finally { Sys.Close(fd); }
     }
@@ -128,7 +143,7 @@ internal sealed unsafe class TerminalKind : OpenFileKind
         if (!terminal.Master) return;
         int fd = files.Get(image);
         int on = 1;
-        if (terminal.Input.Length + terminal.Output.Length > 0 || terminal.HungUp) TerminalQueues.Restore(fd, terminal);
+        if (terminal.Input.Length + terminal.Output.Length > 0 || terminal.HungUp) TerminalReadout.Restore(fd, terminal.Number, terminal.Settings.ToByteArray(), terminal.Input.ToByteArray(), terminal.Output.ToByteArray());
         int slave = (int)Sys.TryOpen(Slaves + terminal.Number, Sys.O_PATH | Sys.O_CLOEXEC);
         if (slave >= 0 && terminal.Mode != 0)
         {

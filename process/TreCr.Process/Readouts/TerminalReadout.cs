@@ -1,14 +1,12 @@
-using Google.Protobuf;
-using TreCr.Images;
 using TreCr.Linux;
 
-namespace TreCr.Process.Resources;
+namespace TreCr.Process.Readouts;
 
 /// <summary>
 /// What waits in a pseudo terminal: typed input that the program has not read, output that the master has not. It can only be read out and written in again, in one go while
 /// everything that uses the terminal is stopped; echo, signals and translation are off meanwhile. Source: n_tty.c.
 /// </summary>
-internal static unsafe class TerminalQueues
+internal static unsafe class TerminalReadout
 {
     private const int O_NOCTTY = 0x100, OPOST = 1, ICANON = 2, LocalOff = 1 | 8 | 0x10 | 0x20 | 0x40 | 0x8000; // ISIG ECHO ECHOE ECHOK ECHONL IEXTEN
     private const int OutputFlags = 4, LocalFlags = 12, Characters = 17, VMIN = 6, CharacterCount = 19;
@@ -16,50 +14,56 @@ internal static unsafe class TerminalQueues
     private const int WaitMs = 200;
 
     /// <summary>Reads both queues and puts them back.</summary>
-    public static void Capture(int master, TerminalImage to)
+    /// <param name="number">N of /dev/pts/N</param>
+    /// <param name="settings">the terminal's own, which it gets back</param>
+    /// <param name="into">gets the length of the output (4 bytes), output, input; nothing where the other end cannot be opened</param>
+    /// <param name="taken">called while something is out</param>
+    public static void Run(int master, int number, bool packetMode, byte[] settings, Stream into, Action taken)
     {
-        string path = "/dev/pts/" + to.Number;
-        // A slave that is closed everywhere must not be opened, which would end the hang-up; what the master has not read then cannot be put back, so it is left alone.
-        if (to.HungUp) return;
-        int slave = (int)Sys.TryOpen(path, Sys.O_RDWR | O_NOCTTY | Sys.O_NONBLOCK | Sys.O_CLOEXEC);
+        int slave = (int)Sys.TryOpen("/dev/pts/" + number, Sys.O_RDWR | O_NOCTTY | Sys.O_NONBLOCK | Sys.O_CLOEXEC);
         if (slave < 0) return;
         try
         {
-            byte[] settings = to.Settings.ToByteArray();
-            Packets(master, to, on: false);
+            bool canonical = (settings[LocalFlags] & ICANON) != 0;
+            Packets(master, packetMode, on: false);
             byte[] output = ReadAll(master);
             if (output.Length > 0)
             {
-                Sys.SetTerminalSettings(slave, Quiet(settings, canonical: (settings[LocalFlags] & ICANON) != 0));
+                taken();
+                Sys.SetTerminalSettings(slave, Quiet(settings, canonical));
                 WriteAll(slave, output);
                 Sys.SetTerminalSettings(slave, settings);
             }
-            Packets(master, to, on: true);
+            Packets(master, packetMode, on: true);
             // A line that is not complete shows only in raw mode.
-            bool canonical = (settings[LocalFlags] & ICANON) != 0;
             byte[] input = [];
             if (canonical || Sys.BytesToRead(slave) > 0)
             {
                 Sys.SetTerminalSettings(slave, Quiet(settings, canonical: false));
                 input = ReadAll(slave);
-                if (input.Length > 0) Type(master, slave, input, settings);
+                if (input.Length > 0)
+                {
+                    taken();
+                    Type(master, slave, input, settings);
+                }
                 Sys.SetTerminalSettings(slave, settings);
             }
-            (to.Input, to.Output) = (ByteString.CopyFrom(input), ByteString.CopyFrom(output));
+            into.Write(BitConverter.GetBytes(output.Length));
+            into.Write(output);
+            into.Write(input);
         }
         finally { Sys.Close(slave); }
     }
 
     /// <summary>Puts saved queues in.</summary>
-    public static void Restore(int master, TerminalImage from)
+    public static void Restore(int master, int number, byte[] settings, byte[] input, byte[] output)
     {
-        int slave = Sys.Open("/dev/pts/" + from.Number, Sys.O_RDWR | O_NOCTTY | Sys.O_NONBLOCK | Sys.O_CLOEXEC);
+        int slave = Sys.Open("/dev/pts/" + number, Sys.O_RDWR | O_NOCTTY | Sys.O_NONBLOCK | Sys.O_CLOEXEC);
         try
         {
-            byte[] settings = from.Settings.ToByteArray();
             Sys.SetTerminalSettings(slave, Quiet(settings, canonical: (settings[LocalFlags] & ICANON) != 0));
-            if (from.Output.Length > 0) WriteAll(slave, from.Output.ToByteArray());
-            if (from.Input.Length > 0) Type(master, slave, from.Input.ToByteArray(), settings);
+            if (output.Length > 0) WriteAll(slave, output);
+            if (input.Length > 0) Type(master, slave, input, settings);
             Sys.SetTerminalSettings(slave, settings);
         }
         finally { Sys.Close(slave); }
@@ -78,10 +82,10 @@ internal static unsafe class TerminalQueues
         if (complete < input.Length) Sys.SleepNs(2_000_000);
     }
 
-    private static void Packets(int master, TerminalImage terminal, bool on)
+    private static void Packets(int master, bool packetMode, bool on)
     {
         int value = on ? 1 : 0;
-        if (terminal.PacketMode) Sys.Raw(SyscallNumber.Ioctl, master, TIOCPKT, (long)&value);
+        if (packetMode) Sys.Raw(SyscallNumber.Ioctl, master, TIOCPKT, (long)&value);
     }
 
     private static byte[] Quiet(byte[] settings, bool canonical)
