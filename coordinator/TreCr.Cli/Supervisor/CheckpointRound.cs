@@ -32,8 +32,12 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     public void Run()
     {
         bool committed = false;
+        string checkpoint = "";
         try
         {
+            State = "running hooks";
+            supervisor.Hooks.Before(supervisor.ProgramHostPid);
+            State = "preparing";
             Prepare();
             Gate();
             Freeze();
@@ -50,6 +54,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
             if (!supervisor.Send(new Envelope { Epoch = epoch, Prepared = prepared })) throw new TrecrException(TrecrError.CoordinatorLost, "the coordinator ended during the checkpoint");
             CommitEpoch commit = supervisor.WaitForDecision(epoch);
             committed = true;
+            checkpoint = commit.CheckpointId;
             supervisor.Committed(commit.CheckpointId, _hashes);
             if (order.Stop) End(commit.CheckpointId);
         }
@@ -75,6 +80,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
                     TryAsk(session.Delegator.Peer, new Request { EpochEnd = new EpochEndRequest() });
             if (_held) supervisor.Listener.AllowNew();
             _held = false;
+            supervisor.Hooks.After(supervisor.ProgramHostPid, checkpoint);
             supervisor.EndEpoch(epoch);
         }
     }

@@ -14,17 +14,29 @@ internal sealed record JobOptions
     /// <summary>Files open for writing up to this size are saved with a checkpoint; -1: as the engine has it.</summary>
     public long SaveFilesBelowBytes { get; init; } = -1;
 
+    /// <summary>Full paths of the program's hooks.</summary>
+    public IReadOnlyList<string> Hooks { get; init; } = [];
+
+    /// <summary>Longest time for one hook; 0: not given.</summary>
+    public int HookTimeoutSeconds { get; init; }
+
+    public const int DefaultHookTimeoutSeconds = 30;
+
     /// <summary>Options of run and restart that are read here.</summary>
     public static readonly Option[] Options =
     [
         new("--interval", "SECONDS", "take a checkpoint every so often, and keep the last 3"),
         new("--store-limit", "SIZE", "refuse checkpoints while the store holds more, such as 20G (default: half of the free space at the start)"),
         new("--save-files-below", "SIZE", "files open for writing up to this size are saved too (default 64M)"),
+        new("--hook", "FILE", "a command or shared library to run before and after each checkpoint and after a restart; may be repeated"),
+        new("--hook-timeout", "SECONDS", "longest time for one hook (default 30)"),
     ];
 
     /// <exception cref="TrecrException">Usage</exception>
     public static JobOptions Read(Arguments arguments) => new()
     {
+        Hooks = [.. arguments.Values("--hook").Select(h => JobHooks.Resolve(h) ?? throw arguments.Usage($"--hook {h}: no such command or shared library"))],
+        HookTimeoutSeconds = arguments.Number("--hook-timeout", 0, 1, 86_400),
         IntervalSeconds = arguments.Number("--interval", 0, 1, 10_000_000), StoreLimitBytes = arguments.Size("--store-limit", 0, 1), SaveFilesBelowBytes = arguments.Size("--save-files-below", -1, 0),
     };
 }

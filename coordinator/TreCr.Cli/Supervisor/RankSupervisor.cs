@@ -60,6 +60,10 @@ internal sealed partial class RankSupervisor : IDisposable
     public JobOptions Options { get; init; } = new();
     public StandardStreams Streams { get; set; } = null!;
     public string ProgramPath { get; set; } = "";
+
+    /// <summary>Of the administrator and of the program.</summary>
+    public JobHooks Hooks => field ??= new JobHooks(Job, Store, Options.Hooks, Options.HookTimeoutSeconds > 0 ? Options.HookTimeoutSeconds : JobOptions.DefaultHookTimeoutSeconds);
+
     public IReadOnlyList<string> Command { get; set; } = [];
     public string WorkingDirectory { get; set; } = "";
     public string WrapperHash { get; set; } = "";
@@ -114,7 +118,7 @@ internal sealed partial class RankSupervisor : IDisposable
             }
         }
         _programEnded = true;
-        if (StoppedAt.Length == 0) WaitForRound();
+        WaitForRound();
         _link.Dispose();
         EndSpace();
         Streams.Finish();
@@ -205,6 +209,8 @@ internal sealed partial class RankSupervisor : IDisposable
             MonotonicNs = Sys.ClockNs(1) + MonotonicOffsetNs, BoottimeNs = Sys.ClockNs(7) + BoottimeOffsetNs,
         };
         state.Command.AddRange(Command);
+        state.Hooks.AddRange(Hooks.Own);
+        state.HookTimeoutS = (uint)Hooks.TimeoutSeconds;
         state.Streams.AddRange(Streams.Describe());
         state.Sessions.AddRange(sessions.Select(s => s.Describe()));
         state.CpuFlags.AddRange(HostFacts.CpuFlags);

@@ -130,6 +130,9 @@ internal static class RestartVerb
             jobLock.Dispose();
             throw e is LaunchException ? new TrecrException(TrecrError.NoNamespaces, $"cannot restart {manifest.CheckpointId}: {e.Message}") : e;
         }
+        // The job's own hooks, unless others are given here.
+        if (options.Hooks.Count == 0) options = options with { Hooks = [.. state.Hooks.Select(changes.PathOf)] };
+        if (options.HookTimeoutSeconds == 0) options = options with { HookTimeoutSeconds = (int)state.HookTimeoutS };
         using RankSupervisor supervisor = new(directory, jobLock, store, device, space, lastEpoch)
         {
             ProgramPath = changes.PathOf(state.ProgramPath), Command = state.Command, WorkingDirectory = changes.WorkingDirectory(state.WorkingDirectory), WrapperHash = state.WrapperHash, Options = options,
@@ -165,6 +168,7 @@ internal static class RestartVerb
             changes.Apply(space.InitPid, program.HostPid);
             foreach ((SnapshotReference reference, string role) in manifest.Ranks[0].Snapshots.Select(s => (s, s.Role))) supervisor.SetBase(role, reference.Pid, reference.ManifestHash, manifest.CheckpointId);
             supervisor.Listener.Start();
+            supervisor.Hooks.AfterRestart(program.HostPid, manifest.CheckpointId);
             engine.Peer.Ask(new Request { Release = new ReleaseRequest() }, EngineMs, TrecrError.RestoreFailed);
             for (int i = 0; i < delegators.Count; i++)
             {
