@@ -18,6 +18,29 @@ public interface ISnapshotWriter
     /// <summary>Stores a small record (a serialized protobuf message) under a name.</summary>
     /// <param name="bytes">at most 64 MiB</param>
     void PutRecord(string name, ReadOnlySpan<byte> bytes);
+
+    /// <summary>Refuses, by an exception of the writer's, what surely does not fit where the snapshot goes. While the program runs, before anything is written.</summary>
+    /// <param name="plainBytes">bytes that will be written</param>
+    /// <param name="sample">fills a frame with bytes from this fraction of them (0 to 1); false: cannot</param>
+    void RequireRoom(long plainBytes, Func<double, nint, bool> sample);
+
+    /// <summary>Maps and touches memory, so that as many frames as asked for can be taken or written without a page fault and without waiting. While the program runs.</summary>
+    /// <returns>frames for which there is room now; fewer than asked for where the memory limit is reached</returns>
+    int PrepareFrames(int count);
+
+    /// <summary>Takes a buffer of one frame, whose content is undefined, to be handed over by <see cref="IPartWriter.WriteTaken"/> or <see cref="ReturnFrame"/>.</summary>
+    /// <param name="timeoutMs">how long to wait for one; 0: not at all</param>
+    /// <returns>address; 0: the memory limit is reached</returns>
+    nint TakeFrame(int timeoutMs = 0);
+
+    /// <summary>Gives a taken buffer back unused.</summary>
+    void ReturnFrame(nint frame);
+
+    /// <summary>
+    /// The program stands still from now on, or soon will: until the snapshot is finished frames are only copied, and nothing is hashed, compressed or
+    /// written, as far as the memory limit allows. May be called again.
+    /// </summary>
+    void HoldFrames();
 }
 
 /// <summary>One part being written. Any thread, one call per frame.</summary>
@@ -30,6 +53,10 @@ public interface IPartWriter
 
     /// <summary>True when the base snapshot holds this part with a frame (or zeroes) here, so that <see cref="KeepFrame"/> is allowed.</summary>
     bool CanKeep(long offsetBytes);
+
+    /// <summary>Writes the frame in a buffer from <see cref="ISnapshotWriter.TakeFrame"/>, which is the writer's from now on.</summary>
+    /// <param name="frame">[FrameSizeBytes]</param>
+    void WriteTaken(long offsetBytes, nint frame);
 
     /// <summary>Takes the frame at this offset unchanged from the base snapshot.</summary>
     /// <exception cref="InvalidOperationException">no base, or no such part in it</exception>

@@ -21,6 +21,20 @@ public sealed class MemorySnapshot(MemorySnapshot? baseSnapshot = null) : ISnaps
 
     IPartReader ISnapshotReader.OpenPart(string name) => _parts.GetValueOrDefault(name) ?? throw new ImageException($"no part {name}");
 
+    public void RequireRoom(long plainBytes, Func<double, nint, bool> sample)
+    {
+    }
+
+    public int PrepareFrames(int count) => count;
+
+    public nint TakeFrame(int timeoutMs = 0) => System.Runtime.InteropServices.Marshal.AllocHGlobal(ISnapshotWriter.FrameSizeBytes);
+
+    public void ReturnFrame(nint frame) => System.Runtime.InteropServices.Marshal.FreeHGlobal(frame);
+
+    public void HoldFrames()
+    {
+    }
+
     public void PutRecord(string name, ReadOnlySpan<byte> bytes) => _records[name] = bytes.ToArray();
 
     public byte[] GetRecord(string name) => _records.GetValueOrDefault(name) ?? throw new ImageException($"no record {name}");
@@ -42,12 +56,18 @@ public sealed class MemorySnapshot(MemorySnapshot? baseSnapshot = null) : ISnaps
             _frames[offsetBytes] = frame;
         }
 
+        public unsafe void WriteTaken(long offsetBytes, nint frame)
+        {
+            WriteFrame(offsetBytes, new ReadOnlySpan<byte>((void*)frame, ISnapshotWriter.FrameSizeBytes));
+            System.Runtime.InteropServices.Marshal.FreeHGlobal(frame);
+        }
+
         public bool CanKeep(long offsetBytes) => basePart is not null;
 
         public void KeepFrame(long offsetBytes)
         {
             if (basePart is null) throw new InvalidOperationException("no base snapshot");
-            if (basePart._frames.TryGetValue(offsetBytes, out byte[]? frame)) _frames[offsetBytes] = frame;
+            if (basePart._frames.TryGetValue(offsetBytes, out byte[]? frame)) _frames[offsetBytes] = frame; else _frames.TryRemove(offsetBytes, out _);
         }
 
         public void ReadFrame(long offsetBytes, Span<byte> into)

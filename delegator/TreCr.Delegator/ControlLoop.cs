@@ -17,6 +17,8 @@ namespace TreCr.Delegator;
 /// </summary>
 internal sealed class ControlLoop(RankConnection control, Options options)
 {
+    private const int NoSpaceError = 404; // TRECR-0404, docs/errors.md
+
     private readonly int _failed = Sys.EventFd(); // readable when the dispatcher failed
     private Session? _session;
     private SnapshotStore? _store;
@@ -26,7 +28,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
     private ByteString? _preparedBase;
     private ByteString _lastManifest = ByteString.Empty;
     private int _connection = -1;   // to the program
-    private bool _serving, _controlGone;
+    private bool _serving, _controlGone, _rehearsed;
 
     /// <returns>exit code</returns>
     public int Run()
@@ -88,6 +90,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         catch (Exception e) when (e is ImageException or LinuxException or StoreException or InvalidOperationException or RingException)
         {
             reply.Error = e.Message;
+            if (e is StoreException { Kind: StoreErrorKind.NoSpace }) reply.ErrorCode = NoSpaceError;
         }
         catch (Exception e)
         {
@@ -108,10 +111,12 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         {
             case Request.VerbOneofCase.Attach: Attach(request.Attach.HostPid, descriptors, reply); break;
             case Request.VerbOneofCase.Gate:
+                _writer?.ThrowIfFailed();
                 if (!Need().Gate(TimeSpan.FromMilliseconds(request.Gate.DeadlineMs), out string? blocker)) reply.Error = $"{blocker} did not end within {request.Gate.DeadlineMs} ms";
+                else _writer?.HoldFrames();
                 break;
             case Request.VerbOneofCase.Prepare: Prepare(request.Prepare.BaseManifestHash); break;
-            case Request.VerbOneofCase.DelegatorCapture: Capture(request.DelegatorCapture.BaseManifestHash); break;
+            case Request.VerbOneofCase.DelegatorCapture: Capture(request.DelegatorCapture.BaseManifestHash, reply); break;
             case Request.VerbOneofCase.Open: Need().Open(); break;
             case Request.VerbOneofCase.Finish: Finish(reply); break;
             case Request.VerbOneofCase.EpochEnd: if (!request.EpochEnd.Committed) Abandon(); break;
@@ -174,6 +179,8 @@ internal sealed class ControlLoop(RankConnection control, Options options)
     private void Prepare(ByteString baseManifest)
     {
         Session session = Need();
+        if (!_rehearsed) session.Rehearse();
+        _rehearsed = true;
         Begin(baseManifest);
         try { _precopy = session.CopyAhead(_writer!, BaseHashes(baseManifest)); }
         catch
@@ -183,17 +190,21 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         }
     }
 
-    private void Capture(ByteString baseManifest)
+    private void Capture(ByteString baseManifest, Reply reply)
     {
         Session session = Need();
         if (!session.IsGated) throw new InvalidOperationException("capture without a closed gate");
         if (_writer is null || _preparedBase != baseManifest) Begin(baseManifest);
-        try { session.Capture(_writer!, BaseHashes(baseManifest), _writing!, _precopy); }
+        _writer!.HoldFrames();
+        PhaseTimes times = new();
+        try { session.Capture(_writer, BaseHashes(baseManifest), _writing!, _precopy, times); }
         catch
         {
             Abandon();
             throw;
         }
+        foreach (PhaseTimes.Phase phase in times.All) reply.Phases.Add(new PhaseTime { Name = phase.Name, Microseconds = (ulong)phase.Microseconds, Bytes = (ulong)phase.Bytes });
+        if (_writer.WaitedMicroseconds > 0) reply.Findings.Add($"the copy of device memory waited {_writer.WaitedMicroseconds / 1000} ms for the store: too little memory for what was written");
         _preparedBase = null; // captured: a second capture begins anew
     }
 

@@ -16,8 +16,8 @@ internal sealed unsafe class FrameQueue : IDisposable
     private readonly nint[] _free;
     private readonly Item[] _items; // a ring; it cannot overflow, because each item holds a buffer
     private readonly int _maxSlabs;
-    private int _freeCount, _head, _count, _waitingForFree, _waitingForItem;
-    private bool _complete;
+    private int _freeCount, _head, _count, _taken, _waitingForFree, _waitingForItem;
+    private bool _complete, _paused;
 
     internal FrameQueue(long limitBytes)
     {
@@ -25,6 +25,9 @@ internal sealed unsafe class FrameQueue : IDisposable
         _free = new nint[_maxSlabs * FramesPerSlab];
         _items = new Item[_maxSlabs * FramesPerSlab];
     }
+
+    /// <summary>How long callers of <see cref="Rent"/> had to wait for a buffer since <see cref="Pause"/>, ns.</summary>
+    internal long WaitedNs { get; private set; }
 
     /// <summary>Maps and touches memory for this many bytes of frames, up to the limit, so that no page fault falls into a stop.</summary>
     internal void Prepare(long bytes)
@@ -39,21 +42,75 @@ internal sealed unsafe class FrameQueue : IDisposable
         }
     }
 
+    /// <summary>The same for buffers that are not in use.</summary>
+    /// <returns>free buffers</returns>
+    internal int PrepareFree(int count)
+    {
+        while (true)
+        {
+            lock (_gate)
+            {
+                if (_freeCount >= count || _slabs.Count >= _maxSlabs || !AddSlab(populate: true)) return _freeCount;
+                if (_waitingForFree > 0) Monitor.PulseAll(_gate);
+            }
+        }
+    }
+
     /// <summary>Takes a buffer; blocks while all are in use.</summary>
     internal byte* Rent()
     {
         lock (_gate)
         {
-            while (_freeCount == 0)
+            if (_freeCount == 0 && (_slabs.Count >= _maxSlabs || !AddSlab(populate: false)))
             {
-                if (_slabs.Count < _maxSlabs && AddSlab(populate: false)) break;
                 if (_slabs.Count == 0) throw new StoreException(StoreErrorKind.IO, "no memory for a single buffer");
-                _waitingForFree++;
-                Monitor.Wait(_gate);
-                _waitingForFree--;
+                Unpause(); // who waits for workers must let them work
+                long start = Sys.ClockNs(1);
+                do
+                {
+                    _waitingForFree++;
+                    Monitor.Wait(_gate);
+                    _waitingForFree--;
+                }
+                while (_freeCount == 0);
+                WaitedNs += Sys.ClockNs(1) - start;
             }
             return (byte*)_free[--_freeCount];
         }
+    }
+
+    /// <summary>Takes a buffer that its owner may keep until the end: at most three quarters of all, so that <see cref="Rent"/> never waits for ever.</summary>
+    /// <returns>null: none within the time</returns>
+    internal byte* TakeFree(int timeoutMs)
+    {
+        long end = Environment.TickCount64 + timeoutMs;
+        lock (_gate)
+        {
+            while (_taken >= _free.Length - _free.Length / 4 || (_freeCount == 0 && (_slabs.Count >= _maxSlabs || !AddSlab(populate: false))))
+            {
+                int left = (int)(end - Environment.TickCount64);
+                if (left <= 0 || _paused || _taken >= _free.Length - _free.Length / 4) return null;
+                _waitingForFree++;
+                Monitor.Wait(_gate, left);
+                _waitingForFree--;
+            }
+            _taken++;
+            return (byte*)_free[--_freeCount];
+        }
+    }
+
+    /// <summary>Gives a taken buffer back, unused.</summary>
+    internal void ReturnTaken(byte* buffer)
+    {
+        lock (_gate) _taken--;
+        Return(buffer);
+    }
+
+    /// <summary>Hands a taken and filled buffer to the workers.</summary>
+    internal void EnqueueTaken(byte* buffer, FrameList.Slot* slot)
+    {
+        lock (_gate) _taken--;
+        Enqueue(buffer, slot);
     }
 
     /// <summary>Gives a buffer back.</summary>
@@ -73,8 +130,25 @@ internal sealed unsafe class FrameQueue : IDisposable
         {
             _items[(_head + _count) % _items.Length] = new Item { Buffer = buffer, Slot = slot };
             _count++;
-            if (_waitingForItem > 0) Monitor.PulseAll(_gate);
+            if (_waitingForItem > 0 && !_paused) Monitor.PulseAll(_gate);
         }
+    }
+
+    /// <summary>Workers begin no further frame, so that the processors are free for a stop; until <see cref="Complete"/>, or until somebody waits for a buffer.</summary>
+    internal void Pause()
+    {
+        lock (_gate)
+        {
+            _paused = true;
+            WaitedNs = 0;
+        }
+    }
+
+    private void Unpause()
+    {
+        if (!_paused) return;
+        _paused = false;
+        Monitor.PulseAll(_gate);
     }
 
     /// <summary>Takes the next filled buffer; blocks while there is none.</summary>
@@ -83,7 +157,7 @@ internal sealed unsafe class FrameQueue : IDisposable
     {
         lock (_gate)
         {
-            while (_count == 0)
+            while (_count == 0 || _paused)
             {
                 item = default;
                 if (_complete) return false;
@@ -104,6 +178,7 @@ internal sealed unsafe class FrameQueue : IDisposable
         lock (_gate)
         {
             _complete = true;
+            _paused = false;
             Monitor.PulseAll(_gate);
         }
     }

@@ -77,6 +77,7 @@ internal sealed unsafe class FrameWorker
     private void Store(FrameQueue.Item item, Span<byte> chunk, Compressor? compressor)
     {
         ReadOnlySpan<byte> frame = new(item.Buffer, Format.FrameSizeBytes);
+        if (!frame.ContainsAnyExcept((byte)0)) return; // the slot's hash stays zero
         UInt128 hash = XxHash128.HashToUInt128(frame);
         item.Slot->Hash = hash;
         if (_catalog.Contains(hash) || !_pack.Claim(hash)) return;

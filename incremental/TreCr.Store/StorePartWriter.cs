@@ -21,6 +21,9 @@ internal sealed unsafe class StorePartWriter(StoreSnapshotWriter writer, long le
     }
 
     /// <inheritdoc/>
+    public void WriteTaken(long offsetBytes, nint frame) => writer.HandOver((byte*)frame, Add(IndexOf(offsetBytes)));
+
+    /// <inheritdoc/>
     public bool CanKeep(long offsetBytes) => basePart is not null && offsetBytes >= 0 && offsetBytes < basePart.LengthBytes;
 
     /// <inheritdoc/>

@@ -22,7 +22,8 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
     private readonly Lock _lock = new();
     private readonly Dictionary<string, StorePartWriter> _parts = [];
     private readonly Dictionary<string, (FrameList Frames, int LengthBytes)> _records = [];
-    private bool _ended, _joined;
+    private readonly List<Held> _held = []; // frames that wait for Finish; under _lock
+    private bool _ended, _joined, _holding;
 
     /// <param name="lease">the store's shared lock; owned</param>
     internal StoreSnapshotWriter(SnapshotStore store, IDisposable lease, ContentHash? baseHash, SnapshotFrames? baseFrames)
@@ -56,6 +57,68 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
     /// falls into its stop.
     /// </summary>
     public void Prepare(long bytes) => _queue.Prepare(bytes);
+
+    /// <inheritdoc/>
+    /// <remarks>Looks at samples, their compression and whether the store has them, only where the plain bytes would not fit; a fifth less than they say is needed surely.</remarks>
+    /// <exception cref="StoreException">NoSpace</exception>
+    public void RequireRoom(long plainBytes, Func<double, nint, bool> sample)
+    {
+        long free = _store.EstimateFits(plainBytes).FreeBytes; // what can be spared of it is another matter: here only what cannot be is refused
+        if (plainBytes <= free) return;
+        const int Samples = 128;
+        byte[] stored = new byte[Format.FrameSizeBytes];
+        nint frame = TakeFrame();
+        if (frame == 0) return;
+        long needed = 0;
+        int seen = 0;
+        using (Zstd.Compressor? compressor = _store.Options.CompressionLevel > 0 ? new Zstd.Compressor(_store.Options.CompressionLevel) : null)
+            for (int i = 0; i < Samples; i++)
+            {
+                if (!sample((i + 0.5) / Samples, frame)) continue;
+                ReadOnlySpan<byte> bytes = new((void*)frame, Format.FrameSizeBytes);
+                seen++;
+                if (!bytes.ContainsAnyExcept((byte)0) || _store.Catalog.Contains(XxHash128.HashToUInt128(bytes))) continue;
+                needed += compressor is not null && compressor.TryWrap(bytes, stored, out int length) ? length : bytes.Length;
+            }
+        ReturnFrame(frame);
+        if (seen < Samples / 2) return;
+        long atLeast = (long)((double)needed / seen / Format.FrameSizeBytes * plainBytes * 0.8);
+        if (atLeast > free)
+            throw new StoreException(StoreErrorKind.NoSpace, $"store {_store.Location}: the checkpoint needs at least {atLeast >> 20} MiB and {free >> 20} MiB are free, so that nothing was begun");
+    }
+
+    /// <summary>Throws what went wrong behind, if anything did so far.</summary>
+    /// <exception cref="StoreException">NoSpace, IO</exception>
+    public void ThrowIfFailed()
+    {
+        foreach (FrameWorker worker in _workers)
+        {
+            if (!worker.HasFailed) continue;
+            if (worker.Failure is StoreException known) throw new StoreException(known.Kind, known.Message, known);
+            throw new StoreException(StoreErrorKind.IO, $"{_store.Files.Location}: a frame could not be stored: {worker.Failure?.Message}", worker.Failure);
+        }
+    }
+
+    /// <inheritdoc/>
+    public int PrepareFrames(int count) => _queue.PrepareFree(count);
+
+    /// <inheritdoc/>
+    public nint TakeFrame(int timeoutMs = 0) => (nint)_queue.TakeFree(timeoutMs);
+
+    /// <inheritdoc/>
+    public void ReturnFrame(nint frame) => _queue.ReturnTaken((byte*)frame);
+
+    /// <inheritdoc/>
+    public void HoldFrames()
+    {
+        ThrowIfEnded();
+        ThrowIfFailed();
+        lock (_lock) _holding = true;
+        _queue.Pause();
+    }
+
+    /// <summary>How long writers of frames had to wait since <see cref="HoldFrames"/>, because the memory limit was reached, µs.</summary>
+    public long WaitedMicroseconds => _queue.WaitedNs / 1000;
 
     /// <inheritdoc/>
     public IPartWriter OpenPart(string name, long lengthBytes)
@@ -104,12 +167,14 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
         ThrowIfEnded();
         try
         {
-            JoinWorkers();
-            foreach (FrameWorker worker in _workers)
+            lock (_lock)
             {
-                if (worker.Failure is StoreException known) throw new StoreException(known.Kind, known.Message, known);
-                if (worker.Failure is { } other) throw new StoreException(StoreErrorKind.IO, $"{_store.Files.Location}: a frame could not be stored: {other.Message}", other);
+                _holding = false;
+                foreach (Held held in _held) _queue.EnqueueTaken((byte*)held.Buffer, (FrameList.Slot*)held.Slot);
+                _held.Clear();
             }
+            JoinWorkers();
+            ThrowIfFailed();
             long newBytes = _workers.Sum(w => w.NewFrames) * Format.FrameSizeBytes, storedBytes = _workers.Sum(w => w.StoredBytes);
             SnapshotManifest manifest = BuildManifest(newBytes, storedBytes, out long totalBytes);
             byte[] bytes = manifest.ToByteArray();
@@ -152,15 +217,32 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
 
     internal void ThrowIfEnded() => ObjectDisposedException.ThrowIf(_ended, this);
 
-    /// <summary>Copies a frame that is not all zero and hands it to the workers.</summary>
+    /// <summary>Copies a frame that is not all zero and hands it to the workers, or keeps the copy for them.</summary>
     internal void Copy(ReadOnlySpan<byte> bytes, FrameList.Slot* slot)
     {
-        byte* buffer = _queue.Rent();
+        byte* taken = _holding ? _queue.TakeFree(0) : null, buffer = taken is null ? _queue.Rent() : taken;
         Span<byte> frame = new(buffer, Format.FrameSizeBytes);
         bytes.CopyTo(frame);
         frame[bytes.Length..].Clear();
-        _queue.Enqueue(buffer, slot);
+        if (taken is null) _queue.Enqueue(buffer, slot);
+        else HandOver(buffer, slot);
     }
+
+    /// <summary>Takes over a buffer of <see cref="TakeFrame"/>.</summary>
+    internal void HandOver(byte* buffer, FrameList.Slot* slot)
+    {
+        lock (_lock)
+        {
+            if (_holding)
+            {
+                _held.Add(new Held((nint)buffer, (nint)slot));
+                return;
+            }
+        }
+        _queue.EnqueueTaken(buffer, slot);
+    }
+
+    private readonly record struct Held(nint Buffer, nint Slot);
 
     private SnapshotManifest BuildManifest(long newBytes, long storedBytes, out long totalBytes)
     {

@@ -23,8 +23,15 @@ public sealed class ProcessEngine : IDisposable
     private RestoredTree? _restored;
     private List<(int Pid, int Number)> _connections = [];
 
+    /// <summary>What the last step spent its time on.</summary>
+    public PhaseTimes Times { get; } = new();
+
     /// <summary>Files open for writing that are shorter than this are saved with the image, bytes.</summary>
     public long SaveFilesBelowBytes { get; set; } = 64L << 20;
+
+    /// <summary>Why every checkpoint copies all memory while the program stands still; null: what was written is found (Linux 6.7).</summary>
+    public static string? WhyNoTracking => PageScanner.IsSupported ? null
+        : $"kernel {File.ReadAllText("/proc/sys/kernel/osrelease").Trim()} has no PAGEMAP_SCAN (it came with 6.7)";
 
     /// <summary>What cannot be saved; reads only, nothing is stopped.</summary>
     public List<string> Check(int pid, ExternalObjects externals) => ProcessCheck.Run(pid, externals, _trackers.IsTracked);
@@ -34,15 +41,21 @@ public sealed class ProcessEngine : IDisposable
     /// and all of processes that came later.
     /// </summary>
     /// <param name="writer">of this epoch; its base, if any, must be the last snapshot that <see cref="Commit"/> was called for</param>
-    /// <param name="precopy">false: only arm</param>
     /// <exception cref="ProcessException">the program could not be stopped for a moment; tracking stays off and a capture is a full one</exception>
-    public void Prepare(int pid, ISnapshotWriter writer, bool precopy = true)
+    public void Prepare(int pid, ISnapshotWriter writer)
     {
-        ReplacingTracer(() => _trackers.Prepare(pid, writer, precopy));
+        ReplacingTracer(() => _trackers.Prepare(pid, writer, Times));
         if (!_trackers.MustReplaceTracer) return;
         _trackers.MustReplaceTracer = false;
         NewTracer();
     }
+
+    /// <summary>
+    /// After <see cref="Prepare"/>, when the stop is near: copies what was written meanwhile in rounds, until it is little, and reads what a stop would take long to
+    /// read. The program runs.
+    /// </summary>
+    /// <param name="limitMs">no further round after this time</param>
+    public void Refine(ISnapshotWriter writer, int limitMs) => _tracer.Run(() => _trackers.Refine(writer, Environment.TickCount64 + limitMs, Times));
 
     /// <summary>Runs a step that stops threads; where one could not be stopped the tracer thread ends, and with it every attachment.</summary>
     private void ReplacingTracer(Action step)
@@ -62,10 +75,10 @@ public sealed class ProcessEngine : IDisposable
         _tracer = new TracerThread();
     }
 
-
     /// <summary>Stops every thread at whatever instruction it is. On failure everything runs on.</summary>
     public void Freeze(int pid, int deadlineMs = 2000) => ReplacingTracer(() =>
     {
+        Times.Restart();
         long end = Environment.TickCount64 + deadlineMs;
         FrozenTree frozen = FrozenTree.Freeze(pid, deadlineMs);
         // Something that passes by itself: the program runs on a little. What does not pass in time is for the capture to name.
@@ -82,6 +95,7 @@ public sealed class ProcessEngine : IDisposable
             throw;
         }
         _frozen = frozen;
+        Times.Mark("stop threads");
     });
 
     /// <summary>Saves the frozen program. It stays frozen, also on failure; then call <see cref="Resume"/> or <see cref="Kill"/>.</summary>
@@ -89,7 +103,7 @@ public sealed class ProcessEngine : IDisposable
     public CaptureResult Capture(ISnapshotWriter writer, ExternalObjects externals)
         => _tracer.Run(() =>
         {
-            using TreeCapture capture = new(_frozen ?? throw new ProcessException("no program is frozen"), writer, externals, _trackers, SaveFilesBelowBytes, _readouts);
+            using TreeCapture capture = new(_frozen ?? throw new ProcessException("no program is frozen"), writer, externals, _trackers, SaveFilesBelowBytes, _readouts, Times);
             CaptureResult result = capture.Run();
             _connections = capture.TcpSockets;
             return result;

@@ -138,6 +138,38 @@ public sealed class BadInputTests
 
     /// <summary>The disk is full before, soon after, and later in the second checkpoint. The first stays good, and the next is taken when there is room again.</summary>
     [Test]
+    public void TooSmallDisk_RefusesBeforeAnythingIsStopped()
+    {
+        if (Sys.EffectiveUserId() != 0) Assert.Ignore("only root can mount a small tmpfs");
+        string small = $"{_place.Root}/small", program = $"{_place.Root}/memory";
+        Directory.CreateDirectory(small);
+        using (RunningProgram compile = new("gcc", ["-O1", "-pthread", "-o", program, Path.Combine(Repository.Root, "tests/TreCr.Benchmarks/programs/memory.c")], new Dictionary<string, string>()))
+            Assert.That(compile.WaitForExit(Workplace.Limit), Is.Zero, compile.Errors);
+        using (RunningProgram mount = new("/bin/mount", ["-t", "tmpfs", "-o", "size=24m,mode=700", "tmpfs", small], new Dictionary<string, string>()))
+            if (mount.WaitForExit(Workplace.Limit) != 0) Assert.Ignore("no tmpfs can be mounted here");
+        try
+        {
+            Dictionary<string, string> there = new() { ["TRECR_STORE"] = $"{small}/store", ["TRECR_HOME"] = _place.Bare(), ["TRECR_FAULT"] = $"@{_place.Root}/fault" };
+            File.WriteAllText($"{_place.Root}/fault", "engine/DumpFrozen:2:errno"); // the second freeze is the stop; the first only arms the tracking
+            using RunningProgram run = _place.Start(new Dictionary<string, string>(there), "run", "--job", "count", "--", program, "96", "1", "600");
+            run.WaitForLine(l => l == "ready", Workplace.Limit);
+            (int code, _, string errors) = _place.Do(new Dictionary<string, string>(there), "checkpoint", "count");
+            Assert.That(code, Is.EqualTo(6), errors);
+            Assert.That(errors, Does.Contain("TRECR-0404").And.Contain("MiB are free, so that nothing was begun"));
+            Assert.That(File.Exists($"{_place.Root}/fault"), Is.True, "nothing was stopped");
+            Assert.That(Directory.GetFiles($"{small}/store/packs"), Is.Empty);
+            Assert.That(_place.Do(new Dictionary<string, string>(there), "stop", "count").Code, Is.Zero);
+            run.WaitForExit(Workplace.Limit);
+        }
+        finally
+        {
+            _place.Dispose();
+            using RunningProgram unmount = new("/bin/umount", ["-l", small], new Dictionary<string, string>());
+            unmount.WaitForExit(Workplace.Limit);
+        }
+    }
+
+    [Test]
     public void FullDisk_FailsTheCheckpoint_NotTheProgram()
     {
         using RunningProgram holder = _place.EnterSmallDisk("64m");

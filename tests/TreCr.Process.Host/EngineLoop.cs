@@ -30,6 +30,7 @@ internal static class EngineLoop
                     case "prepare":
                         snapshots[f[2]] = new MemorySnapshot(last.Length > 0 ? snapshots[last] : null);
                         engine.Prepare(int.Parse(f[1]), snapshots[f[2]]);
+                        engine.Refine(snapshots[f[2]], 200);
                         break;
                     case "freeze": engine.Freeze(int.Parse(f[1])); break;
                     case "capture":

@@ -8,6 +8,11 @@ public sealed class TrackingTests
     public void EqualsFullDump(string program, int exit, bool unprivileged, int seed)
         => Runner.Run("pre:12", [Runner.Program(program)], unprivileged, seed).Expect(exit).ExpectSameRun();
 
+    /// <summary>Pages from /proc/PID/pagemap instead of PAGEMAP_SCAN: nothing is missing after restores.</summary>
+    [TestCase("writer", false), TestCase("threads", false), TestCase("tree", false), TestCase("writer", true)]
+    public void WithoutPagemapScan(string program, bool unprivileged)
+        => Runner.Run("go:2 cycle:2 fresh:1", [Runner.Program(program)], unprivileged, seed: 7, environment: new() { ["TRECR_NO_PAGEMAP_SCAN"] = "1" }).Expect(0).ExpectSameRun();
+
     [TestCase("writer", false), TestCase("tree", false), TestCase("forker", false), TestCase("parent.py", true)]
     public void IncrementalImageRestores(string program, bool unprivileged) => Runner.Run("pre:3 restorepre:3", [Runner.Program(program)], unprivileged, seed: 6).Expect(0).ExpectSameRun();
 }

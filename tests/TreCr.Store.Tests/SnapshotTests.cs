@@ -142,6 +142,78 @@ public sealed class SnapshotTests : StoreTestBase
     }
 
     [Test]
+    public void HeldFramesAreStoredAtTheEndAndTheLastWriteCounts()
+    {
+        using SnapshotStore store = Open();
+        using StoreSnapshotWriter writer = store.BeginSnapshot();
+        IPartWriter part = writer.OpenPart("memory", 1L << 40);
+        Assert.That(writer.PrepareFrames(32), Is.GreaterThanOrEqualTo(32));
+        for (int i = 0; i < 8; i++) part.WriteFrame(i * (long)Frame, Random(i));
+        nint taken = writer.TakeFrame(), unused = writer.TakeFrame();
+        System.Runtime.InteropServices.Marshal.Copy(Random(100), 0, taken, Frame);
+        writer.HoldFrames();
+        part.WriteTaken(3 * (long)Frame, taken);
+        part.WriteFrame(4 * (long)Frame, Random(101));
+        part.WriteFrame(5 * (long)Frame, new byte[Frame]);
+        writer.ReturnFrame(unused);
+        SnapshotResult result = writer.Finish();
+        using StoreSnapshotReader reader = store.OpenSnapshot(result.ManifestHash);
+        byte[] frame = new byte[Frame];
+        for (int i = 0; i < 8; i++)
+        {
+            reader.OpenPart("memory").ReadFrame(i * (long)Frame, frame);
+            Assert.That(frame, Is.EqualTo(i switch { 3 => Random(100), 4 => Random(101), 5 => new byte[Frame], _ => Random(i) }), $"frame {i}");
+        }
+    }
+
+    [Test]
+    public void WithLittleMemoryHeldFramesWaitAndTellIt()
+    {
+        using SnapshotStore store = Open(Small with { MemoryLimitBytes = 1 }); // one slab of 64 frames
+        using StoreSnapshotWriter writer = store.BeginSnapshot();
+        IPartWriter part = writer.OpenPart("memory", 1L << 40);
+        List<nint> taken = [];
+        for (nint frame; (frame = writer.TakeFrame()) != 0;) taken.Add(frame);
+        Assert.That(taken, Has.Count.EqualTo(48), "a quarter is left for frames that cannot wait");
+        writer.HoldFrames();
+        for (int i = 0; i < 200; i++) part.WriteFrame(i * (long)Frame, Random(i));
+        Assert.That(writer.WaitedMicroseconds, Is.GreaterThan(0));
+        for (int i = 0; i < taken.Count; i++)
+        {
+            System.Runtime.InteropServices.Marshal.Copy(Random(1000 + i), 0, taken[i], Frame);
+            part.WriteTaken((200 + i) * (long)Frame, taken[i]);
+        }
+        SnapshotResult result = writer.Finish();
+        using StoreSnapshotReader reader = store.OpenSnapshot(result.ManifestHash);
+        byte[] last = new byte[Frame];
+        reader.OpenPart("memory").ReadFrame(247 * (long)Frame, last);
+        Assert.That(last, Is.EqualTo(Random(1047)));
+        Assert.That(reader.OpenPart("memory").FrameOffsets, Has.Count.EqualTo(248));
+    }
+
+    [Test]
+    public void WhatCannotFitIsRefusedBeforeItIsWritten()
+    {
+        using SnapshotStore store = Open();
+        using StoreSnapshotWriter writer = store.BeginSnapshot();
+        long free = store.EstimateFits(0).FreeBytes;
+        static bool Hard(double at, nint frame)
+        {
+            System.Runtime.InteropServices.Marshal.Copy(Random((int)(at * 1000)), 0, frame, Frame);
+            return true;
+        }
+        static bool Zero(double at, nint frame)
+        {
+            System.Runtime.InteropServices.Marshal.Copy(new byte[Frame], 0, frame, Frame);
+            return true;
+        }
+        writer.RequireRoom(free / 2, Hard);
+        writer.RequireRoom(free * 4, Zero);
+        StoreException? e = Assert.Throws<StoreException>(() => writer.RequireRoom(free * 4, Hard));
+        Assert.That(e!.Kind, Is.EqualTo(StoreErrorKind.NoSpace));
+    }
+
+    [Test]
     public void SeveralThreadsWriteOnePart()
     {
         using SnapshotStore store = Open();

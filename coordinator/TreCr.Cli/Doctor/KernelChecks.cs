@@ -11,8 +11,8 @@ internal static unsafe class KernelChecks
     {
         string[] numbers = HostFacts.KernelRelease.Split('.', '-');
         bool enough = numbers.Length > 1 && int.TryParse(numbers[0], out int major) && int.TryParse(numbers[1], out int minor) && (major > 6 || (major == 6 && minor >= 7));
-        return enough ? DoctorFinding.Ok("kernel", HostFacts.KernelRelease)
-            : DoctorFinding.Degraded("kernel", $"{HostFacts.KernelRelease}: before 6.7 written pages cannot be found by PAGEMAP_SCAN", "use a kernel from 6.7 on for incremental checkpoints");
+        return enough && TreCr.Process.ProcessEngine.WhyNoTracking is null ? DoctorFinding.Ok("kernel", HostFacts.KernelRelease)
+            : DoctorFinding.Degraded("kernel", $"{HostFacts.KernelRelease} without PAGEMAP_SCAN: checkpoints are full, the stop follows the program's memory", "use a kernel from 6.7 on (Debian 12: one of bookworm-backports)");
     }
 
     /// <summary>A job's namespaces with their init, and ptrace on it as the engine does it.</summary>

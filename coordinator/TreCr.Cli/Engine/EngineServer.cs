@@ -12,6 +12,9 @@ namespace TreCr.Cli;
 /// <param name="saveFilesBelowBytes">-1: the engine's own limit</param>
 internal sealed class EngineServer(int control, string storePath, long saveFilesBelowBytes) : IDisposable
 {
+    /// <summary>How long rounds after the copy ahead may go on.</summary>
+    private const int RefineMs = 10_000;
+
     private readonly RankConnection _connection = new(control);
     private readonly ProcessEngine _engine = saveFilesBelowBytes < 0 ? new() : new() { SaveFilesBelowBytes = saveFilesBelowBytes };
     private readonly SnapshotStore _store = SnapshotStore.Open(storePath);
@@ -54,16 +57,33 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
                 reply.Findings.AddRange(_engine.Check(request.Check.Pid, Read(request.Check.Externals)));
                 break;
             case Request.VerbOneofCase.Prepare:
-                Begin(request.Prepare.BaseManifestHash);
-                try { if (request.Prepare.Track) _engine.Prepare(request.Prepare.Pid, _writer!); }
+                try
+                {
+                    if (request.Prepare.Refine)
+                    {
+                        _writer?.ThrowIfFailed();
+                        if (_writer is not null) _engine.Refine(_writer, RefineMs);
+                    }
+                    else
+                    {
+                        Begin(request.Prepare.BaseManifestHash);
+                        if (request.Prepare.Track) _engine.Prepare(request.Prepare.Pid, _writer!);
+                    }
+                }
                 catch (ProcessException e) { reply.Findings.Add($"all memory is copied while the program stands still: {e.Message}"); }
+                Note(reply);
                 break;
             case Request.VerbOneofCase.Freeze:
+                _writer?.HoldFrames();
                 _engine.Freeze(request.Freeze.Pid, (int)request.Freeze.DeadlineMs);
+                Note(reply);
                 break;
             case Request.VerbOneofCase.ProcessCapture:
                 if (_writer is null) Begin(request.ProcessCapture.BaseManifestHash);
-                _engine.Capture(_writer!, Read(request.ProcessCapture.Externals));
+                _writer!.HoldFrames();
+                _engine.Capture(_writer, Read(request.ProcessCapture.Externals));
+                Note(reply);
+                if (_writer.WaitedMicroseconds > 0) reply.Findings.Add($"the copy waited {_writer.WaitedMicroseconds / 1000} ms for the store: too little memory for what was written");
                 break;
             case Request.VerbOneofCase.Resume:
                 if (request.Resume.Kill) _engine.Kill(); else _engine.Resume();
@@ -102,6 +122,12 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
                 break;
             default: throw new ProcessException($"the engine does not know {request.VerbCase}");
         }
+    }
+
+    private void Note(Reply reply)
+    {
+        foreach (PhaseTimes.Phase phase in _engine.Times.All)
+            reply.Phases.Add(new PhaseTime { Name = phase.Name, Microseconds = (ulong)phase.Microseconds, Bytes = (ulong)phase.Bytes });
     }
 
     private void Begin(ByteString baseHash)

@@ -19,9 +19,11 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     private readonly long _deadline = Environment.TickCount64 + order.DeadlineMs;
     private readonly List<RankSnapshot> _snapshots = [];
     private readonly Dictionary<(string, int), ByteString> _hashes = [];
+    private readonly CheckpointTiming _timing = new();
     private EngineProcess? _engine;
     private RankState? _rank;
     private List<Session> _sessions = [];
+    private List<string> _notes = [];
     private bool _held, _gated, _frozen;
     private long _gateNs, _stopTimeUs;
     private ulong _bytesTotal, _bytesStored;
@@ -56,6 +58,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
             committed = true;
             checkpoint = commit.CheckpointId;
             supervisor.Committed(commit.CheckpointId, _hashes);
+            _timing.Print(commit.CheckpointId, _stopTimeUs);
             if (order.Stop) End(commit.CheckpointId);
         }
         catch (Exception e)
@@ -92,10 +95,14 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         Reply check = Ask(_engine.Peer, new Request { Check = new CheckRequest { Pid = supervisor.ProgramPid, Externals = supervisor.Externals() } });
         if (check.Findings.Count > 0)
             throw new TrecrException(TrecrError.CheckpointRefused, $"cannot save the program: {check.Findings[0]}{(check.Findings.Count > 1 ? $" (and {check.Findings.Count - 1} more)" : "")}") { Findings = [.. check.Findings] };
+        _timing.Add("check", check);
         ByteString hash = supervisor.BaseOf(RankRecord.ProcessRole, supervisor.ProgramPid);
-        Ask(_engine.Peer, new Request { Prepare = new PrepareRequest { Pid = supervisor.ProgramPid, Track = true, BaseManifestHash = hash } });
+        Reply prepared = Ask(_engine.Peer, new Request { Prepare = new PrepareRequest { Pid = supervisor.ProgramPid, Track = true, BaseManifestHash = hash } });
+        _timing.Add("prepare", prepared);
+        foreach (string finding in prepared.Findings) supervisor.NoteOnce(finding);
         foreach (Session session in supervisor.Listener.Sessions.Where(s => s.IsConnected))
-            session.Delegator.Peer.Ask(new Request { Prepare = new PrepareRequest { BaseManifestHash = supervisor.BaseOf(RankRecord.DelegatorRole, session.Pid) } }, Left(), TrecrError.CheckpointFailed);
+            _timing.Add("prepare delegator", session.Delegator.Peer.Ask(new Request { Prepare = new PrepareRequest { BaseManifestHash = supervisor.BaseOf(RankRecord.DelegatorRole, session.Pid) } }, Left(), TrecrError.CheckpointFailed));
+        _timing.Add("refine", Ask(_engine.Peer, new Request { Prepare = new PrepareRequest { Pid = supervisor.ProgramPid, Refine = true } }));
     }
 
     /// <summary>The program runs, delegators issue nothing new, and what was issued ends.</summary>
@@ -107,9 +114,11 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         _sessions = [.. supervisor.Listener.Sessions.Where(s => s.IsConnected)];
         State = "gated";
         _gateNs = Sys.ClockNs(1);
+        _timing.BeginStop();
         _gated = true;
         int left = Left();
-        InParallel(s => s.Delegator.Peer.Ask(new Request { Gate = new GateRequest { DeadlineMs = (uint)left } }, left + 2_000, TrecrError.Deadline));
+        InParallel(s => _timing.Add("gate", s.Delegator.Peer.Ask(new Request { Gate = new GateRequest { DeadlineMs = (uint)left } }, left + 2_000, TrecrError.Deadline)));
+        _timing.Mark("gate, all");
         Fault.At(FaultPoint.SupervisorGated);
     }
 
@@ -117,7 +126,8 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     {
         supervisor.RequireLease(epoch);
         _frozen = true; // before the answer, which may be lost: a resume of what is not frozen does nothing
-        Ask(_engine!.Peer, new Request { Freeze = new FreezeRequest { Pid = supervisor.ProgramPid, DeadlineMs = (uint)Math.Min(FreezeMs, Left()) } });
+        _timing.Add("freeze", Ask(_engine!.Peer, new Request { Freeze = new FreezeRequest { Pid = supervisor.ProgramPid, DeadlineMs = (uint)Math.Min(FreezeMs, Left()) } }));
+        _timing.Mark("freeze, all");
         State = "frozen";
         Fault.At(FaultPoint.SupervisorFrozen);
     }
@@ -126,15 +136,21 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     {
         supervisor.Streams.DrainOutput();
         RankState state = supervisor.Describe(epoch, _sessions);
+        _timing.Mark("streams, all");
         RankSupervisor owner = supervisor;
-        Task delegators = Task.Run(() => InParallel(s => s.Delegator.Peer.Ask(new Request { DelegatorCapture = new DelegatorCaptureRequest { BaseManifestHash = owner.BaseOf(RankRecord.DelegatorRole, s.Pid) } },
-            Left(), TrecrError.CheckpointFailed)));
+        List<string> notes = []; // said when the program runs again
+        Task delegators = _sessions.Count == 0 ? Task.CompletedTask : Task.Run(() => InParallel(s => _timing.Add("capture delegator", s.Delegator.Peer.Ask(
+            new Request { DelegatorCapture = new DelegatorCaptureRequest { BaseManifestHash = owner.BaseOf(RankRecord.DelegatorRole, s.Pid) } }, Left(), TrecrError.CheckpointFailed), notes)));
+        Reply captured;
         try
         {
-            Ask(_engine!.Peer, new Request { ProcessCapture = new ProcessCaptureRequest { BaseManifestHash = owner.BaseOf(RankRecord.ProcessRole, owner.ProgramPid), Externals = owner.Externals(_sessions) } });
+            captured = Ask(_engine!.Peer, new Request { ProcessCapture = new ProcessCaptureRequest { BaseManifestHash = owner.BaseOf(RankRecord.ProcessRole, owner.ProgramPid), Externals = owner.Externals(_sessions) } });
         }
         finally { Task.WaitAny(delegators); }
         delegators.GetAwaiter().GetResult();
+        _timing.Add("capture", captured, notes);
+        _timing.Mark("capture, all");
+        _notes = notes;
         State = "captured";
         Fault.At(FaultPoint.SupervisorCaptured);
         _rank = state;
@@ -147,6 +163,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         InParallel(s => s.Delegator.Peer.Ask(new Request { Open = new OpenRequest() }, Left(), TrecrError.CheckpointFailed));
         _gated = false;
         _stopTimeUs = (Sys.ClockNs(1) - _gateNs) / 1000;
+        _timing.Mark("resume, all");
         State = "finishing";
         supervisor.Listener.AllowNew();
         _held = false;
@@ -156,16 +173,19 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     /// <summary>Waits until every snapshot is durable.</summary>
     private void Finish()
     {
+        foreach (string note in _notes) supervisor.NoteOnce(note);
         if (order.Stop) _stopTimeUs = (Sys.ClockNs(1) - _gateNs) / 1000;
         Lock gathered = new();
         Task delegators = Task.Run(() => InParallel(s =>
         {
             Reply reply = s.Delegator.Peer.Ask(new Request { Finish = new FinishRequest() }, Left(), TrecrError.CheckpointFailed);
+            _timing.Add("finish delegator", reply);
             lock (gathered) Add(RankRecord.DelegatorRole, s.Pid, reply.ManifestHash, reply.BytesTotal, reply.BytesStored);
         }));
         try
         {
             Reply reply = Ask(_engine!.Peer, new Request { Finish = new FinishRequest() });
+            _timing.Add("finish", reply);
             lock (gathered) Add(RankRecord.ProcessRole, supervisor.ProgramPid, reply.ManifestHash, reply.BytesTotal, reply.BytesStored);
         }
         finally { Task.WaitAny(delegators); }

@@ -18,6 +18,7 @@ internal sealed partial class RankSupervisor : IDisposable
 {
     private readonly Lock _lock = new();
     private readonly object _decision = new();
+    private readonly HashSet<string> _noted = [];
     private readonly List<PosixSignalRegistration> _signals = [];
     private readonly Dictionary<(string Role, int Pid), ByteString> _base = [];
     private readonly (int Read, int Write) _wake = Sys.Pipe();
@@ -216,6 +217,14 @@ internal sealed partial class RankSupervisor : IDisposable
         state.CpuFlags.AddRange(HostFacts.CpuFlags);
         if (Streams.Master >= 0 && Sys.GetTerminalSettings(Streams.Master) is { } settings) state.TerminalSettings = ByteString.CopyFrom(settings);
         return state;
+    }
+
+    /// <summary>Says something about the job on stderr, unless it was said already.</summary>
+    public void NoteOnce(string text)
+    {
+        lock (_noted)
+            if (!_noted.Add(text)) return;
+        Output.Note(text);
     }
 
     public bool Send(Envelope envelope) => _link.Send(envelope);

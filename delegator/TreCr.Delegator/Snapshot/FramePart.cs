@@ -73,13 +73,22 @@ internal static unsafe class FramePart
         UInt128[] computed = new UInt128[offsets.Length];
         bool[] taken = new bool[offsets.Length];
         HashSet<long> hot = precopy.Hot(name);
+        // Nothing is known of this memory yet: it is looked at twice, and what changes in between is left to the capture, else it would be stored twice.
+        UInt128[]? first = known is null ? new UInt128[offsets.Length] : null;
+        if (first is not null)
+        {
+            writer.RequireRoom((long)offsets.Length * FrameBytes, (fraction, frame) => Fetch(offsets[(int)(fraction * offsets.Length)], (byte*)frame));
+            Run(offsets.Length, (i, scratch) =>
+            {
+                if (Fetch(offsets[i], scratch)) first[i] = XxHash128.HashToUInt128(new ReadOnlySpan<byte>(scratch, FrameBytes));
+            });
+        }
         Run(offsets.Length, (i, scratch) =>
         {
-            if (hot.Contains(offsets[i])) return;
-            // Through the kernel: memory that is being freed is a short read, not a fault.
-            if (Sys.ProcessVmRead(Environment.ProcessId, start + (ulong)offsets[i], scratch, FrameBytes) != FrameBytes) return;
+            if (hot.Contains(offsets[i]) || !Fetch(offsets[i], scratch)) return;
             ReadOnlySpan<byte> bytes = new(scratch, FrameBytes);
             UInt128 hash = XxHash128.HashToUInt128(bytes);
+            if (first is not null && first[i] != hash) return;
             if (known is not null && known.TryGetValue(offsets[i], out UInt128 old) && old == hash && part.CanKeep(offsets[i])) part.KeepFrame(offsets[i]);
             else part.WriteFrame(offsets[i], bytes);
             computed[i] = hash;
@@ -88,7 +97,11 @@ internal static unsafe class FramePart
         Dictionary<long, UInt128> result = new(offsets.Length);
         for (int i = 0; i < offsets.Length; i++)
             if (taken[i]) result[offsets[i]] = computed[i];
+            else hot.Add(offsets[i]);
         precopy.Hashes.Set(name, result);
+
+        // Through the kernel: memory that is being freed is a short read, not a fault.
+        bool Fetch(long offset, byte* into) => Sys.ProcessVmRead(Environment.ProcessId, start + (ulong)offset, into, FrameBytes) == FrameBytes;
     }
 
     /// <summary>Takes the bytes of a frame.</summary>

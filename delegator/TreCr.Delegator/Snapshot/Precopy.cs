@@ -10,6 +10,12 @@ internal sealed class Precopy(Dictionary<string, HashSet<long>> hot)
 
     public FrameHashes Hashes { get; } = new();
 
+    /// <summary>How many those are, in all parts.</summary>
+    public int HotCount
+    {
+        get { lock (hot) return hot.Values.Sum(frames => frames.Count); }
+    }
+
     /// <summary>Frames of a part that are not worth copying ahead; the capture keeps the set up to date.</summary>
     public HashSet<long> Hot(string part)
     {

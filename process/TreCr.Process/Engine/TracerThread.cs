@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
+using TreCr.Linux;
 
 namespace TreCr.Process.Engine;
 
@@ -11,8 +12,15 @@ internal sealed class TracerThread : IDisposable
 
     public TracerThread()
     {
-        _thread = new Thread(() => { foreach (Action action in _work.GetConsumingEnumerable()) action(); }) { IsBackground = true, Name = "trecr-tracer" };
+        _thread = new Thread(Work) { IsBackground = true, Name = "trecr-tracer" };
         _thread.Start();
+    }
+
+    private void Work()
+    {
+        const int PR_SET_TIMERSLACK = 29;
+        Sys.Raw(SyscallNumber.Prctl, PR_SET_TIMERSLACK, 1); // waits for stops sleep a few us: the usual slack is 50
+        foreach (Action action in _work.GetConsumingEnumerable()) action();
     }
 
     /// <summary>Runs the function there and waits; its exception comes back here. Callable from the thread itself.</summary>

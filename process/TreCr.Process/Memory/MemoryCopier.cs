@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using TreCr.Images;
 using TreCr.Linux;
@@ -5,24 +6,25 @@ using TreCr.Linux;
 namespace TreCr.Process.Memory;
 
 /// <summary>Copies private pages of a process into frames of a part. Pages that are not in the list are zero.</summary>
-internal sealed unsafe class MemoryCopier(int pid, IPartWriter part) : IDisposable
+/// <param name="writer">gives the buffers, so that each byte is copied once</param><param name="part">of the writer</param>
+internal sealed unsafe class MemoryCopier(PageReader reader, ISnapshotWriter writer, IPartWriter part)
 {
     private const ulong Frame = ISnapshotWriter.FrameSizeBytes;
 
     /// <summary>Addresses copied with one reading: 16 frames.</summary>
-    private const ulong WindowBytes = 16 * Frame;
+    private const ulong WindowBytes = WindowFrames * Frame;
+    private const int WindowFrames = 16, PiecesOfWindow = (int)(WindowBytes / PageRun.PageBytes);
 
-    private readonly int _memory = Sys.Open($"/proc/{pid}/mem", Sys.O_RDONLY | Sys.O_CLOEXEC);
     private long _bytes;
 
     /// <summary>Plain bytes of the pages copied.</summary>
     public long BytesCopied => _bytes;
 
-    /// <summary>Copies all runs on two threads; frames for which <paramref name="keep"/> is true are taken from the base.</summary>
+    /// <summary>Copies all frames that the runs touch, on two threads.</summary>
     /// <param name="runs">ascending</param>
-    /// <param name="keep">frame offset in; null: copy everything</param>
     /// <param name="strict">false while the program runs: a page that has gone meanwhile is left out</param>
-    public void Copy(List<PageRun> runs, Func<ulong, bool>? keep, bool strict = true)
+    /// <param name="reach">the fault point lies in here, not with the caller</param>
+    public void Copy(List<PageRun> runs, bool strict = true, bool reach = true)
     {
         List<(ulong Window, int First)> windows = [];
         for (int i = 0; i < runs.Count; i++)
@@ -33,17 +35,22 @@ internal sealed unsafe class MemoryCopier(int pid, IPartWriter part) : IDisposab
         Exception? error = null;
         void Work()
         {
-            byte* buffer = (byte*)NativeMemory.AlignedAlloc((nuint)WindowBytes, 4096);
+            IoVector* pieces = (IoVector*)NativeMemory.Alloc(2 * PiecesOfWindow, (nuint)sizeof(IoVector));
+            byte* scratch = (byte*)NativeMemory.AlignedAlloc((nuint)WindowBytes, 4096);
             try
             {
                 for (int w; error is null && (w = Interlocked.Increment(ref next)) < windows.Count;)
                 {
-                    if (w == windows.Count / 2) Fault.At(FaultPoint.DumpMemory);
-                    CopyWindow(buffer, windows[w].Window, runs, windows[w].First, keep, strict);
+                    if (reach && w == windows.Count / 2) Fault.At(FaultPoint.DumpMemory);
+                    CopyWindow(pieces, scratch, windows[w].Window, runs, windows[w].First, strict);
                 }
             }
             catch (Exception e) { Interlocked.CompareExchange(ref error, e, null); }
-            finally { NativeMemory.AlignedFree(buffer); }
+            finally
+            {
+                NativeMemory.Free(pieces);
+                NativeMemory.AlignedFree(scratch);
+            }
         }
         if (windows.Count < 8 || Environment.ProcessorCount < 2) Work();
         else
@@ -53,51 +60,48 @@ internal sealed unsafe class MemoryCopier(int pid, IPartWriter part) : IDisposab
             Work();
             second.Join();
         }
-        if (error is not null) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Capture(error).Throw();
+        if (error is not null) ExceptionDispatchInfo.Capture(error).Throw();
     }
 
-    private void CopyWindow(byte* buffer, ulong window, List<PageRun> runs, int first, Func<ulong, bool>? keep, bool strict)
+    private void CopyWindow(IoVector* here, byte* scratch, ulong window, List<PageRun> runs, int index, bool strict)
     {
-        ulong at = window, end = window + WindowBytes;
-        int index = first;
-        while (at < end)
+        IoVector* there = here + PiecesOfWindow;
+        nint* frames = stackalloc nint[WindowFrames]; // address of the frame's buffer; in scratch: not taken
+        new Span<nint>(frames, WindowFrames).Clear();
+        int pieces = 0;
+        for (; index < runs.Count && runs[index].Start < window + WindowBytes; index++)
         {
-            while (index < runs.Count && runs[index].End <= at) index++;
-            if (index == runs.Count || runs[index].Start >= end) return;
-            at = Math.Max(at, runs[index].Start & ~(Frame - 1));
-            ulong frameEnd = at + Frame;
-            if (keep is not null && keep(at)) part.KeepFrame((long)at);
-            else
+            ulong end = Math.Min(runs[index].End, window + WindowBytes);
+            for (ulong at = Math.Max(runs[index].Start, window); at < end;)
             {
-                NativeMemory.Clear(buffer, (nuint)Frame);
-                for (int i = index; i < runs.Count && runs[i].Start < frameEnd; i++)
+                int f = (int)((at - window) / Frame);
+                ulong to = Math.Min(end, window + (ulong)(f + 1) * Frame);
+                if (frames[f] == 0)
                 {
-                    ulong from = Math.Max(runs[i].Start, at), to = Math.Min(runs[i].End, frameEnd);
-                    if (to > from) Read(from, buffer + (from - at), (long)(to - from), strict);
+                    frames[f] = writer.TakeFrame();
+                    if (frames[f] == 0) frames[f] = (nint)scratch + f * (int)Frame;
+                    if (to - at < Frame) NativeMemory.Clear((void*)frames[f], (nuint)Frame);
                 }
-                part.WriteFrame((long)at, new ReadOnlySpan<byte>(buffer, (int)Frame));
+                here[pieces] = new IoVector { Base = (ulong)frames[f] + (at & (Frame - 1)), LengthBytes = to - at };
+                there[pieces++] = new IoVector { Base = at, LengthBytes = to - at };
+                Interlocked.Add(ref _bytes, (long)(to - at));
+                at = to;
             }
-            at = frameEnd;
         }
-    }
-
-    private void Read(ulong address, byte* into, long lengthBytes, bool strict)
-    {
-        Interlocked.Add(ref _bytes, lengthBytes);
-        long done = 0;
-        while (done < lengthBytes)
+        try { reader.Read(here, there, pieces, strict); }
+        catch
         {
-            long n = Sys.ProcessVmRead(pid, address + (ulong)done, into + done, lengthBytes - done);
-            // PROT_NONE pages: /proc/PID/mem reads them by force.
-            if (n <= 0) n = Sys.Raw(SyscallNumber.Pread64, _memory, (long)(into + done), Math.Min(lengthBytes - done, 4096), (long)address + done);
-            if (n <= 0)
-            {
-                if (strict) throw new Engine.ProcessException($"cannot read memory at {address + (ulong)done:x} ({n})");
-                n = Math.Min(lengthBytes - done, 4096);
-            }
-            done += n;
+            for (int f = 0; f < WindowFrames; f++)
+                if (frames[f] != 0 && !IsScratch(frames[f])) writer.ReturnFrame(frames[f]);
+            throw;
         }
+        for (int f = 0; f < WindowFrames; f++)
+        {
+            if (frames[f] == 0) continue;
+            long offset = (long)window + f * (long)Frame;
+            if (IsScratch(frames[f])) part.WriteFrame(offset, new ReadOnlySpan<byte>((void*)frames[f], (int)Frame));
+            else part.WriteTaken(offset, frames[f]);
+        }
+        bool IsScratch(nint frame) => (ulong)(frame - (nint)scratch) < WindowBytes;
     }
-
-    public void Dispose() => Sys.Close(_memory);
 }

@@ -7,21 +7,10 @@ internal readonly record struct PageRun(ulong Start, ulong End)
 {
     public const ulong PageBytes = 4096;
 
-    /// <summary>Ascending runs without what lies in others, ascending too.</summary>
-    public static List<PageRun> Without(List<PageRun> runs, List<PageRun> others)
+    /// <summary>Appends a run, or lengthens the last one where it goes on there.</summary>
+    public static void Append(List<PageRun> runs, PageRun run)
     {
-        if (others.Count == 0) return runs;
-        List<PageRun> left = [];
-        int next = 0;
-        foreach (PageRun run in runs)
-        {
-            ulong at = run.Start;
-            while (next < others.Count && others[next].End <= at) next++;
-            for (int i = next; i < others.Count && others[i].Start < run.End; at = Math.Min(others[i++].End, run.End))
-                if (others[i].Start > at) left.Add(new PageRun(at, others[i].Start));
-            if (at < run.End) left.Add(new PageRun(at, run.End));
-        }
-        return left;
+        if (runs.Count > 0 && runs[^1].End == run.Start) runs[^1] = runs[^1] with { End = run.End }; else runs.Add(run);
     }
 
     /// <summary>Ascending runs as gaps and lengths in pages.</summary>
@@ -30,6 +19,7 @@ internal readonly record struct PageRun(ulong Start, ulong End)
         ulong last = 0;
         foreach (PageRun run in runs)
         {
+            if (run.Start < last || run.End <= run.Start) throw new InvalidOperationException($"pages out of order: {run.Start:x}-{run.End:x} after {last:x}");
             gaps.Add((run.Start - last) / PageBytes);
             lengths.Add((run.End - run.Start) / PageBytes);
             last = run.End;

@@ -11,7 +11,11 @@ internal sealed class Trackers
     private readonly System.Collections.Concurrent.ConcurrentDictionary<int, WriteTracker> _byPid = new();
     private readonly GadgetCache _gadgets = new();
     private readonly HashSet<string> _abandoned = []; // parts of this epoch that belonged to a process that is gone, whose pid may come again
+    private readonly Dictionary<int, AreaFlags> _flags = []; // of the last Refine
     private int _root;
+
+    /// <summary>Rounds after the copy ahead, at least where they have anything to do; a round that copied so little is the last; buffers made ready for the stop.</summary>
+    private const int MostRounds = 12, LeastRounds = 3, LittleBytes = 512 << 10, SpareFrames = 64, MostNewFrames = 1024;
 
     /// <summary>A thread is still attached that could not be stopped.</summary>
     public bool MustReplaceTracer { get; set; }
@@ -32,39 +36,95 @@ internal sealed class Trackers
     /// <summary>For calls in a frozen process.</summary>
     public StackInjector InjectorFor(FrozenProcess frozen, List<Vma> areas) => new(frozen.Pid, _gadgets.Of(frozen.Pid, areas), areas, frozen.Threads);
 
-    /// <summary>Arms tracking for all processes that are there now and copies what was written since the base.</summary>
-    /// <exception cref="ProcessException">the root cannot be tracked</exception>
-    public void Prepare(int root, ISnapshotWriter writer, bool precopy)
+    /// <summary>Areas of a frozen process with their flags, which were read before the stop where <see cref="Refine"/> did.</summary>
+    public List<Vma> AreasOf(int pid)
     {
+        _flags.Remove(pid, out AreaFlags? flags); // once: another process of this pid may have the same areas
+        return AreaFlags.Of(pid, IsTracked(pid) ? flags : null);
+    }
+
+    /// <summary>Arms tracking for all processes that are there now and copies what was written since the base.</summary>
+    /// <exception cref="ProcessException">the root cannot be tracked: a capture copies everything, buffers for which are made ready</exception>
+    public void Prepare(int root, ISnapshotWriter writer, PhaseTimes times)
+    {
+        times.Restart();
+        _flags.Clear();
         if (_root != root) Clear();
         _root = root;
         _abandoned.Clear();
         List<int> pids = [.. JobProcesses.List(root).Where(p => !p.IsZombie).Select(p => p.Pid)];
         foreach (int pid in _byPid.Keys.Except(pids).ToArray()) Remove(pid);
+        if (ProcessEngine.WhyNoTracking is { } reason)
+        {
+            MemoryCapture.MakeRoom(pids, writer);
+            throw new ProcessException(reason);
+        }
         foreach (int pid in pids)
         {
             if (_byPid.TryGetValue(pid, out WriteTracker? old) && old.IsStale) Remove(pid);
             if (_byPid.ContainsKey(pid)) continue;
             try { _byPid[pid] = Create(pid, root); }
+            catch (Exception e) when (pid == root && e is ProcessException or LinuxException)
+            {
+                MemoryCapture.MakeRoom(pids, writer);
+                if (e is ProcessException) throw;
+                throw new ProcessException(e.Message, e);
+            }
             catch (Exception e) when (pid != root && e is ProcessException or LinuxException or IOException) { MustReplaceTracer |= e is NotStoppedException; } // it ended, waits in vfork, or is copied in full
         }
+        times.Mark("track");
         Dictionary<int, List<Vma>> areas = [];
         foreach (var (pid, tracker) in _byPid)
         {
-            try { tracker.Arm(areas[pid] = Vma.ReadAll(pid)); }
+            try { tracker.Arm(areas[pid] = Vma.ReadAll(pid, withFlags: false)); }
             catch (Exception e) when (pid != root && e is LinuxException or IOException) { Remove(pid); }
         }
         Fault.At(FaultPoint.PrepareArmed);
-        if (!precopy) return;
         foreach (var (pid, tracker) in _byPid)
         {
             try { tracker.Precopy(writer, areas[pid]); }
             catch (Exception e) when (pid != root && e is ProcessException or LinuxException or IOException) { Remove(pid); } // it is ending: what it wrote so far is abandoned
         }
+        times.Mark("copy ahead");
+    }
+
+    /// <summary>
+    /// When the stop is near: copies what was written since it was copied ahead, again and again until it is little or gets no less, and reads what a stop would take
+    /// long to read. The program runs. At the end there is room for what the stop will find.
+    /// </summary>
+    /// <param name="deadlineMs">on Environment.TickCount64: no further round after it</param>
+    /// <param name="times">receives the rounds</param>
+    public void Refine(ISnapshotWriter writer, long deadlineMs, PhaseTimes times)
+    {
+        times.Restart();
+        _flags.Clear();
+        ForEach(pid => _flags[pid] = AreaFlags.Read(pid));
+        times.Mark("smaps");
+        long before = long.MaxValue;
+        for (int round = 0; round < MostRounds && !_byPid.IsEmpty; round++)
+        {
+            long bytes = 0;
+            int frames = 0;
+            ForEach(pid => bytes += _byPid[pid].Refine(writer, Vma.ReadAll(pid, withFlags: false), ref frames));
+            writer.PrepareFrames(SpareFrames + Math.Min(MostNewFrames, frames)); // the stop will find fewer
+            times.Mark($"round {round + 1}", bytes);
+            if (bytes <= LittleBytes || (round >= LeastRounds && (bytes > before / 10 * 9 || Environment.TickCount64 > deadlineMs))) break;
+            before = bytes;
+        }
+
+        void ForEach(Action<int> step)
+        {
+            foreach (int pid in _byPid.Keys)
+            {
+                try { step(pid); }
+                catch (Exception e) when (e is IOException or LinuxException { ErrorNumber: Errno.ESRCH or Errno.ENOENT }) { } // it ended
+            }
+        }
     }
 
     private WriteTracker Create(int pid, int root)
     {
+        _gadgets.Of(pid, Vma.ReadAll(pid, withFlags: false)); // before the freeze: it reads a library
         FrozenProcess frozen = FrozenProcess.Freeze(pid, 2000, patient: pid == root, []);
         try
         {
@@ -96,6 +156,7 @@ internal sealed class Trackers
     public void Clear()
     {
         foreach (int pid in _byPid.Keys) Remove(pid);
+        _flags.Clear();
         _abandoned.Clear();
     }
 }

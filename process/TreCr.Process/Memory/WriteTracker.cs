@@ -19,20 +19,26 @@ namespace TreCr.Process.Memory;
 internal sealed unsafe class WriteTracker : IDisposable
 {
     private const ulong Frame = ISnapshotWriter.FrameSizeBytes;
-    private const long UffdioApi = 0xc018aa3f, UffdioRegister = 0xc020aa00, UffdioUnregister = 0x8010aa01, UffdioWriteProtect = 0xc018aa06;
+    private const long UffdioApi = 0xc018aa3f, UffdioRegister = 0xc020aa00, UffdioWriteProtect = 0xc018aa06;
     private const int UserModeOnly = 1;
 
     private readonly int _uffd;
     private readonly PageScanner _scanner;
-    private HashSet<ulong> _sinceBase = [], _afterCapture = [];
+    private readonly PageReader _reader;
+    private readonly HeldFrames _held;
+    private FrameSet _sinceBase = new(), _afterCapture = new();
     private bool _allDirty = true, _captured;
 
-    // The epoch under way: frames written to its writer whose pages were not written since.
+    // The epoch under way. Settled: frames that its writer has, or that are held, and that are as they were but for pages written since.
     private ISnapshotWriter? _writer;
     private IPartWriter? _part;
-    private readonly HashSet<ulong> _copied = [];
+    private readonly FrameSet _settled = new();
 
-    private WriteTracker(int pid, int uffd, string partName) => (Pid, _uffd, _scanner, PartName) = (pid, uffd, new PageScanner(pid), partName);
+    private WriteTracker(int pid, int uffd, string partName)
+    {
+        (Pid, _uffd, PartName, _scanner, _reader) = (pid, uffd, partName, new PageScanner(pid), new PageReader(pid));
+        _held = new HeldFrames(_reader, _scanner);
+    }
 
     public int Pid { get; }
 
@@ -82,70 +88,145 @@ internal sealed unsafe class WriteTracker : IDisposable
         }
     }
 
-    /// <summary>Notes everything written since the last call and protects it again; the program may run.</summary>
+    /// <summary>Notes everything written since the last call and protects it again.</summary>
     /// <param name="areas">flags are not needed</param>
-    public void Arm(List<Vma> areas)
+    /// <param name="written">receives the pages</param><param name="present">receives all populated pages; null: not wanted</param><param name="guards">receives guard pages</param>
+    /// <param name="strict">false while the program runs, when an area can go away</param>
+    private void Scan(List<Vma> areas, List<PageRun> written, List<PageRun>? present, List<PageRun>? guards, bool strict)
     {
-        HashSet<ulong> into = _captured ? _afterCapture : _sinceBase;
-        foreach (Vma area in areas.Where(MemoryCapture.IsPrivate))
+        FrameSet into = _captured ? _afterCapture : _sinceBase;
+        List<PageRun> all = [], changed = [], guarded = [];
+        foreach (Vma area in areas)
         {
-            const long Populated = PageScanner.Present | PageScanner.Swapped, Protect = 1, OnlyTracked = 2;
-            List<PageRun> written = [];
-            if (_scanner.Scan(area.Start, area.End, PageScanner.Written, 0, Populated, written, Protect | OnlyTracked) < 0)
+            if (!MemoryCapture.IsPrivate(area)) continue;
+            if (!ScanTracked(area, present is null ? null : all, changed, guarded))
             {
-                // New here, moved, or mapped again since: all of it counts as written. What the scan had protected before it failed is among that.
-                written.Clear();
-                if (Register(area)) _scanner.Scan(area.Start, area.End, PageScanner.Written, 0, Populated, [], Protect | OnlyTracked);
-                long result = _scanner.Scan(area.Start, area.End, 0, 0, Populated, written);
-                // While the program runs an area can go away; while it is frozen it cannot, and the capture's own scan would have failed.
-                if (result < 0 && result != -Errno.EFAULT) Sys.Check(result, "ioctl(PAGEMAP_SCAN)", $"{area.Start:x}");
+                // New here, moved, or mapped again since: all of it counts as written. What the walk had protected before it failed is among that.
+                if (!Register(area) || !ScanTracked(area, all, [], guarded))
+                {
+                    Clear();
+                    long result = _scanner.ScanArea(area.Start, area.End, area.Inode != 0, all, [], guarded, 0);
+                    if (strict) Sys.Check(result, "ioctl(PAGEMAP_SCAN)", $"{area.Start:x}");
+                }
+                changed.AddRange(all);
             }
-            foreach (PageRun run in written) AddFrames(into, run);
+            foreach (PageRun run in changed) into.Add(run);
+            foreach (PageRun run in changed) PageRun.Append(written, run);
+            if (present is not null) foreach (PageRun run in all) PageRun.Append(present, run);
+            if (guards is not null) foreach (PageRun run in guarded) PageRun.Append(guards, run);
+            Clear();
+        }
+
+        bool ScanTracked(Vma area, List<PageRun>? populated, List<PageRun> changed, List<PageRun> guarded)
+        {
+            Clear();
+            if (_scanner.ScanArea(area.Start, area.End, area.Inode != 0, populated, changed, guarded, PageScanner.Protect | PageScanner.OnlyTracked) >= 0) return true;
+            Clear();
+            return false;
+        }
+
+        void Clear()
+        {
+            all.Clear();
+            changed.Clear();
+            guarded.Clear();
         }
     }
 
     /// <remarks>
     /// A page that mremap puts beside a tracked area merges with it; the kernel then takes the tracking from both, but leaves the protection bits of the neighbour's
-    /// pages, and a write makes such a page writable with its bit kept (seen on 6.18): it would count as clean for ever. Unregistering clears the bits.
+    /// pages, and a write makes such a page writable with its bit kept (seen on 6.18): it would count as clean for ever. Taking the protection away clears the bits.
+    /// Unlike UFFDIO_UNREGISTER, which passes over areas that lost their tracking since UFFDIO_REGISTER, it fails where that happens in between.
     /// </remarks>
     private bool Register(Vma area)
     {
         ulong* range = stackalloc ulong[4];
         (range[0], range[1], range[2], range[3]) = (area.Start, area.LengthBytes, 2, 0); // mode WP
         if (Sys.Raw(SyscallNumber.Ioctl, _uffd, UffdioRegister, (long)range) < 0) return false;
-        Sys.Raw(SyscallNumber.Ioctl, _uffd, UffdioUnregister, (long)range);
-        return Sys.Raw(SyscallNumber.Ioctl, _uffd, UffdioRegister, (long)range) >= 0;
+        (range[0], range[1], range[2]) = (area.Start, area.LengthBytes, 0); // mode: not protected
+        return Sys.Raw(SyscallNumber.Ioctl, _uffd, UffdioWriteProtect, (long)range) >= 0;
     }
 
-    private void AddFrames(HashSet<ulong> into, PageRun run)
-    {
-        for (ulong at = run.Start & ~(Frame - 1); at < run.End; at += Frame)
-        {
-            into.Add(at);
-            _copied.Remove(at);
-        }
-    }
+    /// <summary>Notes what was written since the last call, and protects everything (again). The program runs.</summary>
+    /// <param name="areas">flags are not needed</param>
+    public void Arm(List<Vma> areas) => Scan(areas, [], null, null, strict: false);
 
-    /// <summary>Copies what was written since the base while the program runs. After <see cref="Arm"/>.</summary>
+    /// <summary>Arms, and copies what was written since the base while the program runs; what was not is kept from the base.</summary>
     public void Precopy(ISnapshotWriter writer, List<Vma> areas)
     {
         Begin(writer);
         List<PageRun> runs = [];
-        foreach (Vma area in areas.Where(MemoryCapture.IsPrivate))
-            _scanner.Scan(area.Start, area.End, 0, PageScanner.File | PageScanner.PfnZero, PageScanner.Present | PageScanner.Swapped, runs);
-        List<PageRun> wanted = [];
-        foreach (PageRun run in runs)
-            for (ulong at = run.Start & ~(Frame - 1); at < run.End; at += Frame)
-                if (IsDirty(at) || !_part!.CanKeep((long)at)) Append(wanted, new PageRun(Math.Max(at, run.Start), Math.Min(at + Frame, run.End)));
-        using MemoryCopier copier = new(Pid, _part!);
-        copier.Copy(wanted, null, strict: false);
-        foreach (PageRun run in wanted)
-            for (ulong at = run.Start & ~(Frame - 1); at < run.End; at += Frame) _copied.Add(at);
+        Scan(areas, [], runs, null, strict: false);
+        Settle(runs, strict: false);
     }
 
-    private static void Append(List<PageRun> runs, PageRun run)
+    /// <summary>Copies frames that are not settled, or keeps them.</summary>
+    /// <returns>bytes copied</returns>
+    private long Settle(List<PageRun> runs, bool strict)
     {
-        if (runs.Count > 0 && runs[^1].End == run.Start) runs[^1] = runs[^1] with { End = run.End }; else runs.Add(run);
+        List<PageRun> wanted = [];
+        ulong last = ulong.MaxValue;
+        foreach (PageRun run in runs)
+        {
+            if (_settled.Contains(run)) continue;
+            for (ulong at = run.Start & ~(Frame - 1); at < run.End; at += Frame)
+            {
+                if (_settled.Contains(at)) continue;
+                if (IsDirty(at) || !_part!.CanKeep((long)at)) PageRun.Append(wanted, new PageRun(Math.Max(at, run.Start), Math.Min(at + Frame, run.End)));
+                else if (at != last) _part.KeepFrame((long)at);
+                last = at;
+            }
+        }
+        if (!strict) RequireRoom(wanted);
+        MemoryCopier copier = new(_reader, _writer!, _part!);
+        copier.Copy(wanted, strict, reach: !strict);
+        foreach (PageRun run in runs) _settled.Add(run);
+        return copier.BytesCopied;
+    }
+
+    private void RequireRoom(List<PageRun> wanted)
+    {
+        long bytes = 0;
+        long[] ends = new long[wanted.Count];
+        for (int i = 0; i < ends.Length; i++) ends[i] = bytes += (long)(wanted[i].End - wanted[i].Start);
+        _writer!.RequireRoom(bytes, (fraction, frame) =>
+        {
+            long at = (long)(fraction * bytes);
+            int i = Array.BinarySearch(ends, at + 1);
+            PageRun run = wanted[i < 0 ? ~i : i];
+            return PageReader.TrySample(Pid, Math.Max(run.Start, run.End - (ulong)(ends[i < 0 ? ~i : i] - at) & ~(Frame - 1)), run.End, frame);
+        });
+    }
+
+    /// <summary>Copies once more what was written since it was copied. The program runs.</summary>
+    /// <param name="areas">read anew; flags are not needed</param>
+    /// <param name="frames">is raised by the frames that are held from now on</param>
+    /// <returns>bytes</returns>
+    public long Refine(ISnapshotWriter writer, List<Vma> areas, ref int frames)
+    {
+        if (!ReferenceEquals(_writer, writer)) return 0; // nothing was copied ahead
+        int held = _held.Count;
+        List<PageRun> written = [];
+        Scan(areas, written, null, null, strict: false);
+        long bytes = CopyWritten(written, strict: false);
+        frames += _held.Count - held;
+        return bytes;
+    }
+
+    /// <summary>Copies written pages into held frames, as far as there is memory for them; frames that find none are not settled any more.</summary>
+    private long CopyWritten(List<PageRun> written, bool strict)
+    {
+        // While the program runs the workers give buffers back, but only so long: each round that waits finds more written.
+        int patienceMs = strict ? 0 : 1000;
+        foreach (PageRun run in written)
+            for (ulong frame = run.Start & ~(Frame - 1); frame < run.End; frame += Frame)
+            {
+                if (!_settled.Contains(frame)) continue; // copied as a whole later
+                if (_held.Note(frame, new PageRun(Math.Max(frame, run.Start), Math.Min(frame + Frame, run.End)), patienceMs)) continue;
+                _settled.Remove(frame);
+                patienceMs = 0;
+            }
+        return _held.Copy(strict);
     }
 
     private bool IsDirty(ulong frame) => _allDirty || _sinceBase.Contains(frame) || (_captured && _afterCapture.Contains(frame));
@@ -153,34 +234,30 @@ internal sealed unsafe class WriteTracker : IDisposable
     private void Begin(ISnapshotWriter writer)
     {
         if (ReferenceEquals(_writer, writer)) return;
+        End();
         _writer = writer;
         _part = writer.OpenPart(PartName, ProcessImageFormat.MemoryPartBytes);
-        _copied.Clear();
+        _held.Begin(writer);
     }
 
-    /// <summary>Writes the memory of the frozen process: frames written since the pre-copy are copied, clean ones are kept from it or from the base.</summary>
-    /// <param name="areas">with flags</param>
-    /// <param name="runs">present pages</param>
+    /// <summary>Writes the memory of the frozen process: pages written since they were copied ahead are copied, frames without any are kept from it or from the base.</summary>
+    /// <param name="areas">flags are not needed</param>
+    /// <param name="runs">receives populated pages</param><param name="guards">receives guard pages</param>
     /// <returns>plain bytes copied</returns>
-    public long Capture(ISnapshotWriter writer, List<Vma> areas, List<PageRun> runs)
+    public long Capture(ISnapshotWriter writer, List<Vma> areas, List<PageRun> runs, List<PageRun> guards, PhaseTimes? times)
     {
         Begin(writer);
-        Arm(areas);
+        List<PageRun> written = [];
+        Scan(areas, written, runs, guards, strict: true);
         _captured = true;
-        IPartWriter part = _part!;
-        List<PageRun> wanted = [];
-        ulong last = ulong.MaxValue;
-        foreach (PageRun run in runs)
-            for (ulong at = run.Start & ~(Frame - 1); at < run.End; at += Frame)
-            {
-                if (_copied.Contains(at)) continue;
-                if (IsDirty(at) || !part.CanKeep((long)at)) Append(wanted, new PageRun(Math.Max(at, run.Start), Math.Min(at + Frame, run.End)));
-                else if (at != last) part.KeepFrame((long)at);
-                last = at;
-            }
-        using MemoryCopier copier = new(Pid, part);
-        copier.Copy(wanted, null);
-        return copier.BytesCopied;
+        times?.Mark("scan", (runs.Count + written.Count) * 16L);
+        long bytes = CopyWritten(written, strict: true);
+        times?.Mark("copy pages", bytes);
+        Fault.At(FaultPoint.DumpMemory);
+        long whole = Settle(runs, strict: true);
+        _held.HandOver(_part!);
+        times?.Mark("copy frames", whole);
+        return bytes + whole;
     }
 
     /// <summary>The captured snapshot is the base from now on.</summary>
@@ -190,6 +267,8 @@ internal sealed unsafe class WriteTracker : IDisposable
         _sinceBase = _afterCapture;
         _allDirty = false;
         End();
+        _afterCapture = new FrameSet();
+        _captured = false;
     }
 
     /// <summary>The base stays the one before: everything noted in the epoch still counts.</summary>
@@ -197,19 +276,22 @@ internal sealed unsafe class WriteTracker : IDisposable
     {
         _sinceBase.UnionWith(_afterCapture);
         End();
+        _afterCapture = new FrameSet();
+        _captured = false;
     }
 
+    /// <summary>Forgets the epoch's copies.</summary>
     private void End()
     {
-        _afterCapture = [];
-        _captured = false;
         (_writer, _part) = (null, null);
-        _copied.Clear();
+        _held.Begin(null);
+        _settled.Clear();
     }
 
     public void Dispose()
     {
         Sys.Close(_uffd);
         _scanner.Dispose();
+        _reader.Dispose();
     }
 }

@@ -8,6 +8,9 @@ internal sealed record Vma(ulong Start, ulong End, string Permissions, ulong Off
     /// <summary>VmFlags, two letters each, blank before and after each.</summary>
     public string Flags { get; set; } = " ";
 
+    /// <summary>Bytes present or swapped, as smaps counts them; 0 where only maps was read. The zero page is not counted.</summary>
+    public ulong PopulatedBytes { get; set; }
+
     public ulong LengthBytes => End - Start;
     public bool Shared => Permissions[3] == 's';
     public bool Writable => Permissions[1] == 'w';
@@ -32,9 +35,17 @@ internal sealed record Vma(ulong Start, ulong End, string Permissions, ulong Off
         foreach (string line in File.ReadLines(withFlags ? $"/proc/{pid}/smaps" : $"/proc/{pid}/maps"))
         {
             if (line.Length > 0 && (char.IsAsciiDigit(line[0]) || line[0] is >= 'a' and <= 'f')) { if (ParseHeader(line) is { } vma) all.Add(vma); }
+            else if (line.StartsWith("Rss:", StringComparison.Ordinal) || line.StartsWith("Swap:", StringComparison.Ordinal)) all[^1].PopulatedBytes += ParseKiB(line);
             else if (line.StartsWith("VmFlags:", StringComparison.Ordinal)) all[^1].Flags = " " + line[8..].Trim() + " ";
         }
         return all;
+    }
+
+    /// <summary>Bytes of a line "Name:   123 kB".</summary>
+    private static ulong ParseKiB(string line)
+    {
+        ReadOnlySpan<char> number = line.AsSpan(line.IndexOf(':') + 1).Trim();
+        return number.EndsWith(" kB") && ulong.TryParse(number[..^3], out ulong kib) ? kib * 1024 : 0;
     }
 
     internal static Vma? ParseHeader(string line)

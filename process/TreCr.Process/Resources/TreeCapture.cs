@@ -17,14 +17,15 @@ internal sealed unsafe class TreeCapture : IDisposable
     private readonly ISnapshotWriter _writer;
     private readonly ExternalObjects _externals;
     private readonly Trackers _trackers;
+    private readonly PhaseTimes _times;
     private readonly TreeImage _tree;
     private readonly FileCapture _files;
     private readonly SharedMemoryCapture _shared;
     private readonly OpenFileTable _openFiles;
 
-    public TreeCapture(FrozenTree frozen, ISnapshotWriter writer, ExternalObjects externals, Trackers trackers, long saveFilesBelowBytes, ReadoutClient readouts)
+    public TreeCapture(FrozenTree frozen, ISnapshotWriter writer, ExternalObjects externals, Trackers trackers, long saveFilesBelowBytes, ReadoutClient readouts, PhaseTimes times)
     {
-        (_frozen, _writer, _externals, _trackers) = (frozen, writer, externals, trackers);
+        (_frozen, _writer, _externals, _trackers, _times) = (frozen, writer, externals, trackers, times);
         _tree = new TreeImage { FormatVersion = ProcessImageFormat.Current, Root = frozen.Root };
         _files = new FileCapture(_tree, writer, saveFilesBelowBytes);
         _shared = new SharedMemoryCapture(_tree, writer);
@@ -40,17 +41,21 @@ internal sealed unsafe class TreeCapture : IDisposable
     public CaptureResult Run()
     {
         long start = Sys.ClockNs(1), bytes = 0;
-        ProcessFacts[] all = [.. _frozen.Processes.Select(p => new ProcessFacts(p.Pid, Vma.ReadAll(p.Pid), OpenDescriptor.ReadAll(p.Pid)))];
+        _times.Restart();
+        ProcessFacts[] all = [.. _frozen.Processes.Select(p => new ProcessFacts(p.Pid, _trackers.AreasOf(p.Pid), OpenDescriptor.ReadAll(p.Pid)))];
         for (int i = 0; i < all.Length; i++)
             if (all[i].Descriptors.Any(d => d.IsLeftover)) CloseLeftovers(_frozen.Processes[i], all[i]);
+        _times.Mark("areas, descriptors");
         List<string> findings = [];
         ProcessCheck.Run(all, _externals, _trackers.IsTracked, tracedByUs: true, findings);
         if (findings.Count > 0) throw new RefusedException(findings);
+        _times.Mark("check");
 
         ProcessImage[] images = new ProcessImage[all.Length];
         _openFiles.Know(all.SelectMany(p => p.Descriptors));
         for (int i = 0; i < all.Length; i++) _openFiles.Add(all[i].Descriptors, images[i] = new ProcessImage());
         for (int i = 0; i < all.Length; i++) AddAreas(all[i], images[i]);
+        _times.Mark("open files");
         for (int i = 0; i < all.Length; i++)
         {
             FrozenProcess process = _frozen.Processes[i];
@@ -59,18 +64,22 @@ internal sealed unsafe class TreeCapture : IDisposable
             AddPlace(process, injector, images[i]);
         }
         foreach (ProcStatus zombie in _frozen.Zombies) AddZombie(zombie);
+        _times.Mark("threads");
         ReadOut(all);
+        _times.Mark("read-out");
         Fault.At(FaultPoint.DumpState);
         for (int i = 0; i < all.Length; i++)
         {
             (WriteTracker? tracker, images[i].MemoryPart) = _trackers.ForCapture(all[i].Pid, _frozen.Root);
-            bytes += MemoryCapture.Run(all[i].Pid, all[i].Areas, images[i], _writer, tracker);
+            bytes += MemoryCapture.Run(all[i].Pid, all[i].Areas, images[i], _writer, tracker, _times);
         }
         _shared.Save();
         _tree.Ipc = IpcState.Capture(_writer);
         _files.SaveContents();
+        _times.Mark("files, shared memory");
         foreach (ProcessImage image in images) _writer.PutRecord(ProcessImageFormat.RecordOf(image.Pid, _frozen.Root), image.ToByteArray());
         _writer.PutRecord(ProcessImageFormat.TreeRecord, _tree.ToByteArray());
+        _times.Mark("records");
         Fault.At(FaultPoint.DumpCaptured);
         return new CaptureResult(_frozen.Root, images.Sum(i => i.Threads.Count), bytes, (Sys.ClockNs(1) - start) / 1000);
     }
