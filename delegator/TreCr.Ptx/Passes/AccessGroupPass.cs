@@ -22,7 +22,8 @@ public static class AccessGroupPass
     public const int MaxSpanBytes = 4096;
 
     /// <param name="without">accesses that need no check at all</param>
-    public static Dictionary<PtxInstruction, AccessGroup> Run(FlowBlock block, IReadOnlySet<PtxInstruction> without)
+    /// <param name="maxSpanBytes">less than <see cref="MaxSpanBytes"/> where neighbouring threads are checked together: theirs is added</param>
+    public static Dictionary<PtxInstruction, AccessGroup> Run(FlowBlock block, IReadOnlySet<PtxInstruction> without, int maxSpanBytes = MaxSpanBytes)
     {
         Dictionary<PtxInstruction, AccessGroup> groups = [];
         Dictionary<(int Register, int Bytes, long Phase), AccessGroup> open = [];
@@ -36,7 +37,7 @@ public static class AccessGroupPass
                 {
                     // Same size, offsets apart by multiples of it: one alignment check is enough.
                     (int, int, long) key = (m.Register, bytes, m.Value & bytes - 1);
-                    if (open.TryGetValue(key, out AccessGroup? g) && Math.Max(g.HighOffset, m.Value + bytes) - Math.Min(g.LowOffset, m.Value) <= MaxSpanBytes)
+                    if (open.TryGetValue(key, out AccessGroup? g) && Math.Max(g.HighOffset, m.Value + bytes) - Math.Min(g.LowOffset, m.Value) <= maxSpanBytes)
                     {
                         g.LowOffset = Math.Min(g.LowOffset, m.Value);
                         g.HighOffset = Math.Max(g.HighOffset, m.Value + bytes);

@@ -39,7 +39,8 @@ public sealed unsafe partial class SoftBackend
         launch.Output = s.Context.Output;
         launch.Tids = ThreadTables.For(blockX, blockY, blockZ);
         launch.SetParameters(parameters, parameterBytes);
-        kernel.Specialise(launch, scheduler.Memory);
+        launch.Simd = kernel.SimdFor(launch, scheduler.Memory);
+        if (launch.Simd is null) kernel.Specialise(launch, scheduler.Memory);
         StreamItem item = scheduler.NewItem(ItemKind.Kernel);
         item.Launch = launch;
         scheduler.Enqueue(s, item);

@@ -87,5 +87,41 @@ static unsafe class KernelSupport
         NativeMemory.Copy((void*)source, c->Shared + shared, used);
     }
 
+    /// <summary>Ends the launch for the first lane of a group that cannot make one of the accesses [low, high] from its address; lanes are <paramref name="bytes"/> apart.</summary>
+    /// <param name="flags">1: offsets in shared memory; 2: stores</param>
+    public static void GroupFault(BlockContext* c, int thread, ulong address, int bytes, int lanes, long low, long high, int flags)
+    {
+        for (int n = 0; n < lanes; n++)
+            foreach (long offset in (ReadOnlySpan<long>)[low, high])
+            {
+                ulong at = address + (ulong)(n * bytes) + (ulong)offset;
+                bool aligned = (at & (ulong)(bytes - 1)) == 0;
+                if ((flags & 1) != 0)
+                {
+                    if (!aligned || at >= (ulong)c->SharedBytes) SharedFault(c, thread + n, at, bytes);
+                }
+                else if (!aligned || !PageTable.IsAccessible(at, (ulong)bytes, (flags & 2) != 0)) AccessFault(c, thread + n, at, bytes);
+            }
+        AccessFault(c, thread, address, bytes);
+    }
+
+    /// <summary>The lanes of a group go on as threads: those of each mask at its block, the others have ended.</summary>
+    public static void LeaveGroup(BlockContext* c, int group, int blockA, int maskA, int blockB, int maskB) => Runner(c).LeaveGroup(group, blockA, (uint)maskA, blockB, (uint)maskB);
+
+    /// <summary>All lanes go on as threads that wait in a collective; what they bring to it lies in scratch memory.</summary>
+    public static void LeaveGroupWaiting(BlockContext* c, int group, int state, int kind, int mask) => Runner(c).LeaveGroupWaiting(group, state, kind, (uint)mask);
+
+    /// <summary>Source lanes of a shuffle whose operands lie in scratch memory (a after a, b, c); written behind them.</summary>
+    /// <returns>lanes whose source is inside their segment</returns>
+    public static int ShuffleIndices(byte* scratch, int kind)
+    {
+        uint* b = (uint*)(scratch + 256), c = (uint*)(scratch + 512);
+        int* to = (int*)(scratch + 768);
+        uint valid = 0;
+        for (int n = 0; n < 32; n++)
+            if (WarpCollectives.Source((CollectiveKind)kind, n, b[n], c[n], out to[n])) valid |= 1u << n;
+        return (int)valid;
+    }
+
     static BlockRunner Runner(BlockContext* c) => (BlockRunner)GCHandle.FromIntPtr(c->Runner).Target!;
 }

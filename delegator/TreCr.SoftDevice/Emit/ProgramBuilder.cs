@@ -46,6 +46,25 @@ sealed unsafe class ProgramBuilder
     /// <summary>For the tests of the tests.</summary>
     internal static Mutation? Mutation { get; set; }
 
+    /// <summary>False: threads run one by one always (TRECR_SOFT_SIMD=0).</summary>
+    internal static bool UseSimd { get; set; } = Environment.GetEnvironmentVariable("TRECR_SOFT_SIMD") != "0";
+
+    /// <summary>Instructions of a kernel that is compiled for groups at most, and of one of its blocks.</summary>
+    const int SimdLimit = 400, SimdBlock = 200;
+
+    /// <summary>Every block can be begun at: for threads that have left a group.</summary>
+    bool resumable;
+
+    static CompiledKernel CompileResumable(PtxModule module, PtxFunction entry, ISymbolAddresses addresses, bool isChecked)
+    {
+        for (int budget = int.MaxValue; ; budget = budget == int.MaxValue ? SimdBlock : budget / 2)
+        {
+            ProgramBuilder builder = new(module, addresses, isChecked) { resumable = true };
+            if (builder.TryCompile(entry, budget) is { } kernel) return kernel;
+            if (budget <= 8) throw new PtxException(PtxException.NoBinaryForGpu, $"{entry.Name} cannot be cut into methods that are small enough");
+        }
+    }
+
     /// <exception cref="PtxException">209: an instruction that is not supported, by name; 218: text that makes no sense.</exception>
     public static CompiledKernel Compile(PtxModule module, PtxFunction entry, ISymbolAddresses addresses, bool isChecked)
     {
@@ -62,7 +81,9 @@ sealed unsafe class ProgramBuilder
     CompiledKernel? TryCompile(PtxFunction entry, int budget)
     {
         int maxBlock = budget == int.MaxValue ? 4000 : budget;
-        foreach (PtxFunction f in Closure(entry)) graphs.Add(PassList.Run(f, maxBlock));
+        foreach (PtxFunction f in Closure(entry)) graphs.Add(PassList.Run(f, resumable ? SimdBlock : maxBlock));
+        if (resumable)
+            foreach (FlowBlock b in graphs[0].Blocks) b.IsEntryPoint = true;
         List<(FlowGraph Graph, int First, int End)> cuts = [];
         foreach (FlowGraph g in graphs)
         {
@@ -81,7 +102,7 @@ sealed unsafe class ProgramBuilder
             }
             cuts.Add((g, first, g.Blocks.Count));
         }
-        UsesSlots = cuts.Count > 1 || graphs.Exists(g => g.Suspends) || entry.Locals.Values.Any(v => v.Space == PtxSpace.Param && graphs[0].CallParameterOffset.ContainsKey(v.Name));
+        UsesSlots = resumable || cuts.Count > 1 || graphs.Exists(g => g.Suspends) || entry.Locals.Values.Any(v => v.Space == PtxSpace.Param && graphs[0].CallParameterOffset.ContainsKey(v.Name));
         LayoutShared(graphs.Select(g => g.Function));
         CompiledKernel kernel = new()
         {
@@ -116,11 +137,46 @@ sealed unsafe class ProgramBuilder
                 ChunkMethod?[] fast = [.. cuts.Select(c => ScalarEmitter.Emit(this, c.Graph, stateBases[c.Graph.Function.Name], c.First, c.End, out _))];
                 return Array.TrueForAll(fast, f => f is not null) ? fast.OfType<ChunkMethod>().ToArray() : null;
             };
+        if (!resumable && !calls && UseSimd && Mutation is null && VectorMath.IsSupported && entry.Body.Count <= SimdLimit)
+        {
+            kernel.UsesWarps = graphs[0].Blocks.Exists(b => b.End == BlockEnd.Suspend && !(b.Body[^1].Name is "bar" or "barrier" && !b.Body[^1].Opcode.Has("warp")));
+            kernel.MakeSimd = (lanes, tidIsAffine) => MakeSimd(entry, lanes, tidIsAffine);
+            kernel.MakeFastSimd = (variant, proven) => EmitSimd(entry, variant.Graph, variant.Shapes, variant.Layout, variant.Lanes, variant.UsesGroups, proven.Select(a => a.Instruction));
+        }
         kernel.Shapes = Shapes;
         kernel.UsesMatrices = UsesMatrices;
         kernel.StaticSharedBytes = staticShared;
         kernel.DynamicSharedOffset = staticShared + 15 & ~15;
         return kernel;
+    }
+
+    /// <summary>Compiles for groups of threads in lockstep. Null: the kernel does something that only single threads can, or would be too big.</summary>
+    SimdVariant? MakeSimd(PtxFunction entry, int lanes, bool tidIsAffine)
+    {
+        FlowGraph g = PassList.Run(entry, SimdBlock);
+        Shapes shapes = ShapePass.Run(g, tidIsAffine);
+        SimdLayout layout = SimdLayout.Of(g, shapes, lanes, tidIsAffine);
+        bool usesGroups = g.Blocks.Exists(b => b.IsSpinEdge || b.End == BlockEnd.Suspend && b.Body[^1].Name is "bar" or "barrier" && !b.Body[^1].Opcode.Has("warp"));
+        Lazy<ChunkMethod[]?> whole = new(() => EmitSimd(entry, g, shapes, layout, lanes, usesGroups, []));
+        // With ranges known, the variant without checks mostly serves; this one is then made when it is needed, and known to fit.
+        if (whole.Value is null) return null;
+        return new(lanes, g, shapes, layout, usesGroups, whole, new(() => CompileResumable(Module, entry, Addresses, Checked)));
+    }
+
+    ChunkMethod[]? EmitSimd(PtxFunction entry, FlowGraph g, Shapes shapes, SimdLayout layout, int lanes, bool usesGroups, IEnumerable<Ptx.Ast.PtxInstruction> proven)
+    {
+        ProgramBuilder builder = new(Module, Addresses, Checked);
+        builder.graphs.Add(g);
+        builder.LayoutShared(builder.Closure(entry));
+        foreach (PtxInstruction i in proven) builder.Proven.Add(i);
+        try
+        {
+            return SimdEmitter.Emit(builder, g, shapes, layout, lanes, usesGroups, out _) is { } method ? [method] : null;
+        }
+        catch (NotVectorException)
+        {
+            return null;
+        }
     }
 
     /// <summary>The entry, then every function it can reach: by name, or, where an address is taken or called through, all whose address the module takes.</summary>

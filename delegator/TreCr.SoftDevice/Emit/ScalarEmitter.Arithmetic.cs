@@ -4,13 +4,13 @@ using TreCr.Ptx.Ast;
 namespace TreCr.SoftDevice.Emit;
 
 /// <summary>Integer and floating-point arithmetic, and conversions.</summary>
-sealed unsafe partial class ScalarEmitter
+unsafe partial class ScalarEmitter
 {
-    string? Rounding => current.Opcode.First("rn", "rz", "rm", "rp");
+    private protected string? Rounding => current.Opcode.First("rn", "rz", "rm", "rp");
     /// <summary>For the helpers with directed rounding: 0 nearest, 1 to zero, 2 down, 3 up.</summary>
-    int RoundingMode => Rounding switch { "rz" => 1, "rm" => 2, "rp" => 3, _ => 0 };
+    private protected int RoundingMode => Rounding switch { "rz" => 1, "rm" => 2, "rp" => 3, _ => 0 };
 
-    void EmitArithmetic()
+    private protected void EmitArithmetic()
     {
         PtxType type = current.Opcode.Type;
         if (type.IsHalf()) EmitHalf();
@@ -19,7 +19,7 @@ sealed unsafe partial class ScalarEmitter
         else EmitInteger();
     }
 
-    void EmitInteger()
+    private protected void EmitInteger()
     {
         PtxOpcode op = current.Opcode;
         PtxType type = op.Type;
@@ -97,7 +97,7 @@ sealed unsafe partial class ScalarEmitter
         Pop(Operand(0), type);
     }
 
-    void EmitFloat()
+    private protected void EmitFloat()
     {
         PtxOpcode op = current.Opcode;
         PtxType type = op.Type;
@@ -184,7 +184,7 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>Pushes a 16-bit float operand as float32, which holds all its values.</summary>
-    void PushHalf(int n, PtxType type, int shift = 0)
+    private protected void PushHalf(int n, PtxType type, int shift = 0)
     {
         PushI(n, type);
         if (shift != 0) { il.LdcI4(shift); il.Op(OpCodes.Shr_Un); }
@@ -193,7 +193,7 @@ sealed unsafe partial class ScalarEmitter
         Call(type is PtxType.BF16 or PtxType.BF16x2 ? "BF16ToF32" : "F16ToF32");
     }
 
-    void EmitHalf()
+    private protected void EmitHalf()
     {
         PtxOpcode op = current.Opcode;
         PtxType type = op.Type;
@@ -209,7 +209,7 @@ sealed unsafe partial class ScalarEmitter
         Pop(Operand(0), type);
     }
 
-    void EmitConvert()
+    private protected void EmitConvert()
     {
         PtxOpcode op = current.Opcode;
         PtxType to = op.Type, from = op.Type2;
@@ -246,7 +246,7 @@ sealed unsafe partial class ScalarEmitter
 
     /// <summary>Turns the stack's f32 or f64 into 16 bits, rounded as the instruction says.</summary>
     /// <param name="exact">the value fits: no rounding to do</param>
-    void ToHalf(PtxType to, PtxType from, bool exact = false)
+    private protected void ToHalf(PtxType to, PtxType from, bool exact = false)
     {
         bool wide = from == PtxType.F64;
         if (RoundingMode != 0 && !exact || wide && to == PtxType.BF16)
@@ -259,7 +259,7 @@ sealed unsafe partial class ScalarEmitter
         if (current.Opcode.Has("relu")) Call("HalfReluBits");
     }
 
-    void IntegerToInteger(PtxType to, PtxType from)
+    private protected void IntegerToInteger(PtxType to, PtxType from)
     {
         PushI(1, from);
         bool fits = to.IsSigned() == from.IsSigned() ? to.Bits() >= from.Bits() : to.IsSigned() && to.Bits() > from.Bits();
@@ -276,7 +276,7 @@ sealed unsafe partial class ScalarEmitter
         Pop(Operand(0), to);
     }
 
-    void IntegerToReal(PtxType to, PtxType from)
+    private protected void IntegerToReal(PtxType to, PtxType from)
     {
         PushI(1, from);
         bool signed = from.IsSigned();
@@ -305,7 +305,7 @@ sealed unsafe partial class ScalarEmitter
         Result(to);
     }
 
-    void RealToInteger(PtxType to, PtxType from)
+    private protected void RealToInteger(PtxType to, PtxType from)
     {
         string mode = current.Opcode.First("rni", "rzi", "rmi", "rpi") ?? "rzi";
         if (from.IsHalf()) PushHalf(1, from);
@@ -317,7 +317,7 @@ sealed unsafe partial class ScalarEmitter
         Pop(Operand(0), to);
     }
 
-    void RealToReal(PtxType to, PtxType from)
+    private protected void RealToReal(PtxType to, PtxType from)
     {
         PtxOpcode op = current.Opcode;
         if (from.IsHalf()) PushHalf(1, from);

@@ -7,9 +7,9 @@ using TreCr.SoftDevice.Engine;
 namespace TreCr.SoftDevice.Emit;
 
 /// <summary>Ends of blocks: branches, exits, calls, barriers and warp collectives.</summary>
-sealed unsafe partial class ScalarEmitter
+unsafe partial class ScalarEmitter
 {
-    void EmitEnd(FlowBlock b)
+    private protected void EmitEnd(FlowBlock b)
     {
         int following = b.Index + 1;
         switch (b.End)
@@ -57,7 +57,7 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>Does <paramref name="body"/>, or goes to <paramref name="otherwise"/> where the guard is false.</summary>
-    void Guarded(int otherwise, int following, Action body)
+    private protected void Guarded(int otherwise, int following, Action body)
     {
         if (current.Guard < 0) { body(); return; }
         Label skip = il.NewLabel();
@@ -67,7 +67,7 @@ sealed unsafe partial class ScalarEmitter
         GoTo(otherwise, following);
     }
 
-    void EmitBranch(FlowBlock b, int following)
+    private protected void EmitBranch(FlowBlock b, int following)
     {
         bool near = b.Target >= firstBlock && b.Target < endBlock && !b.IsSpinEdge;
         if (current.Guard < 0)
@@ -93,7 +93,7 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>After many rounds the thread gives way: another one may have to run before this loop can end.</summary>
-    void EmitSpinEdge(FlowBlock b)
+    private protected void EmitSpinEdge(FlowBlock b)
     {
         Label go = il.NewLabel();
         il.Ldloc(spin!);
@@ -103,19 +103,24 @@ sealed unsafe partial class ScalarEmitter
         il.Ldloc(spin!);
         il.LdcI4(0);
         il.Op(OpCodes.Bge, go);
-        SaveFor(b.Target);
-        SetSlot("Status", () => il.LdcI4((int)ThreadStatus.Yielded));
-        il.Br(next);
+        EmitYield(b);
         il.Mark(go);
     }
 
-    void EmitExit()
+    private protected virtual void EmitYield(FlowBlock b)
+    {
+        SaveFor(b.Target);
+        SetSlot("Status", () => il.LdcI4((int)ThreadStatus.Yielded));
+        il.Br(next);
+    }
+
+    private protected void EmitExit()
     {
         if (program.UsesSlots) SetSlot("Status", () => il.LdcI4((int)ThreadStatus.Done));
         il.Br(next);
     }
 
-    void Fault(int error, string what)
+    private protected void Fault(int error, string what)
     {
         il.Ldarg(0);
         il.Ldloc(thread);
@@ -125,7 +130,7 @@ sealed unsafe partial class ScalarEmitter
         il.Op(OpCodes.Throw);
     }
 
-    void EmitSuspend(FlowBlock b)
+    private protected void EmitSuspend(FlowBlock b)
     {
         PtxOpcode op = current.Opcode;
         int status = (int)ThreadStatus.Warp;
@@ -180,7 +185,7 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <param name="maskOperand">-1: without a mask; whoever of the warp is there takes part</param>
-    void Kind(CollectiveKind kind, int maskOperand)
+    private protected void Kind(CollectiveKind kind, int maskOperand)
     {
         SetSlot("Kind", () => il.LdcI4((int)kind | (maskOperand < 0 ? BlockRunner.Opportunistic : 0)));
         // Nothing says what a mask without the lane itself does, so no test can see it changed.
@@ -190,14 +195,14 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>32 bits into a field of 64, the upper half of which nobody reads.</summary>
-    void Widen()
+    private protected void Widen()
     {
         bool was = Arm(false);
         il.Op(OpCodes.Conv_U8);
         Arm(was);
     }
 
-    void EmitBarrier(PtxOpcode op)
+    private protected void EmitBarrier(PtxOpcode op)
     {
         int reduction = !op.Has("red") ? 0 : op.First("and", "or", "popc") switch { "and" => BlockRunner.ReduceAnd, "or" => BlockRunner.ReduceOr, "popc" => BlockRunner.ReducePopc, _ => throw Unsupported() };
         int at = reduction == 0 ? 0 : 1, count = current.Operands.Length - at - (reduction == 0 ? 0 : 1);
@@ -221,7 +226,7 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>Takes the result of the collective or call that stopped the thread.</summary>
-    void EmitCollect()
+    private protected void EmitCollect()
     {
         PtxInstruction origin = current.Origin!;
         current = origin;
@@ -246,7 +251,7 @@ sealed unsafe partial class ScalarEmitter
         PopRegister(d.Register2, PtxType.Pred);
     }
 
-    (PtxOperand? Returns, PtxOperand Target, PtxOperand? Arguments, PtxOperand? Prototype) CallParts()
+    private protected (PtxOperand? Returns, PtxOperand Target, PtxOperand? Arguments, PtxOperand? Prototype) CallParts()
     {
         PtxOperand[] o = current.Operands;
         int at = 0;
@@ -257,16 +262,16 @@ sealed unsafe partial class ScalarEmitter
         return (returns, target, arguments, at < o.Length ? o[at] : null);
     }
 
-    PtxSignature SignatureOf(PtxOperand target, PtxOperand? prototype)
+    private protected PtxSignature SignatureOf(PtxOperand target, PtxOperand? prototype)
     {
         if (target.Kind == OperandKind.Symbol && program.Module.FunctionsByName.TryGetValue(target.Name!, out PtxFunction? callee)) return callee.Signature;
         if (prototype?.Name is { } name && f.Prototypes.TryGetValue(name, out PtxSignature? signature)) return signature;
         throw Unsupported("indirect call without a prototype");
     }
 
-    int ScopeOffset(PtxOperand o) => o.Name is { } name && g.CallParameterOffset.TryGetValue(name, out int at) ? at : throw Unsupported($"argument {o} of a call");
+    private protected int ScopeOffset(PtxOperand o) => o.Name is { } name && g.CallParameterOffset.TryGetValue(name, out int at) ? at : throw Unsupported($"argument {o} of a call");
 
-    void EmitCall(FlowBlock b)
+    private protected void EmitCall(FlowBlock b)
     {
         // A change in how frames are linked may run anything.
         Arm(false);
@@ -312,7 +317,7 @@ sealed unsafe partial class ScalarEmitter
         il.Br(next);
     }
 
-    void EmitCallResults()
+    private protected void EmitCallResults()
     {
         Arm(false);
         (PtxOperand? returns, PtxOperand target, _, PtxOperand? prototype) = CallParts();
@@ -329,7 +334,7 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>Functions that the driver supplies.</summary>
-    void EmitRuntimeCall(PtxFunction callee, PtxOperand? returns, PtxOperand? arguments)
+    private protected void EmitRuntimeCall(PtxFunction callee, PtxOperand? returns, PtxOperand? arguments)
     {
         PtxOperand[] a = arguments?.Elements ?? [];
         void Argument(int n, OpCode load) { FrameAddress(ScopeOffset(a[n])); il.Op(load); }

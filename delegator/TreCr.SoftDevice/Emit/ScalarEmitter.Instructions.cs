@@ -5,9 +5,9 @@ using TreCr.Ptx.Passes;
 namespace TreCr.SoftDevice.Emit;
 
 /// <summary>One instruction that does not end a block.</summary>
-sealed unsafe partial class ScalarEmitter
+unsafe partial class ScalarEmitter
 {
-    void EmitInstruction(PtxInstruction i)
+    private protected void EmitInstruction(PtxInstruction i)
     {
         PtxOpcode op = i.Opcode;
         switch (op.Name)
@@ -50,7 +50,7 @@ sealed unsafe partial class ScalarEmitter
         }
     }
 
-    void EmitMove()
+    private protected void EmitMove()
     {
         PtxType type = current.Opcode.Type;
         PtxOperand d = Operand(0), s = Operand(1);
@@ -98,14 +98,14 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>Pushes operand <paramref name="n"/>, flushed where the instruction says .ftz.</summary>
-    void Source(int n, PtxType type)
+    private protected void Source(int n, PtxType type)
     {
         PushI(n, type);
         if (current.Opcode.Ftz && type == PtxType.F32) Call("FlushF32");
     }
 
     /// <summary>.ftz and .sat on a result, then into operand 0.</summary>
-    void Result(PtxType type)
+    private protected void Result(PtxType type)
     {
         if (type == PtxType.F32)
         {
@@ -116,16 +116,16 @@ sealed unsafe partial class ScalarEmitter
         Pop(Operand(0), type);
     }
 
-    static string Suffix(PtxType type) => type switch
+    private protected static string Suffix(PtxType type) => type switch
     {
         PtxType.B16 => "U16", PtxType.B32 => "U32", PtxType.B64 => "U64", _ => type.ToString(),
     };
 
-    static readonly string[] Comparisons = ["eq", "ne", "lt", "le", "gt", "ge", "lo", "ls", "hi", "hs", "equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan"];
+    private protected static readonly string[] Comparisons = ["eq", "ne", "lt", "le", "gt", "ge", "lo", "ls", "hi", "hs", "equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan"];
 
     /// <summary>Pushes 0 or 1 for operands a and b compared as the opcode says.</summary>
     /// <param name="shift">16: of packed operands, the high halves</param>
-    void Compare(int a, int b, PtxType type, int shift = 0)
+    private protected void Compare(int a, int b, PtxType type, int shift = 0)
     {
         string how = current.Opcode.First(Comparisons) ?? throw Unsupported();
         if (type.IsHalf())
@@ -161,7 +161,7 @@ sealed unsafe partial class ScalarEmitter
         }
     }
 
-    void EmitSetp()
+    private protected void EmitSetp()
     {
         PtxOpcode op = current.Opcode;
         string? boolean = op.First("and", "or", "xor");
@@ -200,7 +200,7 @@ sealed unsafe partial class ScalarEmitter
         else PopRegister(d.Register, PtxType.Pred);
     }
 
-    void EmitSet()
+    private protected void EmitSet()
     {
         PtxOpcode op = current.Opcode;
         Compare(1, 2, op.Type2);
@@ -215,13 +215,13 @@ sealed unsafe partial class ScalarEmitter
         Pop(Operand(0), op.Type);
     }
 
-    void EmitSelp() => Choose(no =>
+    private protected void EmitSelp() => Choose(no =>
     {
         PushI(3, PtxType.Pred);
         il.Brfalse(no);
     });
 
-    void EmitSlct() => Choose(no =>
+    private protected void EmitSlct() => Choose(no =>
     {
         PtxType test = current.Opcode.Type2;
         Source(3, test);
@@ -230,7 +230,7 @@ sealed unsafe partial class ScalarEmitter
     });
 
     /// <summary>Operand 1 into operand 0, or operand 2 where <paramref name="test"/> jumps.</summary>
-    void Choose(Action<Label> test)
+    private protected void Choose(Action<Label> test)
     {
         PtxType type = current.Opcode.Type;
         Label no = il.NewLabel(), end = il.NewLabel();
@@ -247,7 +247,7 @@ sealed unsafe partial class ScalarEmitter
         Pop(Operand(0), type);
     }
 
-    void EmitLogic()
+    private protected void EmitLogic()
     {
         PtxOpcode op = current.Opcode;
         PtxType type = op.Type;
@@ -270,7 +270,7 @@ sealed unsafe partial class ScalarEmitter
         Pop(Operand(0), type);
     }
 
-    void EmitShift()
+    private protected void EmitShift()
     {
         PtxOpcode op = current.Opcode;
         PtxType type = op.Type;
@@ -306,7 +306,7 @@ sealed unsafe partial class ScalarEmitter
         Pop(Operand(0), type);
     }
 
-    void EmitBits()
+    private protected void EmitBits()
     {
         PtxOpcode op = current.Opcode;
         PtxType type = op.Type;
@@ -393,9 +393,9 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>The carry flag is a local of the thread's run: the chain may not cross a block, as compilers never let it.</summary>
-    LocalBuilder? carry;
+    private protected LocalBuilder? carry;
 
-    void EmitCarry()
+    private protected void EmitCarry()
     {
         PtxOpcode op = current.Opcode;
         PtxType type = op.Type;
@@ -439,10 +439,10 @@ sealed unsafe partial class ScalarEmitter
         Pop(Operand(0), type);
     }
 
-    static readonly string[] VideoOperations = ["vadd", "vsub", "vabsdiff", "vmin", "vmax", "vshl", "vshr"];
+    private protected static readonly string[] VideoOperations = ["vadd", "vsub", "vabsdiff", "vmin", "vmax", "vshl", "vshr"];
 
     /// <summary>vadd.dtype.atype.btype{.sat}{.op2} d, a{.part}, b{.part}{, c}; forms that merge into a part of d are refused.</summary>
-    void EmitVideo()
+    private protected void EmitVideo()
     {
         PtxOpcode op = current.Opcode;
         PtxType[] types = [.. op.Modifiers.Select(PtxTypes.Parse).Where(t => t != PtxType.None)];
@@ -465,7 +465,7 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>cp.async.{ca,cg}.shared.global [dst], [src], size{, srcSize}: done at once, which the ISA allows; commit and wait have nothing left to do.</summary>
-    void EmitAsyncCopy()
+    private protected void EmitAsyncCopy()
     {
         PtxOpcode op = current.Opcode;
         if (!op.Has("async") || op.Has("bulk") || op.Has("mbarrier")) throw Unsupported();

@@ -6,9 +6,9 @@ using TreCr.SoftDevice.Engine;
 namespace TreCr.SoftDevice.Emit;
 
 /// <summary>Matrix instructions: each lane puts its registers into its words of BlockContext.Matrix and stops; when the whole warp has come, WarpMatrices does the work; then each takes its results.</summary>
-sealed unsafe partial class ScalarEmitter
+unsafe partial class ScalarEmitter
 {
-    void EmitMatrix()
+    private protected void EmitMatrix()
     {
         PtxOpcode op = current.Opcode;
         program.UsesMatrices = true;
@@ -46,9 +46,9 @@ sealed unsafe partial class ScalarEmitter
         MatrixKind(CollectiveKind.MoveMatrix, matrices | (op.Has("trans") ? 16 : 0) | (store ? 32 : 0));
     }
 
-    static PtxOperand[] Registers(PtxOperand o) => o.Kind == OperandKind.Vector ? o.Elements : [o];
+    private protected static PtxOperand[] Registers(PtxOperand o) => o.Kind == OperandKind.Vector ? o.Elements : [o];
 
-    void Put(PtxOperand o, int count, PtxType element, ref int at)
+    private protected void Put(PtxOperand o, int count, PtxType element, ref int at)
     {
         PtxOperand[] registers = Registers(o);
         if (registers.Length != count) throw Unsupported($"{registers.Length} registers instead of {count}");
@@ -62,7 +62,7 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>The address of word <paramref name="n"/> of this thread.</summary>
-    void MatrixAddress(int n)
+    private protected void MatrixAddress(int n)
     {
         bool was = Arm(false);
         Context("Matrix");
@@ -78,14 +78,14 @@ sealed unsafe partial class ScalarEmitter
         Arm(was);
     }
 
-    void MatrixWord(int n, Action value)
+    private protected void MatrixWord(int n, Action value)
     {
         MatrixAddress(n);
         value();
         il.Op(OpCodes.Stind_I8);
     }
 
-    void MatrixKind(CollectiveKind kind, int variant)
+    private protected void MatrixKind(CollectiveKind kind, int variant)
     {
         bool was = Arm(false);
         SetSlot("Kind", () => il.LdcI4((int)kind));
@@ -94,7 +94,7 @@ sealed unsafe partial class ScalarEmitter
         Arm(was);
     }
 
-    void CollectMatrix()
+    private protected void CollectMatrix()
     {
         bool wide = current.Name == "mma" && MatrixShape.Parse(current.Opcode)!.D == PtxType.F64;
         PtxOperand[] registers = Registers(Operand(0));

@@ -8,9 +8,9 @@ using TreCr.SoftDevice.Engine;
 namespace TreCr.SoftDevice.Emit;
 
 /// <summary>Memory access. <see cref="Address"/> is the only place where an address that a kernel computed becomes a pointer.</summary>
-sealed unsafe partial class ScalarEmitter
+unsafe partial class ScalarEmitter
 {
-    static OpCode Load(PtxType type) => type switch
+    private protected static OpCode Load(PtxType type) => type switch
     {
         PtxType.B8 or PtxType.U8 => OpCodes.Ldind_U1, PtxType.S8 => OpCodes.Ldind_I1,
         PtxType.S16 => OpCodes.Ldind_I2,
@@ -18,7 +18,7 @@ sealed unsafe partial class ScalarEmitter
         _ => type.Bits() switch { 16 => OpCodes.Ldind_U2, 64 => OpCodes.Ldind_I8, _ => OpCodes.Ldind_I4 },
     };
 
-    static OpCode Store(PtxType type) => type switch
+    private protected static OpCode Store(PtxType type) => type switch
     {
         PtxType.F32 => OpCodes.Stind_R4, PtxType.F64 => OpCodes.Stind_R8,
         _ => type.Bits() switch { 8 => OpCodes.Stind_I1, 16 => OpCodes.Stind_I2, 64 => OpCodes.Stind_I8, _ => OpCodes.Stind_I4 },
@@ -29,14 +29,14 @@ sealed unsafe partial class ScalarEmitter
     /// moves the bits of a misaligned address to the top, so one unsigned compare checks bounds and alignment. What fails it is looked up in the page table
     /// out of line; what is not there either ends the launch with 700 or 716. The IL stack must be empty: the look-up's way joins here.
     /// </summary>
-    void Address(PtxSpace space, PtxOperand m, int bytes)
+    private protected void Address(PtxSpace space, PtxOperand m, int bytes)
     {
         bool was = Arm(false);
         CheckedAddress(space, m, bytes);
         Arm(was);
     }
 
-    void CheckedAddress(PtxSpace space, PtxOperand m, int bytes)
+    private protected void CheckedAddress(PtxSpace space, PtxOperand m, int bytes)
     {
         int k = Log2(bytes);
         if (space == PtxSpace.Param)
@@ -76,7 +76,7 @@ sealed unsafe partial class ScalarEmitter
         }
     }
 
-    void EffectiveAddress(PtxOperand m)
+    private protected void EffectiveAddress(PtxOperand m)
     {
         if (m.Kind != OperandKind.Memory) throw new PtxException(PtxException.InvalidPtx, $"'{current.Opcode.Text}' needs an address in brackets", current.Line);
         if (m.Name is { } name) { SymbolAddress(name, m.Value); return; }
@@ -98,7 +98,7 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <param name="low">distance from the address to the first access that this check stands for</param><param name="high">and to the last</param>
-    void Check(LocalBuilder address, int k, LocalBuilder? start, LocalBuilder? limit, string faultHelper, long low = 0, long high = 0)
+    private protected void Check(LocalBuilder address, int k, LocalBuilder? start, LocalBuilder? limit, string faultHelper, long low = 0, long high = 0)
     {
         if (!program.Checked || program.Proven.Contains(current)) return;
         Label slow = il.NewLabel(), good = il.NewLabel();
@@ -144,7 +144,7 @@ sealed unsafe partial class ScalarEmitter
         });
     }
 
-    void Lookup(LocalBuilder address, long offset, int k, bool writes, Label fault)
+    private protected void Lookup(LocalBuilder address, long offset, int k, bool writes, Label fault)
     {
         void At()
         {
@@ -175,7 +175,7 @@ sealed unsafe partial class ScalarEmitter
         il.Brfalse(fault);
     }
 
-    void ThrowFault(LocalBuilder address, long offset, int bytes, string helper)
+    private protected virtual void ThrowFault(LocalBuilder address, long offset, int bytes, string helper)
     {
         il.Ldarg(0);
         il.Ldloc(thread);
@@ -188,7 +188,7 @@ sealed unsafe partial class ScalarEmitter
         il.Op(OpCodes.Throw);
     }
 
-    void EmitLoad()
+    private protected void EmitLoad()
     {
         PtxOpcode op = current.Opcode;
         PtxOperand d = Operand(0), m = Operand(1);
@@ -221,7 +221,7 @@ sealed unsafe partial class ScalarEmitter
         }
     }
 
-    void Element(LocalBuilder pointer, int offset)
+    private protected void Element(LocalBuilder pointer, int offset)
     {
         il.Ldloc(pointer);
         if (offset == 0) return;
@@ -231,7 +231,7 @@ sealed unsafe partial class ScalarEmitter
         Arm(was);
     }
 
-    void EmitStore()
+    private protected void EmitStore()
     {
         PtxOpcode op = current.Opcode;
         PtxOperand m = Operand(0), s = Operand(1);
@@ -258,7 +258,7 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>cvta: windows are real addresses, so global and const are the identity; shared and local add or take away the window's start.</summary>
-    void EmitAddressConversion()
+    private protected void EmitAddressConversion()
     {
         PtxOpcode op = current.Opcode;
         PushI(1, PtxType.U64);
@@ -270,7 +270,7 @@ sealed unsafe partial class ScalarEmitter
         Pop(Operand(0), PtxType.U64);
     }
 
-    void EmitIsSpace()
+    private protected void EmitIsSpace()
     {
         il.Ldarg(0);
         il.Ldloc(thread);
@@ -280,7 +280,7 @@ sealed unsafe partial class ScalarEmitter
         Pop(Operand(0), PtxType.Pred);
     }
 
-    void EmitAtomic(bool returns)
+    private protected void EmitAtomic(bool returns)
     {
         PtxOpcode op = current.Opcode;
         PtxType type = op.Type;

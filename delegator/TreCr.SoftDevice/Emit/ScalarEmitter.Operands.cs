@@ -9,15 +9,15 @@ namespace TreCr.SoftDevice.Emit;
 /// Values on the IL stack: 8, 16 and 32-bit integers and predicates are int32 (extended as their type says), 64-bit ones int64, f16 kinds are
 /// bits in an int32. Registers of 16 bits are kept zero-extended.
 /// </summary>
-sealed unsafe partial class ScalarEmitter
+unsafe partial class ScalarEmitter
 {
-    void PushI(int operand, PtxType want) => Push(Operand(operand), want);
+    private protected void PushI(int operand, PtxType want) => Push(Operand(operand), want);
 
-    PtxOperand Operand(int n) => n < current.Operands.Length ? current.Operands[n] : throw new PtxException(PtxException.InvalidPtx, $"'{current.Opcode.Text}' has too few operands", current.Line);
+    private protected PtxOperand Operand(int n) => n < current.Operands.Length ? current.Operands[n] : throw new PtxException(PtxException.InvalidPtx, $"'{current.Opcode.Text}' has too few operands", current.Line);
 
     /// <summary>Pushes an operand as a value of type <paramref name="want"/>.</summary>
     /// <param name="part">the instruction takes parts of registers itself</param>
-    void Push(PtxOperand o, PtxType want, bool part = false)
+    private protected void Push(PtxOperand o, PtxType want, bool part = false)
     {
         if (o.Part != 0 && !part) throw Unsupported("part of a register");
         switch (o.Kind)
@@ -68,7 +68,7 @@ sealed unsafe partial class ScalarEmitter
         }
     }
 
-    void Constant(long value, PtxType want)
+    private protected void Constant(long value, PtxType want)
     {
         switch (want.Bits())
         {
@@ -80,15 +80,15 @@ sealed unsafe partial class ScalarEmitter
         }
     }
 
-    void Not()
+    private protected void Not()
     {
         il.LdcI4(0);
         il.Op(OpCodes.Ceq);
     }
 
-    void Bits(string converter, Type from) => il.Call(typeof(BitConverter).GetMethod(converter, [from])!);
+    private protected void Bits(string converter, Type from) => il.Call(typeof(BitConverter).GetMethod(converter, [from])!);
 
-    void FromRegister(RegisterClass kind, PtxType declared, PtxType want)
+    private protected void FromRegister(RegisterClass kind, PtxType declared, PtxType want)
     {
         int have = declared.Bits(), bits = want.Bits();
         switch (kind)
@@ -126,17 +126,17 @@ sealed unsafe partial class ScalarEmitter
         else if (bits == 32 && have == 16 && want.IsSigned()) il.Op(OpCodes.Conv_I2);
     }
 
-    static OpCode Narrow(PtxType type) => type.Bits() == 8 ? type.IsSigned() ? OpCodes.Conv_I1 : OpCodes.Conv_U1 : type.IsSigned() ? OpCodes.Conv_I2 : OpCodes.Conv_U2;
+    private protected static OpCode Narrow(PtxType type) => type.Bits() == 8 ? type.IsSigned() ? OpCodes.Conv_I1 : OpCodes.Conv_U1 : type.IsSigned() ? OpCodes.Conv_I2 : OpCodes.Conv_U2;
 
     /// <summary>Pops the stack's value, of type <paramref name="have"/>, into a register.</summary>
-    void Pop(PtxOperand o, PtxType have)
+    private protected void Pop(PtxOperand o, PtxType have)
     {
         if (o.Kind == OperandKind.Sink) { il.Op(OpCodes.Pop); return; }
         if (o.Kind != OperandKind.Register) throw new PtxException(PtxException.InvalidPtx, $"'{current.Opcode.Text}' cannot write {o}", current.Line);
         PopRegister(o.Register, have);
     }
 
-    void PopRegister(int register, PtxType have)
+    private protected void PopRegister(int register, PtxType have)
     {
         RegisterClass kind = g.Classes[register];
         int width = f.Registers[register].Type.Bits(), bits = have.Bits();
@@ -176,7 +176,7 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>Pushes the address of a symbol in its own space, as int64.</summary>
-    void SymbolAddress(string name, long offset)
+    private protected void SymbolAddress(string name, long offset)
     {
         if (f.Locals.TryGetValue(name, out PtxVariable? v) || program.Module.VariablesByName.TryGetValue(name, out v))
         {
@@ -215,7 +215,7 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>Pushes the real address of a parameter, a returned value or a value of a call scope.</summary>
-    void ParameterAddress(PtxVariable v, long offset)
+    private protected void ParameterAddress(PtxVariable v, long offset)
     {
         if (g.CallParameterOffset.TryGetValue(v.Name, out int at)) FrameAddress(at + (int)offset);
         else if (f.IsEntry)

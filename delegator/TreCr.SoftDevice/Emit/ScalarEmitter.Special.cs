@@ -5,16 +5,16 @@ using TreCr.Ptx.Passes;
 namespace TreCr.SoftDevice.Emit;
 
 /// <summary>What is the same for all threads of a block is read once per method call: parameters, sizes, limits.</summary>
-sealed unsafe partial class ScalarEmitter
+unsafe partial class ScalarEmitter
 {
-    const int MaxHoistedParameters = 24;
-    bool usesTid, usesLocal;
-    readonly Dictionary<SpecialRegister, LocalBuilder> hoistedSpecials = [];
-    readonly Dictionary<(long Offset, PtxType Type), LocalBuilder> hoistedParameters = [];
-    LocalBuilder? windowBase, sharedBase;
-    readonly LocalBuilder?[] windowLimit = new LocalBuilder?[6], sharedLimit = new LocalBuilder?[6], localLimit = new LocalBuilder?[6];
+    private protected const int MaxHoistedParameters = 24;
+    private protected bool usesTid, usesLocal;
+    private protected readonly Dictionary<SpecialRegister, LocalBuilder> hoistedSpecials = [];
+    private protected readonly Dictionary<(long Offset, PtxType Type), LocalBuilder> hoistedParameters = [];
+    private protected LocalBuilder? windowBase, sharedBase;
+    private protected readonly LocalBuilder?[] windowLimit = new LocalBuilder?[6], sharedLimit = new LocalBuilder?[6], localLimit = new LocalBuilder?[6];
 
-    static string? FieldOf(SpecialRegister s) => s switch
+    private protected static string? FieldOf(SpecialRegister s) => s switch
     {
         SpecialRegister.NtidX => "NtidX", SpecialRegister.NtidY => "NtidY", SpecialRegister.NtidZ => "NtidZ",
         SpecialRegister.CtaidX => "CtaidX", SpecialRegister.CtaidY => "CtaidY", SpecialRegister.CtaidZ => "CtaidZ",
@@ -23,7 +23,7 @@ sealed unsafe partial class ScalarEmitter
         _ => null,
     };
 
-    void EmitHoists()
+    private protected void EmitHoists()
     {
         foreach (FlowBlock b in Blocks)
             foreach (PtxInstruction i in b.Body)
@@ -37,7 +37,7 @@ sealed unsafe partial class ScalarEmitter
             }
     }
 
-    void HoistSpecial(SpecialRegister s)
+    private protected void HoistSpecial(SpecialRegister s)
     {
         if (s is SpecialRegister.TidX or SpecialRegister.TidY or SpecialRegister.TidZ) { usesTid = true; return; }
         if (FieldOf(s) is not { } field || hoistedSpecials.ContainsKey(s)) return;
@@ -46,7 +46,7 @@ sealed unsafe partial class ScalarEmitter
         il.Stloc(local);
     }
 
-    void HoistMemory(PtxInstruction i)
+    private protected void HoistMemory(PtxInstruction i)
     {
         PtxSpace space = i.Opcode.Space;
         if (i.Name == "cvta")
@@ -92,14 +92,14 @@ sealed unsafe partial class ScalarEmitter
         }
     }
 
-    bool IsHoistable(PtxInstruction i, PtxOperand m, out PtxVariable? v)
+    private protected bool IsHoistable(PtxInstruction i, PtxOperand m, out PtxVariable? v)
     {
         v = null;
         return f.IsEntry && i.Name == "ld" && i.Opcode.Vector == 1 && m.Name is { } name && f.Locals.TryGetValue(name, out v) && v.Space == PtxSpace.Param
             && f.Signature.Parameters.Contains(v) && m.Value >= 0 && m.Value + i.Opcode.Type.Bytes() <= v.SizeBytes;
     }
 
-    void HoistShared(int k)
+    private protected void HoistShared(int k)
     {
         if (sharedBase is null)
         {
@@ -110,7 +110,7 @@ sealed unsafe partial class ScalarEmitter
         if (k >= 0 && sharedLimit[k] is null) HoistLimit(sharedLimit, k, "SharedBytes");
     }
 
-    void HoistLimit(LocalBuilder?[] limits, int k, string field)
+    private protected void HoistLimit(LocalBuilder?[] limits, int k, string field)
     {
         LocalBuilder limit = limits[k] = il.NewLocal(typeof(ulong));
         Context(field);
@@ -120,15 +120,15 @@ sealed unsafe partial class ScalarEmitter
         il.Stloc(limit);
     }
 
-    static RegisterClass ClassOf(PtxType type) => type switch
+    private protected static RegisterClass ClassOf(PtxType type) => type switch
     {
         PtxType.Pred => RegisterClass.Pred, PtxType.F32 => RegisterClass.F32, PtxType.F64 => RegisterClass.F64, _ => type.Bits() == 64 ? RegisterClass.I64 : RegisterClass.I32,
     };
 
-    static int Log2(int bytes) => System.Numerics.BitOperations.Log2((uint)Math.Max(1, bytes));
+    private protected static int Log2(int bytes) => System.Numerics.BitOperations.Log2((uint)Math.Max(1, bytes));
 
     /// <summary>Pushes a special register; true when it is 64 bits wide.</summary>
-    bool PushSpecial(SpecialRegister s)
+    private protected bool PushSpecial(SpecialRegister s)
     {
         if (hoistedSpecials.TryGetValue(s, out LocalBuilder? hoisted)) { il.Ldloc(hoisted); return false; }
         switch (s)

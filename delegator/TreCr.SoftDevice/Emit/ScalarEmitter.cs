@@ -15,37 +15,37 @@ unsafe delegate void ChunkMethod(BlockContext* context, int first, int last);
 /// saving its live registers in its frame and its next block in its slot; that serves barriers, warp collectives, calls, spin loops and
 /// the borders between methods alike.
 /// </summary>
-sealed unsafe partial class ScalarEmitter
+unsafe partial class ScalarEmitter
 {
-    readonly ProgramBuilder program;
-    readonly FlowGraph g;
-    readonly PtxFunction f;
-    readonly int stateBase, firstBlock, endBlock;
-    readonly DynamicMethod method;
-    readonly IlWriter il;
-    readonly ulong[] defined, mentioned;
-    readonly Label[] blockLabels;
-    readonly Label next;
-    readonly LocalBuilder thread;
-    LocalBuilder? slot, frame, localBase, spin, packedTid;
-    readonly LocalBuilder?[] registerLocals;
-    readonly List<LocalBuilder>[] pools = [[], [], [], [], []];
-    readonly int[] poolUsed = new int[5];
-    readonly List<(int Register, LocalBuilder Local)> blockLocals = [];
-    readonly List<Action> outOfLine = [];
-    PtxInstruction current = null!;
-    readonly Mutation? mutation;
-    Dictionary<PtxInstruction, AccessGroup> groups = [];
+    private protected readonly ProgramBuilder program;
+    private protected readonly FlowGraph g;
+    private protected readonly PtxFunction f;
+    private protected readonly int stateBase, firstBlock, endBlock;
+    private protected readonly DynamicMethod method;
+    private protected readonly IlWriter il;
+    private protected readonly ulong[] defined, mentioned;
+    private protected readonly Label[] blockLabels;
+    private protected readonly Label next;
+    private protected readonly LocalBuilder thread;
+    private protected LocalBuilder? slot, frame, localBase, spin, packedTid;
+    private protected readonly LocalBuilder?[] registerLocals;
+    private protected readonly List<LocalBuilder>[] pools = [[], [], [], [], []];
+    private protected readonly int[] poolUsed = new int[5];
+    private protected readonly List<(int Register, LocalBuilder Local)> blockLocals = [];
+    private protected readonly List<Action> outOfLine = [];
+    private protected PtxInstruction current = null!;
+    private protected readonly Mutation? mutation;
+    private protected Dictionary<PtxInstruction, AccessGroup> groups = [];
 
-    static readonly Dictionary<string, FieldInfo> ContextFields = typeof(BlockContext).GetFields().ToDictionary(x => x.Name);
-    static readonly Dictionary<string, FieldInfo> SlotFields = typeof(ThreadSlot).GetFields().ToDictionary(x => x.Name);
-    static readonly Dictionary<string, MethodInfo> Helpers = typeof(PtxMath).GetMethods(BindingFlags.Static | BindingFlags.Public)
+    private protected static readonly Dictionary<string, FieldInfo> ContextFields = typeof(BlockContext).GetFields().ToDictionary(x => x.Name);
+    private protected static readonly Dictionary<string, FieldInfo> SlotFields = typeof(ThreadSlot).GetFields().ToDictionary(x => x.Name);
+    private protected static readonly Dictionary<string, MethodInfo> Helpers = typeof(PtxMath).GetMethods(BindingFlags.Static | BindingFlags.Public)
         .Concat(typeof(KernelSupport).GetMethods(BindingFlags.Static | BindingFlags.Public))
         .Where(m => m.DeclaringType != typeof(object)).ToDictionary(m => m.Name);
-    static readonly MethodInfo RotateRight64 = typeof(System.Numerics.BitOperations).GetMethod("RotateRight", [typeof(ulong), typeof(int)])!;
-    static readonly Type[] LocalTypes = [typeof(int), typeof(int), typeof(long), typeof(float), typeof(double)];
+    private protected static readonly MethodInfo RotateRight64 = typeof(System.Numerics.BitOperations).GetMethod("RotateRight", [typeof(ulong), typeof(int)])!;
+    private protected static readonly Type[] LocalTypes = [typeof(int), typeof(int), typeof(long), typeof(float), typeof(double)];
 
-    ScalarEmitter(ProgramBuilder program, FlowGraph g, int stateBase, int firstBlock, int endBlock)
+    private protected ScalarEmitter(ProgramBuilder program, FlowGraph g, int stateBase, int firstBlock, int endBlock)
     {
         this.program = program;
         this.g = g;
@@ -74,12 +74,12 @@ sealed unsafe partial class ScalarEmitter
             }
     }
 
-    readonly ref struct BitMarker(ulong[] bits) : IRegisterVisitor
+    private protected readonly ref struct BitMarker(ulong[] bits) : IRegisterVisitor
     {
         public void Visit(int register) => bits[register >> 6] |= 1UL << register;
     }
 
-    IEnumerable<FlowBlock> Blocks => g.Blocks.Skip(firstBlock).Take(endBlock - firstBlock);
+    private protected IEnumerable<FlowBlock> Blocks => g.Blocks.Skip(firstBlock).Take(endBlock - firstBlock);
 
     /// <summary>Emits blocks [firstBlock, endBlock) as one method. Null when it is too big for RyuJIT's optimiser.</summary>
     /// <exception cref="PtxException">209: an instruction that the software device does not have.</exception>
@@ -91,7 +91,7 @@ sealed unsafe partial class ScalarEmitter
         return e.il.TooBig && endBlock - firstBlock > 1 ? null : e.method.CreateDelegate<ChunkMethod>();
     }
 
-    void EmitMethod()
+    private protected virtual void EmitMethod()
     {
         Label head = il.NewLabel(), done = il.NewLabel();
         il.Ldarg(1);
@@ -115,7 +115,7 @@ sealed unsafe partial class ScalarEmitter
         il.Ret();
     }
 
-    void EmitThreadStart()
+    private protected virtual void EmitThreadStart()
     {
         if (program.UsesSlots)
         {
@@ -204,7 +204,7 @@ sealed unsafe partial class ScalarEmitter
         }
     }
 
-    static void ForRegisters(ulong[] a, ulong[] b, Action<int> visit)
+    private protected static void ForRegisters(ulong[] a, ulong[] b, Action<int> visit)
     {
         for (int w = 0; w < a.Length; w++)
             for (ulong bits = a[w] & b[w]; bits != 0; bits &= bits - 1)
@@ -212,7 +212,7 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>Stores what block <paramref name="target"/> needs and this method may have changed; sets the slot's state.</summary>
-    void SaveFor(int target)
+    private protected virtual void SaveFor(int target)
     {
         bool was = Arm(false);
         ForRegisters(g.Blocks[target].LiveIn, defined, r =>
@@ -226,7 +226,7 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>Goes to a block: falls, jumps, or leaves the method where it is in another one.</summary>
-    void GoTo(int target, int following)
+    private protected void GoTo(int target, int following)
     {
         if (target < firstBlock || target >= endBlock)
         {
@@ -236,7 +236,7 @@ sealed unsafe partial class ScalarEmitter
         else if (target != following) il.Br(blockLabels[target - firstBlock]);
     }
 
-    void EmitBlock(FlowBlock b)
+    private protected virtual void EmitBlock(FlowBlock b)
     {
         il.Mark(blockLabels[b.Index - firstBlock]);
         groups = program.Checked ? AccessGroupPass.Run(b, program.Proven) : [];
@@ -266,7 +266,7 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>Opens or shuts the instruction at hand to a mutation; always shut where there is none.</summary>
-    bool Arm(bool on)
+    private protected bool Arm(bool on)
     {
         if (mutation is null) return false;
         bool was = mutation.IsArmed;
@@ -274,14 +274,14 @@ sealed unsafe partial class ScalarEmitter
         return was;
     }
 
-    void EmitGuard(Label whenFalse)
+    private protected void EmitGuard(Label whenFalse)
     {
         il.Ldloc(Local(current.Guard));
         if (current.GuardNegated) il.Brtrue(whenFalse);
         else il.Brfalse(whenFalse);
     }
 
-    LocalBuilder Local(int register)
+    private protected virtual LocalBuilder Local(int register)
     {
         if (registerLocals[register] is { } known) return known;
         int kind = (int)g.Classes[register];
@@ -292,35 +292,35 @@ sealed unsafe partial class ScalarEmitter
     }
 
     /// <summary>A local that is free until the end of the block.</summary>
-    LocalBuilder Temporary(int kind)
+    private protected LocalBuilder Temporary(int kind)
     {
         List<LocalBuilder> pool = pools[kind];
         if (poolUsed[kind] == pool.Count) pool.Add(il.NewLocal(LocalTypes[kind]));
         return pool[poolUsed[kind]++];
     }
 
-    LocalBuilder Temporary(RegisterClass kind) => Temporary((int)kind);
+    private protected LocalBuilder Temporary(RegisterClass kind) => Temporary((int)kind);
 
-    void Context(string field)
+    private protected void Context(string field)
     {
         il.Ldarg(0);
         il.Ldfld(ContextFields[field]);
     }
 
-    void Slot(string field)
+    private protected void Slot(string field)
     {
         il.Ldloc(slot!);
         il.Ldfld(SlotFields[field]);
     }
 
-    void SetSlot(string field, Action value)
+    private protected void SetSlot(string field, Action value)
     {
         il.Ldloc(slot!);
         value();
         il.Stfld(SlotFields[field]);
     }
 
-    void FrameAddress(int offset)
+    private protected void FrameAddress(int offset)
     {
         bool was = Arm(false);
         il.Ldloc(frame!);
@@ -330,12 +330,12 @@ sealed unsafe partial class ScalarEmitter
         Arm(was);
     }
 
-    void Call(string helper)
+    private protected void Call(string helper)
     {
         if (!Helpers.TryGetValue(helper, out MethodInfo? m)) throw new InvalidOperationException($"no helper {helper}");
         il.Call(m);
     }
 
-    PtxException Unsupported(string why = "") => new(PtxException.NoBinaryForGpu,
+    private protected PtxException Unsupported(string why = "") => new(PtxException.NoBinaryForGpu,
         $"instruction '{current.Opcode.Text}'{(why == "" ? "" : $" ({why})")} in {f.Name} is not supported by the software device", current.Line);
 }

@@ -66,6 +66,9 @@ public unsafe struct BlockContext
     public fixed int Arrived[16];
     /// <summary>registers of matrix instructions, <see cref="WarpMatrices.LaneWords"/> words a thread; null where the kernel has none</summary>
     public ulong* Matrix;
+    /// <summary>groups of threads in lockstep, their saved registers, and room for what is done lane by lane; null where threads run one by one</summary>
+    public GroupSlot* Groups;
+    public byte* GroupFrames, Scratch;
     /// <summary>GCHandle of the BlockRunner</summary>
     public nint Runner;
 }

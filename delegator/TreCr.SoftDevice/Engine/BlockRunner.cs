@@ -9,7 +9,7 @@ namespace TreCr.SoftDevice.Engine;
 enum BlockProgress { Done, Spinning }
 
 /// <summary>Runs blocks of one kernel, one at a time, on the calling OS thread. Owns the block's shared and local memory, frames and slots, and reuses them.</summary>
-sealed unsafe class BlockRunner : IDisposable
+sealed unsafe partial class BlockRunner : IDisposable
 {
     /// <summary>Flag in <see cref="ThreadSlot.Kind"/>: a collective without a mask; those who are there when nobody can run take part.</summary>
     public const int Opportunistic = 0x1000;
@@ -50,17 +50,10 @@ sealed unsafe class BlockRunner : IDisposable
         c->Shared = Grow(c->Shared, ref sharedCapacity, (nuint)Math.Max(16, launch.SharedBytes));
         c->LocalStride = Kernel.LocalBytes;
         c->Local = Grow(c->Local, ref localCapacity, (nuint)Math.Max(16, (long)Kernel.LocalBytes * launch.BlockThreads));
-        if (Kernel.UsesSlots)
-        {
-            c->FrameStride = Kernel.FrameBytes;
-            c->Frames = Grow(c->Frames, ref frameCapacity, (nuint)((long)Kernel.FrameBytes * launch.BlockThreads));
-            nuint slotBytes = (nuint)(sizeof(ThreadSlot) * launch.BlockThreads);
-            if (slotBytes > slotCapacity)
-            {
-                NativeMemory.AlignedFree(c->Slots);
-                c->Slots = (ThreadSlot*)NativeMemory.AlignedAlloc(slotCapacity = slotBytes, 64);
-            }
-        }
+        simd = launch.Simd;
+        code = Kernel;
+        if (simd is not null) PrepareSimd();
+        else if (Kernel.UsesSlots) PrepareThreads();
         if (Kernel.UsesMatrices && (nuint)launch.BlockThreads > matrixCapacity)
         {
             NativeMemory.AlignedFree(c->Matrix);
@@ -79,9 +72,6 @@ sealed unsafe class BlockRunner : IDisposable
         c->NSmId = (uint)workers;
         c->GridId = launch.GridId;
         c->Tids = launch.Tids;
-        c->StateFrameBytes = Kernel.StateFrameBytes;
-        c->StateLocalBytes = Kernel.StateLocalBytes;
-        c->StateCount = Kernel.ChunkOfState.Length;
     }
 
     /// <summary>Pages that kernels may reach with generic addresses; whole ones, so that nothing else shares them.</summary>
@@ -103,14 +93,15 @@ sealed unsafe class BlockRunner : IDisposable
     }
 
     /// <summary>Starts block <paramref name="index"/> (x fastest); <see cref="Step"/> runs it.</summary>
-    /// <param name="code">the kernel's methods, or those of its fast variant</param>
-    public void Begin(ulong index, ChunkMethod[] code)
+    /// <param name="methods">the kernel's methods, or those of its fast variant</param>
+    public void Begin(ulong index, ChunkMethod[] methods)
     {
         BlockContext* c = context;
-        chunks = code;
+        chunks = methods;
         (c->CtaidX, c->CtaidY, c->CtaidZ) = launch.BlockAt(index);
-        if (!Kernel.UsesSlots) return;
         finished = 0;
+        if (simd is not null) { BeginSimd(); return; }
+        if (!Kernel.UsesSlots) return;
         for (int n = 0; n < 16; n++) c->Arrived[n] = 0;
         int entry = Kernel.EntryState;
         for (int t = 0; t < c->ThreadCount; t++)
@@ -127,6 +118,7 @@ sealed unsafe class BlockRunner : IDisposable
     public BlockProgress Step()
     {
         BlockContext* c = context;
+        if (simd is not null) return StepSimd();
         if (!Kernel.UsesSlots)
         {
             chunks[0](c, 0, c->ThreadCount);
@@ -139,35 +131,34 @@ sealed unsafe class BlockRunner : IDisposable
             for (int first = 0; first < threads; first += Warp)
             {
                 int last = Math.Min(first + Warp, threads);
-                do RunWarp(first, last);
+                do RunWarp(chunks, first, last);
                 while (ResolveWarp(first, last, ref yielded));
             }
             bool released = ResolveBarriers();
             if (finished == threads) return BlockProgress.Done;
             if (yielded)
             {
-                bool ranOthers = released;
-                for (int t = 0; t < threads; t++)
-                    if (c->Slots[t].Status == (int)ThreadStatus.Yielded) c->Slots[t].Status = (int)ThreadStatus.Running;
-                if (!ranOthers) return BlockProgress.Spinning;
+                Wake(0, threads);
+                if (!released) return BlockProgress.Spinning;
             }
-            else if (!released)
-                throw new DeviceFaultException(719, "threads of the block wait for each other for ever (barrier or collective that some never reach)", 0, -1);
+            else if (!released) throw StuckFault();
         }
     }
 
-    void RunWarp(int first, int last)
+    static DeviceFaultException StuckFault() => new(719, "threads of the block wait for each other for ever (barrier or collective that some never reach)", 0, -1);
+
+    void RunWarp(ChunkMethod[] methods, int first, int last)
     {
         BlockContext* c = context;
-        if (chunks.Length == 1)
+        if (methods.Length == 1)
         {
-            chunks[0](c, first, last);
+            methods[0](c, first, last);
             return;
         }
         for (int t = first; t < last; t++)
         {
             ThreadSlot* s = c->Slots + t;
-            while (s->Status == (int)ThreadStatus.Running) chunks[Kernel.ChunkOfState[s->State]](c, t, t + 1);
+            while (s->Status == (int)ThreadStatus.Running) methods[code.ChunkOfState[s->State]](c, t, t + 1);
         }
     }
 
@@ -227,8 +218,10 @@ sealed unsafe class BlockRunner : IDisposable
         came.Clear();
         trues.Clear();
         expected.Clear();
+        if (simd is not null) CountGroups(came, ref done);
         for (int t = 0; t < threads; t++)
         {
+            if (simd is not null && !left[t / simd.Lanes]) { t += simd.Lanes - 1; continue; }
             ThreadSlot* s = c->Slots + t;
             if (s->Status == (int)ThreadStatus.Done) done++;
             if (s->Status != (int)ThreadStatus.Barrier) continue;
@@ -248,8 +241,10 @@ sealed unsafe class BlockRunner : IDisposable
             c->Arrived[id] = 0;
         }
         if (open == 0) return false;
+        if (simd is not null) ReleaseGroups(open);
         for (int t = 0; t < threads; t++)
         {
+            if (simd is not null && !left[t / simd.Lanes]) { t += simd.Lanes - 1; continue; }
             ThreadSlot* s = c->Slots + t;
             if (s->Status != (int)ThreadStatus.Barrier || (open >> (s->Kind & 15) & 1) == 0) continue;
             int id = s->Kind & 15;
@@ -271,6 +266,9 @@ sealed unsafe class BlockRunner : IDisposable
         Free(context->Frames, frameCapacity);
         NativeMemory.AlignedFree(context->Slots);
         NativeMemory.AlignedFree(context->Matrix);
+        NativeMemory.AlignedFree(context->Groups);
+        NativeMemory.AlignedFree(context->GroupFrames);
+        NativeMemory.AlignedFree(context->Scratch);
         NativeMemory.Free(context);
         self.Free();
     }

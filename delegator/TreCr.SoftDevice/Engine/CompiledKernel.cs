@@ -36,6 +36,46 @@ sealed unsafe class CompiledKernel
 
     public FastVariant? Fast => fast;
 
+    /// <summary>compiles the kernel for groups of so many threads; null where it cannot run so</summary>
+    public Func<int, bool, SimdVariant?>? MakeSimd;
+    /// <summary>the same without the checks of the accesses given, to a variant made before</summary>
+    public Func<SimdVariant, IReadOnlyList<RangeAccess>, ChunkMethod[]?>? MakeFastSimd;
+    readonly Dictionary<(int Lanes, bool TidIsAffine), SimdVariant?> simd = [];
+
+    /// <summary>The code for groups of threads that fits the launch's block; compiled now if need be. Null: threads run one by one.</summary>
+    public SimdVariant? SimdFor(GridLaunch launch, AccessMap memory)
+    {
+        if (MakeSimd is null) return null;
+        // tid.x counts up inside every group where rows are whole groups, or there is one row.
+        bool row = launch.BlockY == 1 && launch.BlockZ == 1;
+        int lanes = UsesWarps ? 32 : !row && launch.BlockX % 16 != 0 && launch.BlockX % 8 == 0 ? 8 : 16;
+        if (launch.BlockThreads < lanes) return null;
+        (int, bool) key = (lanes, row || launch.BlockX % lanes == 0);
+        lock (simd)
+        {
+            if (simd.TryGetValue(key, out SimdVariant? known)) return known;
+            SimdVariant? made = MakeSimd(key.Item1, key.Item2);
+            if (made is not null && Ranges is not null)
+            {
+                int[] chosen = Provable(launch, memory);
+                if (chosen.Length > 0 && MakeFastSimd!(made, [.. chosen.Select(n => Ranges.Accesses[n])]) is { } chunks) made.Fast = new(chunks, chosen);
+            }
+            return simd[key] = made;
+        }
+    }
+
+    /// <summary>it has warp collectives</summary>
+    public bool UsesWarps;
+
+    /// <summary>Accesses that a block in the middle of the grid needs no check for.</summary>
+    int[] Provable(GridLaunch launch, AccessMap memory)
+    {
+        bool[] holds = new bool[Ranges!.Accesses.Count];
+        (uint, uint, uint) middle = (launch.GridX / 2, launch.GridY / 2, launch.GridZ / 2);
+        RangeProof.Run(Ranges, launch, memory, middle, middle, holds);
+        return [.. Enumerable.Range(0, holds.Length).Where(n => holds[n])];
+    }
+
     /// <summary>On the first launch: leaves out, in a second variant, the checks that a block in the middle of the grid does not need.</summary>
     /// <remarks>The middle, because accesses beside an array's ends, of the first and last blocks, should not decide for all.</remarks>
     public void Specialise(GridLaunch launch, AccessMap memory)
@@ -44,10 +84,7 @@ sealed unsafe class CompiledKernel
         lock (ChunkOfState)
         {
             if (specialised) return;
-            bool[] holds = new bool[Ranges.Accesses.Count];
-            (uint, uint, uint) middle = (launch.GridX / 2, launch.GridY / 2, launch.GridZ / 2);
-            RangeProof.Run(Ranges, launch, memory, middle, middle, holds);
-            int[] chosen = [.. Enumerable.Range(0, holds.Length).Where(n => holds[n])];
+            int[] chosen = Provable(launch, memory);
             if (chosen.Length > 0 && Recompile!([.. chosen.Select(n => Ranges.Accesses[n])]) is { } chunks) fast = new(chunks, chosen);
             specialised = true;
             Recompile = null;

@@ -6,6 +6,8 @@ namespace TreCr.SoftDevice.Engine;
 sealed unsafe class GridLaunch
 {
     public CompiledKernel Kernel = null!;
+    /// <summary>its code for groups of threads; null: threads run one by one</summary>
+    public SimdVariant? Simd;
     public uint GridX, GridY, GridZ, BlockX, BlockY, BlockZ;
     public int BlockThreads, SharedBytes, DynamicSharedBytes;
     public ulong GridId;

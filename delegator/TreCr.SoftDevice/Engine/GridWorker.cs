@@ -17,11 +17,11 @@ sealed class GridWorker(int number, int workers) : IDisposable
         try
         {
             runner.Prepare(launch, memory, number, workers);
-            FastVariant? fast = launch.Kernel.Fast;
+            FastVariant? fast = launch.Simd is { } simd ? simd.Fast : launch.Kernel.Fast;
             bool allFast = fast is not null && RangeProof.Holds(fast, launch, memory, 0, launch.Blocks);
             while (launch.Take(out ulong first, out ulong end))
             {
-                ChunkMethod[] code = allFast || fast is not null && RangeProof.Holds(fast, launch, memory, first, end) ? fast!.Chunks : launch.Kernel.Chunks;
+                ChunkMethod[] code = allFast || fast is not null && RangeProof.Holds(fast, launch, memory, first, end) ? fast!.Chunks : launch.Simd?.Chunks ?? launch.Kernel.Chunks;
                 for (ulong b = first; b < end && launch.Fault is null; b++)
                 {
                     runner.Begin(b, code);

@@ -34,12 +34,12 @@ static unsafe class PageTable
         new Span<byte>(Table + first, checked((int)(end - first))).Fill(allowed);
     }
 
-    public static bool IsAccessible(ulong address, ulong bytes)
+    public static bool IsAccessible(ulong address, ulong bytes, bool writes = false)
     {
         if (bytes == 0) return true;
         if (address >> AddressBits != 0 || address + bytes - 1 >> AddressBits != 0) return false;
         for (ulong page = address >> PageShift; page <= address + bytes - 1 >> PageShift; page++)
-            if (Table[page] == 0) return false;
+            if ((Table[page] & (writes ? Writable : Readable)) == 0) return false;
         return true;
     }
 }

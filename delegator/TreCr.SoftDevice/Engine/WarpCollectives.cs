@@ -50,20 +50,21 @@ static unsafe class WarpCollectives
     static void Shuffle(ThreadSlot* slots, uint lanes, CollectiveKind kind, int lane)
     {
         ThreadSlot* s = slots + lane;
-        int clamp = (int)(s->B & 31), segment = (int)(s->B >> 8 & 31), b = (int)(s->A & 31);
-        int max = lane & segment | clamp & ~segment, min = lane & segment, j;
-        bool valid;
-        switch (kind)
-        {
-            case CollectiveKind.ShflUp: j = lane - b; valid = j >= max; break;
-            case CollectiveKind.ShflDown: j = lane + b; valid = j <= max; break;
-            case CollectiveKind.ShflBfly: j = lane ^ b; valid = j <= max; break;
-            default: j = min | b & ~segment; valid = j <= max; break;
-        }
-        if (!valid) j = lane;
+        bool valid = Source(kind, lane, s->A, s->B, out int j);
         // A lane that does not take part has no defined value: give the reader its own.
         s->Result = (lanes >> j & 1) != 0 ? slots[j].Value : s->Value;
         s->Flag = valid ? 1 : 0;
+    }
+
+    /// <summary>The lane that a lane reads in a shuffle; itself, and false, where that is outside of its segment.</summary>
+    public static bool Source(CollectiveKind kind, int lane, uint b, uint c, out int source)
+    {
+        int clamp = (int)(c & 31), segment = (int)(c >> 8 & 31), by = (int)(b & 31);
+        int max = lane & segment | clamp & ~segment, min = lane & segment;
+        source = kind switch { CollectiveKind.ShflUp => lane - by, CollectiveKind.ShflDown => lane + by, CollectiveKind.ShflBfly => lane ^ by, _ => min | by & ~segment };
+        bool valid = kind == CollectiveKind.ShflUp ? source >= max : source <= max;
+        if (!valid) source = lane;
+        return valid;
     }
 
     static void Match(ThreadSlot* slots, uint lanes, bool all)

@@ -1,0 +1,478 @@
+using System.Reflection;
+using System.Reflection.Emit;
+using System.Runtime.Intrinsics;
+using TreCr.Ptx;
+using TreCr.Ptx.Ast;
+using TreCr.Ptx.Passes;
+using TreCr.SoftDevice.Engine;
+
+namespace TreCr.SoftDevice.Emit;
+
+/// <summary>
+/// The SIMD emitter: groups of 8, 16 or 32 neighbouring threads run in lockstep over <see cref="Vector256{T}"/>. Registers that are the same in all lanes, or affine in the lane number, stay scalar and
+/// are computed by the scalar emitter's code; the others are vectors, predicates bit masks. An instruction without a vector form is done lane by lane, again by the scalar emitter's code, so that it means the same.
+/// Where lanes part, the group's registers go into the threads' frames and scalar code (<see cref="SimdVariant.Resumable"/>) takes over until the threads end.
+/// </summary>
+sealed unsafe partial class SimdEmitter : ScalarEmitter
+{
+    const int VectorBytes = 32, ScratchSlotBytes = 256;
+
+    readonly Shapes shapes;
+    readonly SimdLayout layout;
+    readonly int lanes;
+    readonly bool usesGroups;
+    readonly LocalBuilder group, firstThread;
+    LocalBuilder? scratch, lane, bits;
+    readonly LocalBuilder[]?[] vectors;
+    readonly Dictionary<(Type, int), (List<LocalBuilder[]> All, int Used)> vectorPools = [];
+    readonly List<int> blockVectors = [];
+    readonly Dictionary<int, LocalBuilder> laneLocals = [];
+    bool inLane;
+    /// <summary>lanes that carry the instruction out; null: all</summary>
+    LocalBuilder? mask;
+
+    static readonly Dictionary<string, MethodInfo> VectorHelpers = typeof(VectorMath).GetMethods(BindingFlags.Static | BindingFlags.Public).Where(m => m.DeclaringType == typeof(VectorMath)).ToDictionary(m => m.Name);
+
+    SimdEmitter(ProgramBuilder program, FlowGraph g, Shapes shapes, SimdLayout layout, int lanes, bool usesGroups) : base(program, g, 0, 0, g.Blocks.Count)
+    {
+        this.shapes = shapes;
+        this.layout = layout;
+        this.lanes = lanes;
+        this.usesGroups = usesGroups;
+        vectors = new LocalBuilder[]?[f.Registers.Count];
+        group = il.NewLocal(typeof(int));
+        firstThread = il.NewLocal(typeof(int));
+    }
+
+    int Full => lanes == 32 ? -1 : (1 << lanes) - 1;
+
+    /// <summary>Emits the whole kernel as one method over groups [first, last) of the block. Null when it is too big, or uses what only threads of their own can do.</summary>
+    public static ChunkMethod? Emit(ProgramBuilder program, FlowGraph g, Shapes shapes, SimdLayout layout, int lanes, bool usesGroups, out string size)
+    {
+        SimdEmitter e = new(program, g, shapes, layout, lanes, usesGroups);
+        e.EmitMethod();
+        size = e.il.Size;
+        return e.il.TooBig ? null : e.method.CreateDelegate<ChunkMethod>();
+    }
+
+    private protected override void EmitMethod()
+    {
+        Label head = il.NewLabel(), done = il.NewLabel(), whole = il.NewLabel();
+        il.Ldarg(1);
+        il.Stloc(group);
+        EmitHoists();
+        scratch = il.NewLocal(typeof(byte*));
+        lane = il.NewLocal(typeof(int));
+        bits = il.NewLocal(typeof(int));
+        Context("Scratch");
+        il.Stloc(scratch);
+        il.Mark(head);
+        il.Ldloc(group);
+        il.Ldarg(2);
+        il.Op(OpCodes.Bge, done);
+        il.Ldloc(group);
+        il.LdcI4(lanes);
+        il.Op(OpCodes.Mul);
+        il.Stloc(firstThread);
+        il.Ldloc(firstThread);
+        il.Stloc(thread);
+        EmitThreadStart();
+        // The last group of a block may have fewer threads than lanes.
+        Context("ThreadCount");
+        il.Ldloc(thread);
+        il.Op(OpCodes.Sub);
+        il.LdcI4(lanes);
+        il.Op(OpCodes.Bge, whole);
+        Leave(() => (0, () =>
+        {
+            il.LdcI4(1);
+            Context("ThreadCount");
+            il.Ldloc(thread);
+            il.Op(OpCodes.Sub);
+            il.Op(OpCodes.Shl);
+            il.LdcI4(1);
+            il.Op(OpCodes.Sub);
+        }), null);
+        il.Mark(whole);
+        EmitStates();
+        foreach (FlowBlock b in Blocks) EmitBlock(b);
+        il.Br(next);
+        for (int n = 0; n < outOfLine.Count; n++) outOfLine[n]();
+        il.Mark(next);
+        il.Ldloc(group);
+        il.LdcI4(1);
+        il.Add();
+        il.Stloc(group);
+        il.Br(head);
+        il.Mark(done);
+        il.Ret();
+    }
+
+    private protected override void EmitThreadStart()
+    {
+        frame = il.NewLocal(typeof(byte*));
+        Context("GroupFrames");
+        il.Ldloc(group);
+        il.LdcI4(layout.FrameBytes);
+        il.Op(OpCodes.Mul);
+        il.Op(OpCodes.Conv_I);
+        il.Add();
+        il.Stloc(frame);
+        if (usesGroups)
+        {
+            slot = il.NewLocal(typeof(GroupSlot*));
+            Context("Groups");
+            il.Ldloc(group);
+            il.LdcI4(sizeof(GroupSlot));
+            il.Op(OpCodes.Mul);
+            il.Op(OpCodes.Conv_I);
+            il.Add();
+            il.Stloc(slot);
+            GroupField("Status");
+            il.Brtrue(next);
+        }
+        if (usesTid)
+        {
+            packedTid = il.NewLocal(typeof(int));
+            LoadTid();
+        }
+        if (usesLocal)
+        {
+            localBase = il.NewLocal(typeof(byte*));
+            LoadLocalBase();
+        }
+        if (Blocks.Any(b => b.IsSpinEdge))
+        {
+            spin = il.NewLocal(typeof(int));
+            il.LdcI4(200);
+            il.Stloc(spin);
+        }
+    }
+
+    void LoadTid()
+    {
+        Context("Tids");
+        il.Ldloc(thread);
+        il.LdcI4(4);
+        il.Op(OpCodes.Mul);
+        il.Op(OpCodes.Conv_I);
+        il.Add();
+        il.Op(OpCodes.Ldind_U4);
+        il.Stloc(packedTid!);
+    }
+
+    void LoadLocalBase()
+    {
+        Context("Local");
+        il.Ldloc(thread);
+        Context("LocalStride");
+        il.Op(OpCodes.Mul);
+        il.Op(OpCodes.Conv_I);
+        il.Add();
+        il.Stloc(localBase!);
+    }
+
+    static readonly Dictionary<string, FieldInfo> GroupFields = typeof(GroupSlot).GetFields().ToDictionary(x => x.Name);
+
+    void GroupField(string name)
+    {
+        il.Ldloc(slot!);
+        il.Ldfld(GroupFields[name]);
+    }
+
+    void SetGroup(string name, Action value)
+    {
+        il.Ldloc(slot!);
+        value();
+        il.Stfld(GroupFields[name]);
+    }
+
+    /// <summary>Goes on where a group stopped: at a barrier, or in a loop that waits.</summary>
+    void EmitStates()
+    {
+        if (!usesGroups) return;
+        bool[] entry = new bool[g.Blocks.Count];
+        entry[0] = true;
+        foreach (FlowBlock b in g.Blocks)
+        {
+            if (b.End == BlockEnd.Suspend && IsBarrier(b.Body[^1])) entry[b.Next] = true;
+            if (b.IsSpinEdge) entry[b.Target] = true;
+        }
+        Label[] table = new Label[g.Blocks.Count];
+        List<(Label, int)> stubs = [];
+        for (int n = 0; n < table.Length; n++)
+        {
+            table[n] = next;
+            if (!entry[n]) continue;
+            stubs.Add((table[n] = il.NewLabel(), n));
+        }
+        GroupField("State");
+        il.Switch(table);
+        il.Br(next);
+        foreach ((Label stub, int block) in stubs)
+        {
+            il.Mark(stub);
+            ForRegisters(g.Blocks[block].LiveIn, mentioned, r => Restore(r));
+            il.Br(blockLabels[block]);
+        }
+    }
+
+    void Restore(int r)
+    {
+        if (!shapes.IsVarying(r) || g.Classes[r] == RegisterClass.Pred)
+        {
+            FrameAddress(layout.Offset[r]);
+            il.Op(g.Classes[r] switch { RegisterClass.I64 => OpCodes.Ldind_I8, RegisterClass.F32 => OpCodes.Ldind_R4, RegisterClass.F64 => OpCodes.Ldind_R8, _ => OpCodes.Ldind_I4 });
+            il.Stloc(Local(r));
+            return;
+        }
+        LocalBuilder[] parts = Vector(r);
+        for (int p = 0; p < parts.Length; p++)
+        {
+            FrameAddress(layout.Offset[r] + p * VectorBytes);
+            LoadVector(ElementOf(g.Classes[r]));
+            il.Stloc(parts[p]);
+        }
+    }
+
+    void Save(int r)
+    {
+        if (!shapes.IsVarying(r) || g.Classes[r] == RegisterClass.Pred)
+        {
+            FrameAddress(layout.Offset[r]);
+            il.Ldloc(Local(r));
+            il.Op(g.Classes[r] switch { RegisterClass.I64 => OpCodes.Stind_I8, RegisterClass.F32 => OpCodes.Stind_R4, RegisterClass.F64 => OpCodes.Stind_R8, _ => OpCodes.Stind_I4 });
+            return;
+        }
+        LocalBuilder[] parts = Vector(r);
+        for (int p = 0; p < parts.Length; p++)
+        {
+            il.Ldloc(parts[p]);
+            FrameAddress(layout.Offset[r] + p * VectorBytes);
+            StoreVector(ElementOf(g.Classes[r]));
+        }
+    }
+
+    private protected override void SaveFor(int target)
+    {
+        ForRegisters(g.Blocks[target].LiveIn, mentioned, Save);
+        SetGroup("State", () => il.LdcI4(target));
+    }
+
+    /// <summary>Leaves the vector code: all lanes go on as threads, at one or two blocks.</summary>
+    void Leave(Func<(int Block, Action Mask)> one, (int Block, Action Mask)? two)
+    {
+        (int block, Action m) = one();
+        ulong[] live = [.. g.Blocks[block].LiveIn];
+        if (two is { } other)
+            for (int w = 0; w < live.Length; w++) live[w] |= g.Blocks[other.Block].LiveIn[w];
+        ForRegisters(live, mentioned, Save);
+        il.Ldarg(0);
+        il.Ldloc(group);
+        il.LdcI4(block);
+        m();
+        il.LdcI4(two?.Block ?? 0);
+        if (two is { } second) second.Mask();
+        else il.LdcI4(0);
+        Call("LeaveGroup");
+        il.Br(next);
+    }
+
+    private protected override LocalBuilder Local(int register)
+    {
+        if (inLane && laneLocals.TryGetValue(register, out LocalBuilder? l)) return l;
+        if (shapes.IsVarying(register) && g.Classes[register] != RegisterClass.Pred) throw new InvalidOperationException($"register {f.Registers[register].Name} of {f.Name} is a vector");
+        return base.Local(register);
+    }
+
+    static Type ElementOf(RegisterClass c) => c switch { RegisterClass.I64 => typeof(long), RegisterClass.F32 => typeof(float), RegisterClass.F64 => typeof(double), _ => typeof(int) };
+    static int SizeOf(Type t) => t == typeof(long) || t == typeof(double) || t == typeof(ulong) ? 8 : 4;
+    int Parts(Type t) => lanes * SizeOf(t) / VectorBytes;
+
+    /// <summary>The vectors of a varying register.</summary>
+    LocalBuilder[] Vector(int register)
+    {
+        if (vectors[register] is { } known) return known;
+        Type t = ElementOf(g.Classes[register]);
+        if (g.OnlyBlock[register] < 0) return vectors[register] = NewVectors(t, Parts(t));
+        blockVectors.Add(register);
+        return vectors[register] = TemporaryVectors(t, Parts(t));
+    }
+
+    LocalBuilder[] NewVectors(Type t, int count)
+    {
+        LocalBuilder[] v = new LocalBuilder[count];
+        for (int n = 0; n < count; n++) v[n] = il.NewLocal(V(t));
+        return v;
+    }
+
+    LocalBuilder[] TemporaryVectors(Type t, int count)
+    {
+        (List<LocalBuilder[]> all, int used) = vectorPools.TryGetValue((t, count), out (List<LocalBuilder[]>, int) pool) ? pool : ([], 0);
+        if (used == all.Count) all.Add(NewVectors(t, count));
+        vectorPools[(t, count)] = (all, used + 1);
+        return all[used];
+    }
+
+    private protected override void EmitBlock(FlowBlock b)
+    {
+        il.Mark(blockLabels[b.Index]);
+        groups = program.Checked ? AccessGroupPass.Run(b, program.Proven, AccessGroupPass.MaxSpanBytes - ScratchSlotBytes) : [];
+        block = b;
+        foreach (PtxInstruction i in b.Body)
+            if (shapes.CheckedOnEntry.Contains(i)) { current = i; EmitWrapCheck(); }
+        int count = b.End == BlockEnd.Fall ? b.Body.Count : b.Body.Count - 1;
+        for (int n = 0; n < count; n++)
+        {
+            current = b.Body[n];
+            if (current.Name == InstructionFacts.Collect) continue; // the collective has put its result into the registers itself
+            EmitGuarded();
+        }
+        if (b.End == BlockEnd.Fall) GoTo(b.Next, b.Index + 1);
+        else
+        {
+            current = b.Body[^1];
+            EmitGroupEnd(b);
+        }
+        foreach ((int register, _) in blockLocals) registerLocals[register] = null;
+        blockLocals.Clear();
+        foreach (int r in blockVectors) vectors[r] = null;
+        blockVectors.Clear();
+        foreach ((Type, int) key in vectorPools.Keys) vectorPools[key] = (vectorPools[key].All, 0);
+        Array.Clear(poolUsed);
+    }
+
+    FlowBlock block = null!;
+
+    void EmitGuarded()
+    {
+        mask = null;
+        if (current.Guard < 0) { EmitAny(); return; }
+        Label skip = il.NewLabel();
+        if (shapes.IsUniform(current.Guard))
+        {
+            EmitGuard(skip);
+            EmitAny();
+        }
+        else
+        {
+            LocalBuilder m = Temporary(RegisterClass.I32);
+            PushBits(PtxOperand.Reg(current.Guard), current.GuardNegated);
+            il.Stloc(m);
+            il.Ldloc(m);
+            il.Brfalse(skip);
+            mask = m;
+            EmitAny();
+            mask = null;
+        }
+        il.Mark(skip);
+    }
+
+    /// <summary>Uniform and affine instructions by the scalar emitter, others as vectors, else lane by lane.</summary>
+    void EmitAny()
+    {
+        PtxInstruction i = current;
+        Facts facts = new(this);
+        InstructionFacts.ForUses(i, ref facts);
+        InstructionFacts.ForDefs(i, ref facts);
+        bool special = i.Operands.Any(o => o.Kind == OperandKind.Special && ShapePass.Of(f, o, shapes.Stride, layout.TidIsAffine) != 0 || o.Elements.Any(e => e.Kind == OperandKind.Special));
+        if (i.Name is "addc" or "subc" or "madc" || i.Opcode.Has("cc"))
+        {
+            if (facts.Any || mask is not null) throw new NotVectorException(i.Opcode.Text);
+        }
+        if (!ShapePass.IsPerThread(i) && mask is null && !facts.Varying)
+        {
+            // A result that is affine, or the same for all, comes of the same arithmetic on the first lane's values.
+            bool single = i.Operands.Length > 0 && InstructionFacts.WritesFirst(i) && i.Operands[0] is { Kind: OperandKind.Register };
+            if (!facts.Affine && !special || single)
+            {
+                if (shapes.Widenings.Contains(i) && !shapes.CheckedOnEntry.Contains(i)) EmitWrapCheck();
+                EmitInstruction(i);
+                return;
+            }
+        }
+        if (!ShapePass.IsPerThread(i) && TryVector(i)) return;
+        EmitPerLane(i, special);
+    }
+
+    ref struct Facts(SimdEmitter e) : IRegisterVisitor
+    {
+        public bool Affine, Varying;
+        public readonly bool Any => Affine || Varying;
+        public void Visit(int register)
+        {
+            if (e.shapes.IsVarying(register)) Varying = true;
+            else if (!e.shapes.IsUniform(register)) Affine = true;
+        }
+    }
+
+    /// <summary>An affine 32-bit value is about to be widened: where a lane's would wrap, the group leaves, as threads, from the start of the block.</summary>
+    void EmitWrapCheck()
+    {
+        PtxOperand source = current.Operands[1];
+        if (source.Register < 0 || shapes.IsUniform(source.Register)) return;
+        bool signed = (current.Name == "cvt" ? current.Opcode.Type2 : current.Opcode.Type).IsSigned();
+        long span = shapes.Stride[source.Register] * (lanes - 1);
+        Label wraps = il.NewLabel();
+        Push(source, signed ? PtxType.S32 : PtxType.U32);
+        il.Op(signed ? OpCodes.Conv_I8 : OpCodes.Conv_U8);
+        il.LdcI8(span);
+        il.Add();
+        if (signed)
+        {
+            il.LdcI8(1L << 31);
+            il.Add();
+        }
+        il.LdcI8(uint.MaxValue);
+        il.Op(OpCodes.Bgt_Un, wraps);
+        int from = block.Index;
+        outOfLine.Add(() =>
+        {
+            il.Mark(wraps);
+            Leave(() => (from, () => il.LdcI4(Full)), null);
+        });
+    }
+
+    static Type V(Type t) => typeof(Vector256<>).MakeGenericType(t);
+
+    /// <summary>A method of VectorMath.</summary>
+    void Math(string name) => il.Call(VectorHelpers[name]);
+
+    static readonly Dictionary<string, MethodInfo> Known = [];
+
+    static MethodInfo Method(Type owner, string name, Type? element, params Type[] parameters)
+    {
+        string key = $"{owner.Name}.{name}<{element?.Name}>({string.Join<Type>(",", parameters)})";
+        lock (Known)
+        {
+            if (Known.TryGetValue(key, out MethodInfo? known)) return known;
+            foreach (MethodInfo m in owner.GetMethods(BindingFlags.Public | BindingFlags.Static))
+            {
+                if (m.Name != name || m.IsGenericMethodDefinition != element is not null || element is not null && m.GetGenericArguments().Length != 1) continue;
+                MethodInfo closed = element is null ? m : m.MakeGenericMethod(element);
+                if (closed.GetParameters().Select(p => p.ParameterType).SequenceEqual(parameters)) return Known[key] = closed;
+            }
+        }
+        throw new InvalidOperationException("no method " + key);
+    }
+
+    static MethodInfo AsMethod(Type from, Type to) => typeof(Vector256).GetMethods().First(m => m.Name == "As" && m.GetGenericArguments().Length == 2).MakeGenericMethod(from, to);
+
+    void Reinterpret(Type from, Type to)
+    {
+        if (from == to) return;
+        string key = $"As<{from.Name},{to.Name}>";
+        lock (Known)
+        {
+            if (!Known.TryGetValue(key, out MethodInfo? m)) Known[key] = m = AsMethod(from, to);
+            il.Call(m);
+        }
+    }
+
+    void LoadVector(Type t) => il.Call(Method(typeof(Vector256), "Load", t, t.MakePointerType()));
+    void StoreVector(Type t) => il.Call(Method(typeof(Vector256), "Store", t, V(t), t.MakePointerType()));
+    void Broadcast(Type t) => il.Call(Method(typeof(Vector256), "Create", null, t));
+}
+
+/// <summary>The kernel uses something that only threads of their own can do: it stays with the scalar emitter.</summary>
+sealed class NotVectorException(string what) : Exception(what);

@@ -1,0 +1,182 @@
+using System.Runtime.InteropServices;
+using TreCr.Ptx.Passes;
+
+namespace TreCr.SoftDevice.Engine;
+
+/// <summary>Blocks whose threads run in groups. Groups whose lanes part become single threads; both kinds meet at barriers.</summary>
+sealed unsafe partial class BlockRunner
+{
+    SimdVariant? simd;
+    nuint groupCapacity, groupFrameCapacity;
+    int groups, leftGroups;
+    bool groupsRan;
+    readonly bool[] left = new bool[128];
+    /// <summary>code of single threads, and its methods</summary>
+    CompiledKernel code = null!;
+
+    void PrepareSimd()
+    {
+        BlockContext* c = context;
+        groups = (c->ThreadCount + simd!.Lanes - 1) / simd.Lanes;
+        if (c->Scratch == null) c->Scratch = (byte*)NativeMemory.AlignedAlloc(SimdVariant.ScratchBytes, 64);
+        nuint frames = (nuint)(simd.Layout.FrameBytes * groups);
+        if (frames > groupFrameCapacity)
+        {
+            NativeMemory.AlignedFree(c->GroupFrames);
+            c->GroupFrames = (byte*)NativeMemory.AlignedAlloc(groupFrameCapacity = frames, 64);
+        }
+        if (!simd.UsesGroups || (nuint)groups <= groupCapacity) return;
+        NativeMemory.AlignedFree(c->Groups);
+        groupCapacity = (nuint)groups;
+        c->Groups = (GroupSlot*)NativeMemory.AlignedAlloc(groupCapacity * (nuint)sizeof(GroupSlot), 64);
+    }
+
+    void BeginSimd()
+    {
+        groupsRan = false;
+        if (leftGroups > 0) Array.Clear(left);
+        leftGroups = 0;
+        if (!simd!.UsesGroups) return;
+        for (int n = 0; n < 16; n++) context->Arrived[n] = 0;
+        for (int n = 0; n < groups; n++) context->Groups[n] = default;
+    }
+
+    /// <summary>Frames and slots of single threads.</summary>
+    void PrepareThreads()
+    {
+        BlockContext* c = context;
+        c->FrameStride = code.FrameBytes;
+        c->Frames = Grow(c->Frames, ref frameCapacity, (nuint)((long)code.FrameBytes * c->ThreadCount));
+        nuint slotBytes = (nuint)(sizeof(ThreadSlot) * c->ThreadCount);
+        if (slotBytes > slotCapacity)
+        {
+            NativeMemory.AlignedFree(c->Slots);
+            c->Slots = (ThreadSlot*)NativeMemory.AlignedAlloc(slotCapacity = slotBytes, 64);
+        }
+        c->StateFrameBytes = code.StateFrameBytes;
+        c->StateLocalBytes = code.StateLocalBytes;
+        c->StateCount = code.ChunkOfState.Length;
+    }
+
+    public void LeaveGroup(int group, int blockA, uint maskA, int blockB, uint maskB)
+    {
+        BlockContext* c = context;
+        if (leftGroups++ == 0)
+        {
+            code = simd!.Resumable;
+            PrepareThreads();
+        }
+        left[group] = true;
+        if (simd!.UsesGroups) c->Groups[group].Status = GroupSlot.Left;
+        int first = group * simd.Lanes, count = Math.Min(simd.Lanes, c->ThreadCount - first);
+        byte* from = c->GroupFrames + (long)group * simd.Layout.FrameBytes;
+        for (int n = 0; n < count; n++)
+        {
+            bool a = (maskA >> n & 1) != 0, b = (maskB >> n & 1) != 0;
+            ThreadSlot* s = c->Slots + first + n;
+            s->Status = (int)(a || b ? ThreadStatus.Running : ThreadStatus.Done);
+            s->State = a ? blockA : blockB;
+            s->Frame = 0;
+        }
+        if (maskA != 0) CopyRegisters(blockA, maskA, from, first, count);
+        if (maskB != 0) CopyRegisters(blockB, maskB, from, first, count);
+    }
+
+    void CopyRegisters(int block, uint mask, byte* from, int first, int count)
+    {
+        FlowGraph g = simd!.Graph;
+        ulong[] live = g.Blocks[block].LiveIn;
+        for (int w = 0; w < live.Length; w++)
+            for (ulong bits = live[w]; bits != 0; bits &= bits - 1)
+            {
+                int r = w * 64 + System.Numerics.BitOperations.TrailingZeroCount(bits), at = simd.Layout.Offset[r];
+                if (at < 0) continue;
+                bool wide = g.Classes[r] is RegisterClass.I64 or RegisterClass.F64, predicate = g.Classes[r] == RegisterClass.Pred;
+                long stride = simd.Shapes.Stride[r];
+                for (int n = 0; n < count; n++)
+                {
+                    if ((mask >> n & 1) == 0) continue;
+                    byte* to = context->Frames + (long)(first + n) * context->FrameStride + g.SlotOffset[r];
+                    if (wide) *(long*)to = stride == Shapes.Varying ? ((long*)(from + at))[n] : *(long*)(from + at) + n * stride;
+                    else *(int*)to = predicate ? stride == 0 ? *(int*)(from + at) : *(int*)(from + at) >> n & 1 : stride == Shapes.Varying ? ((int*)(from + at))[n] : *(int*)(from + at) + (int)(n * stride);
+                }
+            }
+    }
+
+    public void LeaveGroupWaiting(int group, int state, int kind, uint mask)
+    {
+        LeaveGroup(group, state, uint.MaxValue, 0, 0);
+        uint* brought = (uint*)context->Scratch;
+        bool shuffle = (CollectiveKind)kind is CollectiveKind.ShflUp or CollectiveKind.ShflDown or CollectiveKind.ShflBfly or CollectiveKind.ShflIdx;
+        for (int n = 0; n < simd!.Lanes; n++)
+        {
+            ThreadSlot* s = context->Slots + group * simd.Lanes + n;
+            s->Status = (int)ThreadStatus.Warp;
+            s->Kind = kind;
+            s->Mask = mask;
+            s->Value = shuffle ? brought[n] : brought[0] >> n & 1;
+            s->A = shuffle ? brought[64 + n] : 0;
+            s->B = shuffle ? brought[128 + n] : 0;
+        }
+    }
+
+    BlockProgress StepSimd()
+    {
+        BlockContext* c = context;
+        while (true)
+        {
+            if (simd!.UsesGroups || !groupsRan) chunks[0](c, 0, groups);
+            groupsRan = true;
+            if (leftGroups == 0 && !simd.UsesGroups) return BlockProgress.Done;
+            bool yielded = false;
+            for (int n = 0; n < groups; n++)
+            {
+                if (left[n])
+                {
+                    int first = n * simd.Lanes, last = Math.Min(first + simd.Lanes, c->ThreadCount);
+                    do RunWarp(code.Chunks, first, last);
+                    while (ResolveWarp(first, last, ref yielded));
+                }
+                else if (simd.UsesGroups) yielded |= c->Groups[n].Status == (int)ThreadStatus.Yielded;
+            }
+            bool released = ResolveBarriers();
+            if (finished == c->ThreadCount) return BlockProgress.Done;
+            if (yielded)
+            {
+                for (int n = 0; n < groups; n++)
+                    if (left[n]) Wake(n * simd.Lanes, Math.Min(n * simd.Lanes + simd.Lanes, c->ThreadCount));
+                    else if (simd.UsesGroups && c->Groups[n].Status == (int)ThreadStatus.Yielded) c->Groups[n].Status = (int)ThreadStatus.Running;
+                if (!released) return BlockProgress.Spinning;
+            }
+            else if (!released) throw StuckFault();
+        }
+    }
+
+    void Wake(int first, int last)
+    {
+        for (int t = first; t < last; t++)
+            if (context->Slots[t].Status == (int)ThreadStatus.Yielded) context->Slots[t].Status = (int)ThreadStatus.Running;
+    }
+
+    /// <summary>Counts the groups at barriers that are not single threads.</summary>
+    void CountGroups(Span<int> came, ref int done)
+    {
+        for (int n = 0; n < groups; n++)
+        {
+            if (left[n]) continue;
+            int status = simd!.UsesGroups ? context->Groups[n].Status : (int)ThreadStatus.Done;
+            if (status == (int)ThreadStatus.Done) done += simd.Lanes;
+            else if (status == (int)ThreadStatus.Barrier) came[context->Groups[n].Barrier] += simd.Lanes;
+        }
+    }
+
+    void ReleaseGroups(uint open)
+    {
+        if (!simd!.UsesGroups) return;
+        for (int n = 0; n < groups; n++)
+        {
+            GroupSlot* s = context->Groups + n;
+            if (s->Status == (int)ThreadStatus.Barrier && (open >> s->Barrier & 1) != 0) s->Status = (int)ThreadStatus.Running;
+        }
+    }
+}
