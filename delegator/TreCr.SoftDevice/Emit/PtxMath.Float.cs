@@ -34,8 +34,6 @@ static partial class PtxMath
     [MethodImpl(Inline)] public static double RsqrtF64(double a) => 1 / Math.Sqrt(a);
     public static float SinF32(float a) => (float)Math.Sin(a);
     public static float CosF32(float a) => (float)Math.Cos(a);
-    public static float Ex2F32(float a) => (float)Math.Pow(2, a);
-    public static float Lg2F32(float a) => (float)Math.Log2(a);
     public static float TanhF32(float a) => (float)Math.Tanh(a);
 
     [MethodImpl(Inline)] public static float NearestF32(float a) => MathF.Round(a, MidpointRounding.ToEven);

@@ -22,14 +22,16 @@ sealed unsafe partial class SimdEmitter
     void EmitPerLane(PtxInstruction i, bool special)
     {
         List<int> sources = [], targets = [];
-        Collector s = new(sources), d = new(targets);
+        Collector d = new(targets);
         foreach (PtxOperand o in i.Operands.Skip(InstructionFacts.WritesFirst(i) ? 1 : 0)) Mention(o, sources);
         InstructionFacts.ForDefs(i, ref d);
         if (targets.Exists(r => !shapes.IsVarying(r))) throw new NotVectorException(i.Opcode.Text);
+        // Compilers write atom where nobody reads the old value.
+        HashSet<int> unread = [.. targets.Where(r => (read[r >> 6] >> r & 1) == 0)];
         Dictionary<int, int> place = [];
         foreach (int r in sources.Concat(targets).Distinct())
         {
-            if (!shapes.IsVarying(r) || g.Classes[r] == RegisterClass.Pred) continue;
+            if (!shapes.IsVarying(r) || g.Classes[r] == RegisterClass.Pred || unread.Contains(r) && !sources.Contains(r)) continue;
             place[r] = place.Count;
             if (sources.Contains(r) || mask is not null) ToScratch(r, place[r]);
         }
@@ -101,6 +103,7 @@ sealed unsafe partial class SimdEmitter
         inLane = true;
         EmitInstruction(i);
         inLane = false;
+        targets.RemoveAll(unread.Contains);
         foreach (int r in targets)
         {
             if (g.Classes[r] == RegisterClass.Pred)

@@ -42,7 +42,17 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         vectors = new LocalBuilder[]?[f.Registers.Count];
         group = il.NewLocal(typeof(int));
         firstThread = il.NewLocal(typeof(int));
+        read = new ulong[mentioned.Length];
+        foreach (FlowBlock b in Blocks)
+            foreach (PtxInstruction i in b.Body)
+            {
+                BitMarker uses = new(read);
+                InstructionFacts.ForUses(i, ref uses);
+            }
     }
+
+    /// <summary>registers that some instruction reads</summary>
+    readonly ulong[] read;
 
     int Full => lanes == 32 ? -1 : (1 << lanes) - 1;
 

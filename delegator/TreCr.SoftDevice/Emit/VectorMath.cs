@@ -9,7 +9,7 @@ using LV = System.Runtime.Intrinsics.Vector256<long>;
 namespace TreCr.SoftDevice.Emit;
 
 /// <summary>PTX operations on vectors, named like the scalar ones; each gives in every lane, bit for bit, what the scalar emitter's code gives. Needs AVX2 and FMA.</summary>
-static unsafe class VectorMath
+static unsafe partial class VectorMath
 {
     const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 

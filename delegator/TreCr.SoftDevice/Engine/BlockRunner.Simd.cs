@@ -6,6 +6,9 @@ namespace TreCr.SoftDevice.Engine;
 /// <summary>Blocks whose threads run in groups. Groups whose lanes part become single threads; both kinds meet at barriers.</summary>
 sealed unsafe partial class BlockRunner
 {
+    /// <summary>Groups that became single threads, in all launches of the process; for tests.</summary>
+    internal static long LeftGroups;
+
     SimdVariant? simd;
     nuint groupCapacity, groupFrameCapacity;
     int groups, leftGroups;
@@ -61,6 +64,7 @@ sealed unsafe partial class BlockRunner
     public void LeaveGroup(int group, int blockA, uint maskA, int blockB, uint maskB)
     {
         BlockContext* c = context;
+        Interlocked.Increment(ref LeftGroups);
         if (leftGroups++ == 0)
         {
             code = simd!.Resumable;

@@ -1,9 +1,10 @@
 using NUnit.Framework;
+using TreCr.SoftDevice.Emit;
 
 namespace TreCr.SoftDevice.Tests.Conformance;
 
-/// <summary>Every row of the instruction table, through the real compiler, in one method and cut into small ones.</summary>
-[CancelAfter(600_000)]
+/// <summary>Every row of the instruction table, through the real compiler: threads one by one, and in groups.</summary>
+[NonParallelizable, CancelAfter(600_000)]
 public sealed class ConformanceTests
 {
     static readonly string[] Families = [.. Rows.All.Select(r => Family(r.Form)).Distinct().Order()];
@@ -11,9 +12,13 @@ public sealed class ConformanceTests
     /// <summary>First word of the form.</summary>
     static string Family(string form) => form.Split('.', ' ')[0].TrimStart('@');
 
-    [TestCaseSource(nameof(Families))]
-    public void EveryRowIsRight(string family)
+    [TearDown]
+    public void GroupsAgain() => ProgramBuilder.UseSimd = true;
+
+    [Test]
+    public void EveryRowIsRight([ValueSource(nameof(Families))] string family, [Values] bool groups)
     {
+        ProgramBuilder.UseSimd = groups;
         using RowKernel kernel = new();
         List<string> wrong = [];
         int rows = 0;
