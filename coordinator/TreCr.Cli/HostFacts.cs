@@ -3,6 +3,8 @@ namespace TreCr.Cli;
 /// <summary>What an image depends on of its machine.</summary>
 internal static class HostFacts
 {
+    public static string HostName { get; } = File.ReadAllText("/proc/sys/kernel/hostname").Trim();
+
     public static string KernelRelease { get; } = ReadLine("/proc/sys/kernel/osrelease");
 
     public static string Machine => "x86_64";

@@ -37,6 +37,9 @@ public sealed class GivenDescriptors
     /// <summary>By session number; -1 where the image has none.</summary>
     public Dictionary<int, (int Connection, int Segment, int Pinned)> Sessions { get; } = [];
 
+    /// <summary>Where bundled programs and libraries are laid that this machine lacks; empty: nowhere.</summary>
+    public string BundleDirectory { get; set; } = "";
+
     /// <summary>Where the program's files lie here.</summary>
     public Restore.PathChanges Paths { get; } = new();
 }

@@ -33,8 +33,11 @@ public sealed class ProcessEngine : IDisposable
     public static string? WhyNoTracking => PageScanner.IsSupported ? null
         : $"kernel {File.ReadAllText("/proc/sys/kernel/osrelease").Trim()} has no PAGEMAP_SCAN (it came with 6.7)";
 
+    /// <summary>Programs and libraries that are mapped are saved with the image, so that it restores where they are missing or others.</summary>
+    public bool Bundle { get; set; }
+
     /// <summary>What cannot be saved; reads only, nothing is stopped.</summary>
-    public List<string> Check(int pid, ExternalObjects externals) => ProcessCheck.Run(pid, externals, _trackers.IsTracked);
+    public List<string> Check(int pid, ExternalObjects externals) => SandboxCheck.Run() is { Count: > 0 } forbidden ? forbidden : ProcessCheck.Run(pid, externals, _trackers.IsTracked);
 
     /// <summary>
     /// Arms write tracking where it is not, and copies memory while the program runs. The next <see cref="Capture"/> with the same writer copies only what was written since,
@@ -103,7 +106,7 @@ public sealed class ProcessEngine : IDisposable
     public CaptureResult Capture(ISnapshotWriter writer, ExternalObjects externals)
         => _tracer.Run(() =>
         {
-            using TreeCapture capture = new(_frozen ?? throw new ProcessException("no program is frozen"), writer, externals, _trackers, SaveFilesBelowBytes, _readouts, Times);
+            using TreeCapture capture = new(_frozen ?? throw new ProcessException("no program is frozen"), writer, externals, _trackers, SaveFilesBelowBytes, Bundle, _readouts, Times);
             CaptureResult result = capture.Run();
             _connections = capture.TcpSockets;
             return result;

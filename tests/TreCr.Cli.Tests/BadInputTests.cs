@@ -221,7 +221,7 @@ public sealed class BadInputTests
     }
 
     /// <summary>Options of cli.md that this version does not have are refused by name.</summary>
-    [TestCase("--bundle"), TestCase("--no-track"), TestCase("--max-extra-memory")]
+    [TestCase("--max-extra-memory")]
     public void OptionsOfLater_AreNamed(string option)
     {
         (int code, _, string errors) = _place.Do("restart", option, "job");

@@ -10,13 +10,13 @@ namespace TreCr.Cli;
 
 /// <summary>Answers the supervisor's requests with the process engine and the store, one at a time. Ends when the supervisor closes, or when threads can be let go in no other way; a frozen program then runs on.</summary>
 /// <param name="saveFilesBelowBytes">-1: the engine's own limit</param>
-internal sealed class EngineServer(int control, string storePath, long saveFilesBelowBytes) : IDisposable
+internal sealed class EngineServer(int control, string storePath, long saveFilesBelowBytes, bool bundle) : IDisposable
 {
     /// <summary>How long rounds after the copy ahead may go on.</summary>
     private const int RefineMs = 10_000;
 
     private readonly RankConnection _connection = new(control);
-    private readonly ProcessEngine _engine = saveFilesBelowBytes < 0 ? new() : new() { SaveFilesBelowBytes = saveFilesBelowBytes };
+    private readonly ProcessEngine _engine = saveFilesBelowBytes < 0 ? new() { Bundle = bundle } : new() { Bundle = bundle, SaveFilesBelowBytes = saveFilesBelowBytes };
     private readonly SnapshotStore _store = SnapshotStore.Open(storePath);
     private StoreSnapshotWriter? _writer;
     private StoreSnapshotReader? _reader;
@@ -111,6 +111,7 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
                 for (int i = 0; i < request.ProcessRestore.SessionNumbers.Count; i++)
                     given.Sessions[request.ProcessRestore.SessionNumbers[i]] = (descriptors[3 + 3 * i], descriptors[4 + 3 * i], descriptors[5 + 3 * i]);
                 foreach (PathMap map in request.ProcessRestore.PathMaps) given.Paths.Maps.Add((map.Old, map.New));
+                given.BundleDirectory = $"{storePath}/bundles/{Convert.ToHexStringLower(request.ProcessRestore.ManifestHash.Span)}";
                 given.Paths.WorkingDirectory = request.ProcessRestore.WorkingDirectory;
                 _reader = _store.OpenSnapshot(ContentHash.FromBytes(request.ProcessRestore.ManifestHash.Span));
                 reply.Pid = _engine.Restore(_reader, given);

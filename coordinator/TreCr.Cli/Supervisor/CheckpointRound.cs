@@ -97,12 +97,12 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
             throw new TrecrException(TrecrError.CheckpointRefused, $"cannot save the program: {check.Findings[0]}{(check.Findings.Count > 1 ? $" (and {check.Findings.Count - 1} more)" : "")}") { Findings = [.. check.Findings] };
         _timing.Add("check", check);
         ByteString hash = supervisor.BaseOf(RankRecord.ProcessRole, supervisor.ProgramPid);
-        Reply prepared = Ask(_engine.Peer, new Request { Prepare = new PrepareRequest { Pid = supervisor.ProgramPid, Track = true, BaseManifestHash = hash } });
+        Reply prepared = Ask(_engine.Peer, new Request { Prepare = new PrepareRequest { Pid = supervisor.ProgramPid, Track = !supervisor.Options.NoTrack, BaseManifestHash = hash } });
         _timing.Add("prepare", prepared);
         foreach (string finding in prepared.Findings) supervisor.NoteOnce(finding);
         foreach (Session session in supervisor.Listener.Sessions.Where(s => s.IsConnected))
             _timing.Add("prepare delegator", session.Delegator.Peer.Ask(new Request { Prepare = new PrepareRequest { BaseManifestHash = supervisor.BaseOf(RankRecord.DelegatorRole, session.Pid) } }, Left(), TrecrError.CheckpointFailed));
-        _timing.Add("refine", Ask(_engine.Peer, new Request { Prepare = new PrepareRequest { Pid = supervisor.ProgramPid, Refine = true } }));
+        if (!supervisor.Options.NoTrack) _timing.Add("refine", Ask(_engine.Peer, new Request { Prepare = new PrepareRequest { Pid = supervisor.ProgramPid, Refine = true } }));
     }
 
     /// <summary>The program runs, delegators issue nothing new, and what was issued ends.</summary>

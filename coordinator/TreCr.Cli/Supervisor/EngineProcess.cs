@@ -27,13 +27,15 @@ internal sealed class EngineProcess : IDisposable
         }
     }
 
-    /// <param name="saveFilesBelowBytes">-1: the engine's own limit</param>
-    public static EngineProcess Start(RankNamespace space, string store, long saveFilesBelowBytes = -1)
+    public static EngineProcess Start(RankNamespace space, string store, JobOptions options)
     {
         (int ours, int theirs) = Sys.SocketPair();
         try
         {
-            SpawnedProcess process = space.SpawnEngine(Installation.Trecr, ["trecr", "engine", "--control-fd", "3", "--store", store, .. saveFilesBelowBytes < 0 ? (string[])[] : ["--save-files-below", $"{saveFilesBelowBytes}"]], [theirs]);
+            List<string> words = ["trecr", "engine", "--control-fd", "3", "--store", store];
+            if (options.SaveFilesBelowBytes >= 0) words.AddRange(["--save-files-below", $"{options.SaveFilesBelowBytes}"]);
+            if (options.Bundle) words.Add("--bundle");
+            SpawnedProcess process = space.SpawnEngine(Installation.Trecr, words, [theirs]);
             Fault.Peer = process.HostPid;
             return new EngineProcess(new RankPeer(ours, "engine", TrecrError.EngineLost), process);
         }

@@ -14,6 +14,12 @@ internal sealed record JobOptions
     /// <summary>Files open for writing up to this size are saved with a checkpoint; -1: as the engine has it.</summary>
     public long SaveFilesBelowBytes { get; init; } = -1;
 
+    /// <summary>Mapped programs and libraries are saved with each checkpoint.</summary>
+    public bool Bundle { get; init; }
+
+    /// <summary>Writes of the program are not tracked: it is never slowed, and each checkpoint reads all of its memory.</summary>
+    public bool NoTrack { get; init; }
+
     /// <summary>Full paths of the program's hooks.</summary>
     public IReadOnlyList<string> Hooks { get; init; } = [];
 
@@ -28,6 +34,8 @@ internal sealed record JobOptions
         new("--interval", "SECONDS", "take a checkpoint every so often, and keep the last 3"),
         new("--store-limit", "SIZE", "refuse checkpoints while the store holds more, such as 20G (default: half of the free space at the start)"),
         new("--save-files-below", "SIZE", "files open for writing up to this size are saved too (default 64M)"),
+        new("--bundle", "", "save programs and libraries with each checkpoint, for a restart where they are missing"),
+        new("--no-track", "", "do not track what the program writes: every checkpoint copies all of its memory while it stands still"),
         new("--hook", "FILE", "a command or shared library to run before and after each checkpoint and after a restart; may be repeated"),
         new("--hook-timeout", "SECONDS", "longest time for one hook (default 30)"),
     ];
@@ -35,6 +43,7 @@ internal sealed record JobOptions
     /// <exception cref="TrecrException">Usage</exception>
     public static JobOptions Read(Arguments arguments) => new()
     {
+        Bundle = arguments.Has("--bundle"), NoTrack = arguments.Has("--no-track"),
         Hooks = [.. arguments.Values("--hook").Select(h => JobHooks.Resolve(h) ?? throw arguments.Usage($"--hook {h}: no such command or shared library"))],
         HookTimeoutSeconds = arguments.Number("--hook-timeout", 0, 1, 86_400),
         IntervalSeconds = arguments.Number("--interval", 0, 1, 10_000_000), StoreLimitBytes = arguments.Size("--store-limit", 0, 1), SaveFilesBelowBytes = arguments.Size("--save-files-below", -1, 0),

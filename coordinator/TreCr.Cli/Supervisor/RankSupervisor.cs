@@ -148,7 +148,7 @@ internal sealed partial class RankSupervisor : IDisposable
         {
             if (_engine is { IsAlive: true } engine) return engine;
             _engine?.Dispose();
-            _engine = EngineProcess.Start(Space, Store, Options.SaveFilesBelowBytes);
+            _engine = EngineProcess.Start(Space, Store, Options);
             _jobLock.Note("engine", _engine.HostPid);
             return _engine;
         }
@@ -210,6 +210,7 @@ internal sealed partial class RankSupervisor : IDisposable
             MonotonicNs = Sys.ClockNs(1) + MonotonicOffsetNs, BoottimeNs = Sys.ClockNs(7) + BoottimeOffsetNs,
         };
         state.Command.AddRange(Command);
+        state.HostName = HostFacts.HostName;
         state.Hooks.AddRange(Hooks.Own);
         state.HookTimeoutS = (uint)Hooks.TimeoutSeconds;
         state.Streams.AddRange(Streams.Describe());

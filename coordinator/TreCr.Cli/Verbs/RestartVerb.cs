@@ -130,6 +130,7 @@ internal static class RestartVerb
             jobLock.Dispose();
             throw e is LaunchException ? new TrecrException(TrecrError.NoNamespaces, $"cannot restart {manifest.CheckpointId}: {e.Message}") : e;
         }
+        if (state.HostName.Length > 0 && state.HostName != HostFacts.HostName) Output.Note($"note: {manifest.CheckpointId} was taken on {state.HostName}, this is {HostFacts.HostName}");
         // The job's own hooks, unless others are given here.
         if (options.Hooks.Count == 0) options = options with { Hooks = [.. state.Hooks.Select(changes.PathOf)] };
         if (options.HookTimeoutSeconds == 0) options = options with { HookTimeoutSeconds = (int)state.HookTimeoutS };

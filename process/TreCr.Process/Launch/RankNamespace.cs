@@ -60,7 +60,8 @@ public sealed unsafe class RankNamespace : IDisposable
         }
     }
 
-    private static string Hint(CloneResult init) => init.FailedStep == "clone3" && init.ErrorNumber is Errno.EPERM or Errno.ENOSPC
+    private static string Hint(CloneResult init) => init.FailedStep == "mount(/proc)" && init.ErrorNumber == Errno.EPERM
+        ? "; parts of /proc are hidden here, as containers do, and then the kernel permits no other: podman run --security-opt unmask=ALL, docker run --security-opt systempaths=unconfined" : init.FailedStep == "clone3" && init.ErrorNumber is Errno.EPERM or Errno.ENOSPC
         ? "; user namespaces are off: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns" : "";
 
     private static CloneResult Clone(NamespaceOptions options, CapabilitySets own, int control, int events, bool withUser)

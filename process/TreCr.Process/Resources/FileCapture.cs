@@ -4,7 +4,8 @@ using TreCr.Linux;
 namespace TreCr.Process.Resources;
 
 /// <summary>Regular files that the tree has open or mapped: size and time, and the content of small ones that it may write.</summary>
-internal sealed class FileCapture(TreeImage image, ISnapshotWriter writer, long saveBelowBytes)
+/// <param name="bundle">content of mapped programs and libraries too</param>
+internal sealed class FileCapture(TreeImage image, ISnapshotWriter writer, long saveBelowBytes, bool bundle)
 {
     private readonly Dictionary<string, int> _index = [];
 
@@ -36,14 +37,17 @@ internal sealed class FileCapture(TreeImage image, ISnapshotWriter writer, long 
     /// <summary>Unix time of the last change, ns (100 ns steps).</summary>
     public static long UnixNs(FileInfo info) => (info.LastWriteTimeUtc - DateTime.UnixEpoch).Ticks * 100;
 
-    /// <summary>Saves the content of writable files below the limit. The program is frozen.</summary>
+    /// <summary>Whether the image has the content of a program or library, for a machine that lacks it.</summary>
+    public static bool IsBundled(FileImage file) => file is { Mapped: true, Writable: false, Part.Length: > 0 };
+
+    /// <summary>Saves the content of writable files below the limit, and what is bundled. The program is frozen.</summary>
     public void SaveContents()
     {
         byte[] buffer = new byte[ISnapshotWriter.FrameSizeBytes];
         for (int i = 0; i < image.Files.Count; i++)
         {
             FileImage file = image.Files[i];
-            if (!file.Writable || file.LengthBytes >= (ulong)saveBelowBytes) continue;
+            if (file.Writable ? file.LengthBytes >= (ulong)saveBelowBytes : !bundle || !file.Mapped) continue;
             file.Part = $"file-{i}";
             IPartWriter part = writer.OpenPart(file.Part, (long)Math.Max(1, file.LengthBytes));
             int fd = Sys.Open(file.Path, Sys.O_RDONLY | Sys.O_CLOEXEC); // not a FileStream, which takes a lock

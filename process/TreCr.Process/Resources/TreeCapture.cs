@@ -23,11 +23,11 @@ internal sealed unsafe class TreeCapture : IDisposable
     private readonly SharedMemoryCapture _shared;
     private readonly OpenFileTable _openFiles;
 
-    public TreeCapture(FrozenTree frozen, ISnapshotWriter writer, ExternalObjects externals, Trackers trackers, long saveFilesBelowBytes, ReadoutClient readouts, PhaseTimes times)
+    public TreeCapture(FrozenTree frozen, ISnapshotWriter writer, ExternalObjects externals, Trackers trackers, long saveFilesBelowBytes, bool bundle, ReadoutClient readouts, PhaseTimes times)
     {
         (_frozen, _writer, _externals, _trackers, _times) = (frozen, writer, externals, trackers, times);
         _tree = new TreeImage { FormatVersion = ProcessImageFormat.Current, Root = frozen.Root };
-        _files = new FileCapture(_tree, writer, saveFilesBelowBytes);
+        _files = new FileCapture(_tree, writer, saveFilesBelowBytes, bundle);
         _shared = new SharedMemoryCapture(_tree, writer);
         _openFiles = new OpenFileTable(_tree, externals, _files, _shared, writer, readouts);
     }

@@ -15,7 +15,7 @@ internal static class RestoreCheck
         HostImage here = HostFacts.Of(self, Vma.ReadAll(self, withFlags: false), 0);
         findings.AddRange(HostFacts.Differences(saved.Root.Host, here));
         foreach (string executable in saved.Processes.Select(p => p.Executable).Distinct())
-            if (!File.Exists(executable)) findings.Add($"the program {executable} is gone");
+            if (!File.Exists(executable) && !saved.Tree.Files.Any(f => f.Path == executable && FileCapture.IsBundled(f))) findings.Add($"the program {executable} is gone");
         foreach (string directory in saved.Processes.Select(p => p.WorkingDirectory).Distinct())
             if (!Directory.Exists(directory)) findings.Add($"the working directory {directory} is gone");
         foreach (FileImage file in saved.Tree.Files)
@@ -28,7 +28,7 @@ internal static class RestoreCheck
                 continue;
             }
             bool same = (ulong)info.Length == file.LengthBytes && FileCapture.UnixNs(info) == file.ModifiedNs;
-            if (file.Mapped && !file.Writable && !same) findings.Add($"the file {file.Path}, which the program has mapped, was changed");
+            if (file.Mapped && !file.Writable && !same && !isSaved) findings.Add($"the file {file.Path}, which the program has mapped, was changed");
             else if (file.Writable && !isSaved && (ulong)info.Length < file.LengthBytes) findings.Add($"the file {file.Path} is shorter than at the checkpoint");
             else if (file.Writable && !isSaved && !same && !file.AppendOnly) findings.Add($"the file {file.Path}, which the program writes, was changed since the checkpoint and is too large to have been saved with it");
         }

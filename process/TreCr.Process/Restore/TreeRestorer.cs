@@ -26,6 +26,7 @@ internal sealed unsafe class TreeRestorer
         given.Paths.Apply(saved);
         List<string> findings = RestoreCheck.Run(saved);
         if (findings.Count > 0) throw new RefusedException(findings);
+        BundledFiles.Provide(saved, given.BundleDirectory);
         using OpenFileRestore files = new(saved, given);
         files.OpenAll();
         return new TreeRestorer(saved, files).Make();

@@ -1,0 +1,145 @@
+using NUnit.Framework;
+using TreCr.Linux;
+using TreCr.Samples.Tests;
+
+namespace TreCr.Cli.Tests;
+
+/// <summary>Restart where programs and libraries are missing, under another host name, with fewer processors; and programs whose writes are not tracked.</summary>
+[TestFixture(false), TestFixture(true)]
+public sealed class ElsewhereTests(bool unprivileged)
+{
+    private Workplace _place = null!;
+    private string _program = "", _library = "";
+
+    [SetUp]
+    public void Enter() => (_place, _program) = (new Workplace(unprivileged), "");
+
+    [TearDown]
+    public void Leave() => _place.Dispose();
+
+    /// <summary>The counter, with a library of its own.</summary>
+    private void Install()
+    {
+        string directory = $"{_place.Root}/app";
+        Directory.CreateDirectory(directory);
+        (_program, _library) = ($"{directory}/app", $"{directory}/libown.so");
+        File.WriteAllText($"{directory}/own.c", "int trecr_test_own(void) { return 1; }\n");
+        foreach (string[] words in (string[][])[["-shared", "-fPIC", "-o", _library, $"{directory}/own.c"],
+            ["-O1", "-pthread", "-o", _program, Path.Combine(Repository.Root, "tests/TreCr.Cli.Tests/Programs/counter.c"), "-Wl,--no-as-needed", _library, $"-Wl,-rpath,{directory}"]])
+        {
+            using RunningProgram compiler = new("gcc", words, new Dictionary<string, string>());
+            Assert.That(compiler.WaitForExit(Workplace.Limit), Is.Zero, compiler.Errors);
+        }
+    }
+
+    private string[] StopAt(params string[] options)
+    {
+        using RunningProgram run = _place.StartCounter(30, options: options, program: _program.Length > 0 ? _program : null);
+        _place.Checkpoint("--stop");
+        Assert.That(run.WaitForExit(Workplace.Limit), Is.EqualTo(137), run.Errors);
+        return run.Output;
+    }
+
+    private void CheckWhole(IEnumerable<string> before, RunningProgram restart)
+    {
+        Assert.That(restart.WaitForExit(Workplace.Limit), Is.EqualTo(7), restart.Errors);
+        string[] all = [.. before, .. restart.Output];
+        Assert.That(all.Where(l => l.StartsWith("step ")).Select(l => int.Parse(l.Split(' ')[1])), Is.EqualTo(Enumerable.Range(0, 30)));
+        Assert.That(all[^1], Is.EqualTo($"end {all[0]}"), "the first run's nonce and pid");
+        Assert.That(_place.Starts, Is.EqualTo(1), "main() ran once");
+    }
+
+    [Test]
+    public void WhatIsMissing_IsNamedAllAtOnce()
+    {
+        Install();
+        StopAt();
+        File.Delete(_program);
+        File.WriteAllText(_library, "something else");
+        (int code, _, string errors) = _place.Do("restart", "count");
+        Assert.That(code, Is.EqualTo(7), errors);
+        Assert.That(errors, Does.Contain($"finding: the program {_program} is gone").And.Contains($"finding: the file {_program} is gone").And.Contains($"finding: the file {_library}, which the program has mapped, was changed"));
+    }
+
+    [Test]
+    public void BundledPrograms_RestartWhereTheyAreMissing_AgainAndAgain()
+    {
+        Install();
+        List<string> output = [.. StopAt("--bundle")];
+        File.Delete(_program);
+        File.WriteAllText(_library, "something else");
+        using (RunningProgram second = _place.Start("restart", "count", "--bundle"))
+        {
+            second.WaitForLine(l => l.StartsWith("step "), Workplace.Limit);
+            Assert.That(File.ReadAllText($"/proc/{_place.Rank().GetProperty("host_pid").GetInt32()}/maps"), Does.Contain($"{_place.StorePath}/bundles/").And.Contains(_library));
+            Assert.That(_place.Checkpoint("--stop"), Is.EqualTo("count.2"));
+            second.WaitForExit(Workplace.Limit);
+            output.AddRange(second.Output);
+        }
+        Directory.Delete($"{_place.StorePath}/bundles", true);
+        _place.Release();
+        using RunningProgram third = _place.Start("restart", "count");
+        CheckWhole(output, third);
+    }
+
+    [Test]
+    public void WithoutTracking_NothingWatchesTheProgram_AndItRestarts()
+    {
+        static bool IsWatched(int pid) => File.ReadLines($"/proc/{pid}/smaps").Any(l => l.StartsWith("VmFlags:") && l.Contains(" uw"));
+        List<string> output = [];
+        foreach (bool tracked in (bool[])[true, false])
+        {
+            using RunningProgram run = _place.StartCounter(30, options: tracked ? [] : ["--no-track"]);
+            _place.Checkpoint();
+            Assert.That(IsWatched(_place.Rank().GetProperty("host_pid").GetInt32()), Is.EqualTo(tracked));
+            _place.Checkpoint("--stop");
+            run.WaitForExit(Workplace.Limit);
+            output = [.. run.Output];
+        }
+        _place.Release();
+        File.WriteAllText(_place.StartFile, "1");
+        using RunningProgram restart = _place.Start("restart", "count");
+        CheckWhole(output, restart);
+    }
+
+    [Test]
+    public void AnotherHostName_IsNoted()
+    {
+        if (unprivileged) Assert.Ignore("only root can give a machine another name");
+        string[] output = StopAt();
+        _place.Release();
+        _place.RunBehind("/usr/bin/unshare", "--uts", "/bin/sh", "-c", "echo elsewhere >/proc/sys/kernel/hostname && exec \"$@\"", "sh");
+        using RunningProgram restart = _place.Start("restart", "count");
+        CheckWhole(output, restart);
+        Assert.That(restart.Errors, Does.Contain($"count.1 was taken on {Environment.MachineName}, this is elsewhere"));
+    }
+
+    [Test]
+    public void FewerProcessors_AreThoseThatAreInBoth()
+    {
+        const string Sets = "/sys/fs/cgroup/cpuset";
+        string set = $"{Sets}/trecr-test-{Environment.ProcessId}";
+        if (unprivileged || Environment.ProcessorCount < 2 || !File.Exists($"{Sets}/cpuset.cpus")) Assert.Ignore("needs root, two processors and cpuset control groups (version 1)");
+        string[] output = StopAt();
+        Directory.CreateDirectory(set);
+        try
+        {
+            File.WriteAllText($"{set}/cpuset.mems", File.ReadAllText($"{Sets}/cpuset.mems"));
+            File.WriteAllText($"{set}/cpuset.cpus", "1");
+            _place.RunBehind("/bin/sh", "-c", $"echo $$ >{set}/tasks && exec \"$@\"", "sh");
+            using RunningProgram restart = _place.Start("restart", "count");
+            restart.WaitForLine(l => l.StartsWith("step "), Workplace.Limit);
+            _place.RunBehind();
+            int pid = _place.Rank().GetProperty("host_pid").GetInt32();
+            foreach (string task in Directory.GetDirectories($"/proc/{pid}/task")) Assert.That(File.ReadAllText($"{task}/status"), Does.Contain("Cpus_allowed_list:\t1\n"));
+            _place.Release();
+            CheckWhole(output, restart);
+        }
+        finally
+        {
+            // What was started there by itself (a coordinator) moves out first.
+            foreach (string pid in File.ReadAllLines($"{set}/tasks")) try { File.WriteAllText($"{Sets}/tasks", pid); } catch (IOException) { }
+            Directory.Delete(set);
+        }
+    }
+}
