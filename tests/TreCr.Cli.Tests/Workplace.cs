@@ -66,6 +66,18 @@ internal sealed partial class Workplace : IDisposable
     /// <summary>Everything from here on runs behind these words, such as <c>nsenter …</c>.</summary>
     public void RunBehind(params string[] prefix) => _prefix = prefix;
 
+    /// <summary>As <see cref="RunBehind"/>, but behind what makes it another user.</summary>
+    public void RunInside(params string[] words) => _prefix = [.. _prefix, .. words];
+
+    /// <summary>Another program than trecr, as the same user.</summary>
+    public RunningProgram Other(params string[] words)
+    {
+        string[] all = [.. _prefix, .. words];
+        RunningProgram p = new(all[0], all[1..], new Dictionary<string, string>());
+        lock (_programs) _programs.Add(p);
+        return p;
+    }
+
     /// <summary>The counting program, compiled anew.</summary>
     public string CompileCounter(params string[] options)
     {

@@ -1,0 +1,85 @@
+using NUnit.Framework;
+using TreCr.Samples.Tests;
+
+namespace TreCr.Cli.Tests;
+
+/// <summary>
+/// Under seccomp filters as sandboxes have them, inside bubblewrap, and inside a container of podman with its own filter: it works, or what is forbidden is named and the program goes on.
+/// </summary>
+/// <remarks>Kernels without Yama cannot show its rule; kernel.yama.ptrace_scope=3 is imitated by a filter that forbids PTRACE_SEIZE and PTRACE_ATTACH. Scopes 1 and 2 let the engine trace, which has CAP_SYS_PTRACE in the namespace of the job.</remarks>
+[TestFixture(false), TestFixture(true)]
+public sealed class SandboxTests(bool unprivileged)
+{
+    private const int Steps = 20;
+    private Workplace _place = null!;
+
+    [SetUp]
+    public void Enter() => _place = new Workplace(unprivileged);
+
+    [TearDown]
+    public void Leave() => _place.Dispose();
+
+    private string Forbid()
+    {
+        string path = $"{_place.Root}/forbid";
+        using RunningProgram compiler = new("gcc", ["-O1", "-o", path, Path.Combine(Repository.Root, "tests/programs/sandbox/forbid.c")], new Dictionary<string, string>());
+        Assert.That(compiler.WaitForExit(Workplace.Limit), Is.Zero, compiler.Errors);
+        return path;
+    }
+
+    private void CheckWhole(IEnumerable<string> before, RunningProgram restart)
+    {
+        Assert.That(restart.WaitForExit(Workplace.Limit), Is.EqualTo(7), restart.Errors);
+        string[] all = [.. before, .. restart.Output];
+        Assert.That(all.Where(l => l.StartsWith("step ")).Select(l => int.Parse(l.Split(' ')[1])), Is.EqualTo(Enumerable.Range(0, Steps)));
+        Assert.That(all[^1], Is.EqualTo($"end {all[0]}"), "the first run's nonce and pid");
+        Assert.That(_place.Starts, Is.EqualTo(1), "main() ran once");
+    }
+
+    /// <summary>Checkpoint, stop, restart, all in the sandbox.</summary>
+    private void GoesThrough()
+    {
+        using RunningProgram run = _place.StartCounter(Steps);
+        _place.Checkpoint();
+        _place.Checkpoint("--stop");
+        Assert.That(run.WaitForExit(Workplace.Limit), Is.EqualTo(137), run.Errors);
+        _place.Release();
+        using RunningProgram restart = _place.Start("restart", "count");
+        CheckWhole(run.Output, restart);
+    }
+
+    [TestCase("nothing"), TestCase("userfaultfd")]
+    public void WorksUnderAFilter(string forbidden)
+    {
+        string program = Forbid();
+        _place.RunInside(program, forbidden);
+        GoesThrough();
+    }
+
+    [TestCase("ptrace", "ptrace(2)"), TestCase("kcmp", "kcmp(2)"), TestCase("process_vm", "process_vm_readv(2)"), TestCase("pidfd_getfd", "pidfd_getfd(2)"), TestCase("ptrace,kcmp", "ptrace(2)", "kcmp(2)")]
+    public void WhatIsForbidden_IsNamed_AndTheProgramGoesOn(string forbidden, params string[] named)
+    {
+        string program = Forbid();
+        _place.RunInside(program, forbidden);
+        using RunningProgram run = _place.StartCounter(Steps);
+        (int code, _, string errors) = _place.Do("checkpoint", "count");
+        Assert.That(code, Is.EqualTo(7), errors);
+        foreach (string call in named) Assert.That(errors, Does.Contain($"finding: {call} is forbidden here"));
+        Assert.That(errors, Does.Contain("TRECR-0203"));
+        _place.Release();
+        Assert.That(run.WaitForExit(Workplace.Limit), Is.EqualTo(7), run.Errors);
+    }
+
+    [Test]
+    public void WorksInBubblewrap()
+    {
+        if (!File.Exists("/usr/bin/bwrap")) Assert.Ignore("bubblewrap is not installed");
+        string probe = "/usr/bin/bwrap";
+        // As the user itself: the sandbox has a user namespace of its own. Network and pid namespaces too, as sandboxes do.
+        string[] words = [probe, "--dev-bind", "/", "/", "--proc", "/proc", "--unshare-user", "--unshare-uts", "--die-with-parent"];
+        using (RunningProgram there = _place.Other([.. words, "/bin/true"]))
+            if (there.WaitForExit(Workplace.Limit) != 0) Assert.Ignore($"no bubblewrap here: {there.Errors}");
+        _place.RunInside(words);
+        GoesThrough();
+    }
+}
