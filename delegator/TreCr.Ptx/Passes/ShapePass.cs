@@ -21,18 +21,20 @@ public sealed class Shapes
 
 /// <summary>
 /// Finds, for code that runs a group of neighbouring threads in lockstep, registers that are uniform or affine in the lane number. The lattice is: nothing known, one
-/// stride, varying; a register has the join of its definitions. Lanes that part are no concern here: code for the whole group is left where they do.
+/// stride, varying; a register has the join of its definitions. Lanes that part are the concern of <see cref="DivergencePass"/>.
 /// </summary>
 public static class ShapePass
 {
     const long Unknown = long.MaxValue;
 
     /// <param name="tidIsAffine">tid.x counts up by one inside each group, tid.y and tid.z are the same in it</param>
-    public static Shapes Run(FlowGraph g, bool tidIsAffine)
+    /// <param name="forced">registers that are to be varying for another reason</param>
+    public static Shapes Run(FlowGraph g, bool tidIsAffine, IReadOnlySet<int>? forced = null)
     {
         PtxFunction f = g.Function;
         long[] stride = new long[f.Registers.Count];
         Array.Fill(stride, Unknown);
+        foreach (int r in forced ?? new HashSet<int>()) stride[r] = Shapes.Varying;
         HashSet<PtxInstruction> widenings = new(ReferenceEqualityComparer.Instance), onEntry = new(ReferenceEqualityComparer.Instance), never = new(ReferenceEqualityComparer.Instance);
         foreach (FlowBlock b in g.Blocks) ClassifyWidenings(b, onEntry, never);
         bool changed = true;

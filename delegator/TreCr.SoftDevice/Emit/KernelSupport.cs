@@ -88,10 +88,12 @@ static unsafe class KernelSupport
     }
 
     /// <summary>Ends the launch for the first lane of a group that cannot make one of the accesses [low, high] from its address; lanes are <paramref name="bytes"/> apart.</summary>
-    /// <param name="flags">1: offsets in shared memory; 2: stores</param>
-    public static void GroupFault(BlockContext* c, int thread, ulong address, int bytes, int lanes, long low, long high, int flags)
+    /// <param name="mask">the lanes that make them</param><param name="flags">1: offsets in shared memory; 2: stores</param>
+    public static void GroupFault(BlockContext* c, int thread, ulong address, int bytes, int mask, long low, long high, int flags)
     {
-        for (int n = 0; n < lanes; n++)
+        for (int n = 0; n < 32; n++)
+        {
+            if ((mask >> n & 1) == 0) continue;
             foreach (long offset in (ReadOnlySpan<long>)[low, high])
             {
                 ulong at = address + (ulong)(n * bytes) + (ulong)offset;
@@ -102,11 +104,17 @@ static unsafe class KernelSupport
                 }
                 else if (!aligned || !PageTable.IsAccessible(at, (ulong)bytes, (flags & 2) != 0)) AccessFault(c, thread + n, at, bytes);
             }
+        }
         AccessFault(c, thread, address, bytes);
     }
 
     /// <summary>The lanes of a group go on as threads: those of each mask at its block, the others have ended.</summary>
     public static void LeaveGroup(BlockContext* c, int group, int blockA, int maskA, int blockB, int maskB) => Runner(c).LeaveGroup(group, blockA, (uint)maskA, blockB, (uint)maskB);
+
+    /// <summary>The lanes of a group in masked code go on as threads.</summary>
+    /// <param name="masks">[blocks] the lanes due at each block; those of <paramref name="waiting"/> wait instead, and go on at a state</param>
+    /// <param name="kind">a CollectiveKind, or <see cref="BlockRunner.AtBarrier"/> and a barrier's number</param>
+    public static void LeaveMasked(BlockContext* c, int group, int* masks, int state, int kind, int members, int waiting) => Runner(c).LeaveMasked(group, masks, state, kind, (uint)members, (uint)waiting);
 
     /// <summary>All lanes go on as threads that wait in a collective; what they bring to it lies in scratch memory.</summary>
     public static void LeaveGroupWaiting(BlockContext* c, int group, int state, int kind, int mask) => Runner(c).LeaveGroupWaiting(group, state, kind, (uint)mask);

@@ -141,7 +141,7 @@ sealed unsafe class ProgramBuilder
         {
             kernel.UsesWarps = graphs[0].Blocks.Exists(b => b.End == BlockEnd.Suspend && !(b.Body[^1].Name is "bar" or "barrier" && !b.Body[^1].Opcode.Has("warp")));
             kernel.MakeSimd = (lanes, tidIsAffine) => MakeSimd(entry, lanes, tidIsAffine);
-            kernel.MakeFastSimd = (variant, proven) => EmitSimd(entry, variant.Graph, variant.Shapes, variant.Layout, variant.Lanes, variant.UsesGroups, proven.Select(a => a.Instruction));
+            kernel.MakeFastSimd = (variant, proven) => EmitSimd(entry, variant.Graph, variant.Shapes, variant.Divergence, variant.Layout, variant.Lanes, variant.UsesGroups, proven.Select(a => a.Instruction));
         }
         kernel.Shapes = Shapes;
         kernel.UsesMatrices = UsesMatrices;
@@ -154,16 +154,22 @@ sealed unsafe class ProgramBuilder
     SimdVariant? MakeSimd(PtxFunction entry, int lanes, bool tidIsAffine)
     {
         FlowGraph g = PassList.Run(entry, SimdBlock);
-        Shapes shapes = ShapePass.Run(g, tidIsAffine);
-        SimdLayout layout = SimdLayout.Of(g, shapes, lanes, tidIsAffine);
         bool usesGroups = g.Blocks.Exists(b => b.IsSpinEdge || b.End == BlockEnd.Suspend && b.Body[^1].Name is "bar" or "barrier" && !b.Body[^1].Opcode.Has("warp"));
-        Lazy<ChunkMethod[]?> whole = new(() => EmitSimd(entry, g, shapes, layout, lanes, usesGroups, []));
-        // With ranges known, the variant without checks mostly serves; this one is then made when it is needed, and known to fit.
-        if (whole.Value is null) return null;
-        return new(lanes, g, shapes, layout, usesGroups, whole, new(() => CompileResumable(Module, entry, Addresses, Checked)));
+        // With masks where lanes part; without where that would be too big, or the blocks are not laid out for it.
+        foreach (Divergence? divergence in (Divergence?[])[UseMasks ? DivergencePass.Run(g, tidIsAffine) : null, null])
+        {
+            Shapes shapes = divergence?.Shapes ?? ShapePass.Run(g, tidIsAffine);
+            SimdLayout layout = SimdLayout.Of(g, shapes, lanes, tidIsAffine);
+            if (EmitSimd(entry, g, shapes, divergence, layout, lanes, usesGroups, []) is { } methods)
+                return new(lanes, g, shapes, divergence, layout, usesGroups, methods, new(() => CompileResumable(Module, entry, Addresses, Checked)));
+        }
+        return null;
     }
 
-    ChunkMethod[]? EmitSimd(PtxFunction entry, FlowGraph g, Shapes shapes, SimdLayout layout, int lanes, bool usesGroups, IEnumerable<Ptx.Ast.PtxInstruction> proven)
+    /// <summary>For tests: false gives groups up wherever their lanes part.</summary>
+    internal static bool UseMasks { get; set; } = true;
+
+    ChunkMethod[]? EmitSimd(PtxFunction entry, FlowGraph g, Shapes shapes, Divergence? divergence, SimdLayout layout, int lanes, bool usesGroups, IEnumerable<PtxInstruction> proven)
     {
         ProgramBuilder builder = new(Module, Addresses, Checked);
         builder.graphs.Add(g);
@@ -171,7 +177,7 @@ sealed unsafe class ProgramBuilder
         foreach (PtxInstruction i in proven) builder.Proven.Add(i);
         try
         {
-            return SimdEmitter.Emit(builder, g, shapes, layout, lanes, usesGroups, out _) is { } method ? [method] : null;
+            return SimdEmitter.Emit(builder, g, shapes, divergence, layout, lanes, usesGroups, out _) is { } method ? [method] : null;
         }
         catch (NotVectorException)
         {

@@ -29,7 +29,8 @@ sealed unsafe partial class SimdEmitter
                 il.Ldloc(taken);
                 il.LdcI4(Full);
                 il.Op(OpCodes.Beq, all);
-                Leave(() => (b.Target, () => il.Ldloc(taken)), (b.Next, () => Others(taken)));
+                if (divergence is { } d && d.Masked[b.Index]) EnterMasked((b.Target, () => il.Ldloc(taken)), (b.Next, () => Others(taken)));
+                else Leave(() => (b.Target, () => il.Ldloc(taken)), (b.Next, () => Others(taken)));
                 il.Mark(all);
                 if (b.IsSpinEdge) EmitSpinEdge(b);
                 GoTo(b.Target, -1);
@@ -49,7 +50,8 @@ sealed unsafe partial class SimdEmitter
                 il.Ldloc(gone);
                 il.LdcI4(Full);
                 il.Op(OpCodes.Beq, all);
-                Leave(() => (b.Next, () => Others(gone)), null);
+                if (divergence is not null) EnterMasked((b.Next, () => Others(gone)), null);
+                else Leave(() => (b.Next, () => Others(gone)), null);
                 il.Mark(all);
                 EmitGroupExit();
                 il.Mark(none);
@@ -60,10 +62,11 @@ sealed unsafe partial class SimdEmitter
                 Guarded(b.Next, following, () => Fault(719, "trap"));
                 break;
             case BlockEnd.Suspend when IsUniformGuard && IsBarrier(current):
-                if (current.Opcode.Has("red") || current.Opcode.Has("cluster") || current.Operands.Length > 1 || current.Operands is [{ Kind: not OperandKind.Integer }]) throw new NotVectorException(current.Opcode.Text);
+                int barrier = BarrierNumber();
                 Guarded(b.Target, -1, () =>
                 {
-                    SetGroup("Barrier", () => il.LdcI4(current.Operands.Length == 0 ? 0 : (int)current.Operands[0].Value & 15));
+                    SetGroup("Barrier", () => il.LdcI4(barrier));
+                    SetGroup("Mask", () => il.LdcI4(Full));
                     SaveFor(b.Next);
                     SetGroup("Status", () => il.LdcI4((int)ThreadStatus.Barrier));
                     il.Br(next);
@@ -74,6 +77,12 @@ sealed unsafe partial class SimdEmitter
                 break;
             default: throw new NotVectorException(current.Opcode.Text);
         }
+    }
+
+    int BarrierNumber()
+    {
+        if (current.Opcode.Has("red") || current.Opcode.Has("cluster") || current.Operands.Length > 1 || current.Operands is [{ Kind: not OperandKind.Integer }]) throw new NotVectorException(current.Opcode.Text);
+        return current.Operands.Length == 0 ? 0 : (int)current.Operands[0].Value & 15;
     }
 
     void EmitGroupExit()
@@ -110,16 +119,9 @@ sealed unsafe partial class SimdEmitter
     {
         if (lanes != 32) throw new NotVectorException(current.Opcode.Text);
         PtxOpcode op = current.Opcode;
+        (CollectiveKind kind, int maskAt) = Collective(op);
         bool hasResult = g.Blocks[b.Next].Body[0].Name == InstructionFacts.Collect;
         int after = hasResult ? g.Blocks[b.Next].Next : b.Next;
-        (CollectiveKind kind, int maskAt) = op.Name switch
-        {
-            "bar" => (CollectiveKind.WarpSync, 0),
-            "shfl" => (op.First("up", "down", "bfly", "idx") switch { "up" => CollectiveKind.ShflUp, "down" => CollectiveKind.ShflDown, "bfly" => CollectiveKind.ShflBfly, _ => CollectiveKind.ShflIdx }, op.Has("sync") ? 4 : -1),
-            "vote" => (op.First("all", "any", "uni", "ballot") switch { "all" => CollectiveKind.VoteAll, "any" => CollectiveKind.VoteAny, "uni" => CollectiveKind.VoteUni, _ => CollectiveKind.Ballot }, op.Has("sync") ? 2 : -1),
-            "activemask" => (CollectiveKind.ActiveMask, -1),
-            _ => throw new NotVectorException(op.Text),
-        };
         if (maskAt >= 0)
         {
             PtxOperand members = Operand(maskAt);
@@ -158,7 +160,30 @@ sealed unsafe partial class SimdEmitter
         GoTo(after, -1);
     }
 
+    static (CollectiveKind Kind, int MaskOperand) Collective(PtxOpcode op) => op.Name switch
+    {
+        "bar" => (CollectiveKind.WarpSync, 0),
+        "shfl" => (op.First("up", "down", "bfly", "idx") switch { "up" => CollectiveKind.ShflUp, "down" => CollectiveKind.ShflDown, "bfly" => CollectiveKind.ShflBfly, _ => CollectiveKind.ShflIdx }, op.Has("sync") ? 4 : -1),
+        "vote" => (op.First("all", "any", "uni", "ballot") switch { "all" => CollectiveKind.VoteAll, "any" => CollectiveKind.VoteAny, "uni" => CollectiveKind.VoteUni, _ => CollectiveKind.Ballot }, op.Has("sync") ? 2 : -1),
+        "activemask" => (CollectiveKind.ActiveMask, -1),
+        _ => throw new NotVectorException(op.Text),
+    };
+
     void LeaveWaiting(FlowBlock b, CollectiveKind kind, PtxOperand members)
+    {
+        LocalBuilder m = Bring(kind, members);
+        ForRegisters(g.Blocks[b.Next].LiveIn, mentioned, Save);
+        il.Ldarg(0);
+        il.Ldloc(group);
+        il.LdcI4(b.Next);
+        il.LdcI4((int)kind);
+        il.Ldloc(m);
+        Call("LeaveGroupWaiting");
+        il.Br(next);
+    }
+
+    /// <summary>Puts what the lanes bring to a collective into scratch memory, and the mask of its members into a local.</summary>
+    LocalBuilder Bring(CollectiveKind kind, PtxOperand? members)
     {
         int values = kind switch { CollectiveKind.WarpSync => 0, CollectiveKind.ShflUp or CollectiveKind.ShflDown or CollectiveKind.ShflBfly or CollectiveKind.ShflIdx => 3, _ => 1 };
         for (int n = 0; n < values; n++)
@@ -171,16 +196,10 @@ sealed unsafe partial class SimdEmitter
                     StoreVector(typeof(int));
                 }
         LocalBuilder m = il.NewLocal(typeof(int));
-        Push(members, PtxType.U32);
+        if (members is null) il.LdcI4(-1);
+        else Push(members, PtxType.U32);
         il.Stloc(m);
-        ForRegisters(g.Blocks[b.Next].LiveIn, mentioned, Save);
-        il.Ldarg(0);
-        il.Ldloc(group);
-        il.LdcI4(b.Next);
-        il.LdcI4((int)kind);
-        il.Ldloc(m);
-        Call("LeaveGroupWaiting");
-        il.Br(next);
+        return m;
     }
 
     void EmitShuffle(CollectiveKind kind)

@@ -9,7 +9,9 @@ namespace TreCr.SoftDevice.Emit;
 sealed unsafe partial class SimdEmitter
 {
     /// <summary>While code for a failed check of a whole group is emitted: the accesses that it stands for, as distances from the first lane's address.</summary>
-    (long Low, long High, bool Writes)? failed;
+    (LocalBuilder Address, long Low, long High, bool Writes, LocalBuilder? Mask)? failed;
+    /// <summary>While code for a failed check of one access of masked lanes is emitted.</summary>
+    bool failedMasked;
 
     bool IsSideBySide(PtxInstruction i, PtxOperand m, PtxOperand value)
     {
@@ -29,10 +31,17 @@ sealed unsafe partial class SimdEmitter
         long span = (lanes - 1) * bytes, low = 0, high = 0;
         bool writes = current.Name == "st", shared = current.Opcode.Space == PtxSpace.Shared;
         int known = outOfLine.Count;
+        // Under a mask, the first and the last lane that are on stand for those between them.
+        LocalBuilder first = address, last = address;
+        if (mask is not null && program.Checked && !program.Proven.Contains(current))
+        {
+            (first, last) = (EndOf(address, bytes, false), EndOf(address, bytes, true));
+            span = 0;
+        }
         if (shared)
         {
-            Check(address, k, null, sharedLimit[k], "SharedFault");
-            Check(address, k, null, sharedLimit[k], "SharedFault", span);
+            Check(first, k, null, sharedLimit[k], "SharedFault");
+            Check(last, k, null, sharedLimit[k], "SharedFault", span);
             il.Ldloc(sharedBase!);
             il.Ldloc(address);
             il.Add();
@@ -41,15 +50,20 @@ sealed unsafe partial class SimdEmitter
         {
             bool grouped = groups.TryGetValue(current, out AccessGroup? accesses);
             if (grouped) (low, high, writes) = (accesses!.LowOffset - m.Value, accesses.HighOffset - bytes - m.Value, accesses.Writes);
-            if (!grouped || accesses!.First == current) Check(address, k, windowBase, windowLimit[k], "AccessFault", low, high + span);
+            if (!grouped || accesses!.First == current)
+            {
+                Check(first, k, windowBase, windowLimit[k], "AccessFault", low, high + span);
+                if (last != first) Check(last, k, windowBase, windowLimit[k], "AccessFault", low, high);
+            }
             il.Ldloc(address);
         }
+        LocalBuilder? on = mask;
         for (int n = known; n < outOfLine.Count; n++)
         {
             Action emit = outOfLine[n];
             outOfLine[n] = () =>
             {
-                failed = (low, high, writes);
+                failed = (address, low, high, writes, on);
                 emit();
                 failed = null;
             };
@@ -61,18 +75,46 @@ sealed unsafe partial class SimdEmitter
     /// <summary>The lowest lane that cannot reach its place is named, as if it had come first.</summary>
     private protected override void ThrowFault(LocalBuilder address, long offset, int bytes, string helper)
     {
-        if (failed is not { } group) { base.ThrowFault(address, offset, bytes, helper); return; }
+        if (failed is not { } group)
+        {
+            if (!failedMasked) { base.ThrowFault(address, offset, bytes, helper); return; }
+            // One access for all lanes that are on: the first of them makes it.
+            il.Ldloc(firstThread);
+            il.Ldloc(due!);
+            il.Call(TrailingZeros);
+            il.Add();
+            il.Stloc(thread);
+            base.ThrowFault(address, offset, bytes, helper);
+            return;
+        }
         il.Ldarg(0);
         il.Ldloc(thread);
-        il.Ldloc(address);
+        il.Ldloc(group.Address);
         il.LdcI4(bytes);
-        il.LdcI4(lanes);
+        if (group.Mask is null) il.LdcI4(Full);
+        else il.Ldloc(group.Mask);
         il.LdcI8(group.Low);
         il.LdcI8(group.High);
         il.LdcI4((helper == "SharedFault" ? 1 : 0) | (group.Writes ? 2 : 0));
         Call("GroupFault");
         il.Op(OpCodes.Ldnull);
         il.Op(OpCodes.Throw);
+    }
+
+    /// <summary>The address of the first or last lane that is on.</summary>
+    LocalBuilder EndOf(LocalBuilder address, int bytes, bool last)
+    {
+        LocalBuilder end = Temporary(RegisterClass.I64);
+        il.Ldloc(mask!);
+        if (last) Math("HighestLane");
+        else il.Call(TrailingZeros);
+        il.LdcI4(bytes);
+        il.Op(OpCodes.Mul);
+        il.Op(OpCodes.Conv_I8);
+        il.Ldloc(address);
+        il.Add();
+        il.Stloc(end);
+        return end;
     }
 
     void Pointer(LocalBuilder pointer, int p)
@@ -89,13 +131,16 @@ sealed unsafe partial class SimdEmitter
     bool TryLoad(PtxInstruction i)
     {
         PtxOperand m = i.Operands[1], d = i.Operands[0];
-        if (d.Kind != OperandKind.Register || !shapes.IsVarying(d.Register) || mask is not null || !IsSideBySide(i, m, d)) return false;
+        if (d.Kind != OperandKind.Register || !shapes.IsVarying(d.Register) || !IsSideBySide(i, m, d)) return false;
         LocalBuilder pointer = PointerOfGroup(m, i.Opcode.Type);
         Type t = ElementFor(i.Opcode.Type);
+        LocalBuilder? on = mask;
         Result(d.Register, t, p =>
         {
             Pointer(pointer, p);
-            LoadVector(t);
+            if (on is null) { LoadVector(t); return; }
+            PushMask(on, SizeOf(t), p);
+            Math("MaskLoad" + t.Name);
         });
         return true;
     }
@@ -103,14 +148,16 @@ sealed unsafe partial class SimdEmitter
     bool TryStore(PtxInstruction i)
     {
         PtxOperand m = i.Operands[0], s = i.Operands[1];
-        if (mask is not null || !IsSideBySide(i, m, s)) return false;
+        if (!IsSideBySide(i, m, s)) return false;
         LocalBuilder pointer = PointerOfGroup(m, i.Opcode.Type);
         Type t = ElementFor(i.Opcode.Type);
         for (int p = 0; p < Parts(t); p++)
         {
             PushVector(s, i.Opcode.Type, p);
             Pointer(pointer, p);
-            StoreVector(t);
+            if (mask is null) { StoreVector(t); continue; }
+            PushMask(mask, SizeOf(t), p);
+            Math("MaskStore" + t.Name);
         }
         return true;
     }

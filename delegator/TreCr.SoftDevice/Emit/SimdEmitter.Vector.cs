@@ -71,12 +71,13 @@ sealed unsafe partial class SimdEmitter
     {
         Type own = ElementOf(g.Classes[register]);
         LocalBuilder[] to = Vector(register);
+        bool blend = MustBlend(register);
         for (int p = 0; p < to.Length; p++)
         {
-            if (mask is not null) PushMask(mask, SizeOf(t), p);
+            if (blend) PushMask(mask!, SizeOf(t), p);
             part(p);
             Reinterpret(t, own);
-            if (mask is not null)
+            if (blend)
             {
                 // ConditionalSelect(mask, new, old)
                 il.Ldloc(to[p]);
@@ -85,6 +86,9 @@ sealed unsafe partial class SimdEmitter
             il.Stloc(to[p]);
         }
     }
+
+    /// <summary>Lanes that are not on may need what the register held. Not where it lives in one block only: all lanes of that block are due together.</summary>
+    bool MustBlend(int register) => mask is not null && (guarded || g.OnlyBlock[register] < 0);
 
     /// <summary>Expands bits of a mask to lanes.</summary>
     void PushMask(LocalBuilder m, int size, int p)
@@ -125,12 +129,12 @@ sealed unsafe partial class SimdEmitter
     void PopBits(int register)
     {
         LocalBuilder to = base.Local(register);
-        if (mask is not null)
+        if (MustBlend(register))
         {
-            il.Ldloc(mask);
+            il.Ldloc(mask!);
             il.Op(OpCodes.And);
             il.Ldloc(to);
-            il.Ldloc(mask);
+            il.Ldloc(mask!);
             il.Op(OpCodes.Not);
             il.Op(OpCodes.And);
             il.Op(OpCodes.Or);

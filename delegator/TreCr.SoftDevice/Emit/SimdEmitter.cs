@@ -22,6 +22,8 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
     readonly int lanes;
     readonly bool usesGroups;
     readonly LocalBuilder group, firstThread;
+    /// <summary>what is known of lanes that part; null: groups are given up there</summary>
+    readonly Divergence? divergence;
     LocalBuilder? scratch, lane, bits;
     readonly LocalBuilder[]?[] vectors;
     readonly Dictionary<(Type, int), (List<LocalBuilder[]> All, int Used)> vectorPools = [];
@@ -30,12 +32,15 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
     bool inLane;
     /// <summary>lanes that carry the instruction out; null: all</summary>
     LocalBuilder? mask;
+    /// <summary>the mask is narrower than the block's: the instruction has a guard that differs between lanes</summary>
+    bool guarded;
 
     static readonly Dictionary<string, MethodInfo> VectorHelpers = typeof(VectorMath).GetMethods(BindingFlags.Static | BindingFlags.Public).Where(m => m.DeclaringType == typeof(VectorMath)).ToDictionary(m => m.Name);
 
-    SimdEmitter(ProgramBuilder program, FlowGraph g, Shapes shapes, SimdLayout layout, int lanes, bool usesGroups) : base(program, g, 0, 0, g.Blocks.Count)
+    SimdEmitter(ProgramBuilder program, FlowGraph g, Shapes shapes, Divergence? divergence, SimdLayout layout, int lanes, bool usesGroups) : base(program, g, 0, 0, g.Blocks.Count)
     {
         this.shapes = shapes;
+        this.divergence = divergence;
         this.layout = layout;
         this.lanes = lanes;
         this.usesGroups = usesGroups;
@@ -57,9 +62,9 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
     int Full => lanes == 32 ? -1 : (1 << lanes) - 1;
 
     /// <summary>Emits the whole kernel as one method over groups [first, last) of the block. Null when it is too big, or uses what only threads of their own can do.</summary>
-    public static ChunkMethod? Emit(ProgramBuilder program, FlowGraph g, Shapes shapes, SimdLayout layout, int lanes, bool usesGroups, out string size)
+    public static ChunkMethod? Emit(ProgramBuilder program, FlowGraph g, Shapes shapes, Divergence? divergence, SimdLayout layout, int lanes, bool usesGroups, out string size)
     {
-        SimdEmitter e = new(program, g, shapes, layout, lanes, usesGroups);
+        SimdEmitter e = new(program, g, shapes, divergence, layout, lanes, usesGroups);
         e.EmitMethod();
         size = e.il.Size;
         return e.il.TooBig ? null : e.method.CreateDelegate<ChunkMethod>();
@@ -76,6 +81,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         bits = il.NewLocal(typeof(int));
         Context("Scratch");
         il.Stloc(scratch);
+        PrepareMasks();
         il.Mark(head);
         il.Ldloc(group);
         il.Ldarg(2);
@@ -93,20 +99,29 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         il.Op(OpCodes.Sub);
         il.LdcI4(lanes);
         il.Op(OpCodes.Bge, whole);
-        Leave(() => (0, () =>
+        LocalBuilder few = il.NewLocal(typeof(int));
+        il.LdcI4(1);
+        Context("ThreadCount");
+        il.Ldloc(thread);
+        il.Op(OpCodes.Sub);
+        il.Op(OpCodes.Shl);
+        il.LdcI4(1);
+        il.Op(OpCodes.Sub);
+        il.Stloc(few);
+        if (divergence is null) Leave(() => (0, () => il.Ldloc(few)), null);
+        else if (!usesGroups) EnterMasked((0, () => il.Ldloc(few)), null);
+        else
         {
-            il.LdcI4(1);
-            Context("ThreadCount");
-            il.Ldloc(thread);
-            il.Op(OpCodes.Sub);
-            il.Op(OpCodes.Shl);
-            il.LdcI4(1);
-            il.Op(OpCodes.Sub);
-        }), null);
+            // It may come back from a barrier.
+            GroupField("State");
+            il.Brtrue(whole);
+            EnterMasked((0, () => il.Ldloc(few)), null);
+        }
         il.Mark(whole);
         EmitStates();
         foreach (FlowBlock b in Blocks) EmitBlock(b);
         il.Br(next);
+        EmitMaskedCopy();
         for (int n = 0; n < outOfLine.Count; n++) outOfLine[n]();
         il.Mark(next);
         il.Ldloc(group);
@@ -208,12 +223,12 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
             if (b.End == BlockEnd.Suspend && IsBarrier(b.Body[^1])) entry[b.Next] = true;
             if (b.IsSpinEdge) entry[b.Target] = true;
         }
-        Label[] table = new Label[g.Blocks.Count];
+        Label[] table = new Label[g.Blocks.Count * (divergence is null ? 1 : 2)];
         List<(Label, int)> stubs = [];
         for (int n = 0; n < table.Length; n++)
         {
             table[n] = next;
-            if (!entry[n]) continue;
+            if (!entry[n % g.Blocks.Count]) continue;
             stubs.Add((table[n] = il.NewLabel(), n));
         }
         GroupField("State");
@@ -222,8 +237,10 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         foreach ((Label stub, int block) in stubs)
         {
             il.Mark(stub);
-            ForRegisters(g.Blocks[block].LiveIn, mentioned, r => Restore(r));
-            il.Br(blockLabels[block]);
+            int at = block % g.Blocks.Count;
+            ForRegisters(g.Blocks[at].LiveIn, mentioned, Restore);
+            if (block == at) il.Br(blockLabels[at]);
+            else EnterMasked((at, () => GroupField("Mask")), null);
         }
     }
 
@@ -327,6 +344,18 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
     private protected override void EmitBlock(FlowBlock b)
     {
         il.Mark(blockLabels[b.Index]);
+        EmitBody(b);
+        if (b.End == BlockEnd.Fall) GoTo(b.Next, b.Index + 1);
+        else
+        {
+            current = b.Body[^1];
+            EmitGroupEnd(b);
+        }
+        ReleaseLocals();
+    }
+
+    void EmitBody(FlowBlock b)
+    {
         groups = program.Checked ? AccessGroupPass.Run(b, program.Proven, AccessGroupPass.MaxSpanBytes - ScratchSlotBytes) : [];
         block = b;
         foreach (PtxInstruction i in b.Body)
@@ -338,12 +367,12 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
             if (current.Name == InstructionFacts.Collect) continue; // the collective has put its result into the registers itself
             EmitGuarded();
         }
-        if (b.End == BlockEnd.Fall) GoTo(b.Next, b.Index + 1);
-        else
-        {
-            current = b.Body[^1];
-            EmitGroupEnd(b);
-        }
+        mask = inMasked ? due : null;
+        guarded = false;
+    }
+
+    void ReleaseLocals()
+    {
         foreach ((int register, _) in blockLocals) registerLocals[register] = null;
         blockLocals.Clear();
         foreach (int r in blockVectors) vectors[r] = null;
@@ -356,7 +385,8 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
 
     void EmitGuarded()
     {
-        mask = null;
+        mask = inMasked ? due : null;
+        guarded = false;
         if (current.Guard < 0) { EmitAny(); return; }
         Label skip = il.NewLabel();
         if (shapes.IsUniform(current.Guard))
@@ -368,12 +398,17 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         {
             LocalBuilder m = Temporary(RegisterClass.I32);
             PushBits(PtxOperand.Reg(current.Guard), current.GuardNegated);
+            if (inMasked)
+            {
+                il.Ldloc(due!);
+                il.Op(OpCodes.And);
+            }
             il.Stloc(m);
             il.Ldloc(m);
             il.Brfalse(skip);
             mask = m;
+            guarded = true;
             EmitAny();
-            mask = null;
         }
         il.Mark(skip);
     }
@@ -388,9 +423,9 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         bool special = i.Operands.Any(o => o.Kind == OperandKind.Special && ShapePass.Of(f, o, shapes.Stride, layout.TidIsAffine) != 0 || o.Elements.Any(e => e.Kind == OperandKind.Special));
         if (i.Name is "addc" or "subc" or "madc" || i.Opcode.Has("cc"))
         {
-            if (facts.Any || mask is not null) throw new NotVectorException(i.Opcode.Text);
+            if (facts.Any || guarded) throw new NotVectorException(i.Opcode.Text);
         }
-        if (!ShapePass.IsPerThread(i) && mask is null && !facts.Varying)
+        if (!ShapePass.IsPerThread(i) && !guarded && !facts.Varying)
         {
             // A result that is affine, or the same for all, comes of the same arithmetic on the first lane's values.
             bool single = i.Operands.Length > 0 && InstructionFacts.WritesFirst(i) && i.Operands[0] is { Kind: OperandKind.Register };
@@ -436,10 +471,12 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         il.LdcI8(uint.MaxValue);
         il.Op(OpCodes.Bgt_Un, wraps);
         int from = block.Index;
+        bool masked = inMasked;
         outOfLine.Add(() =>
         {
             il.Mark(wraps);
-            Leave(() => (from, () => il.LdcI4(Full)), null);
+            if (masked) LeaveMasked((from, () => il.Ldloc(due!)));
+            else Leave(() => (from, () => il.LdcI4(Full)), null);
         });
     }
 

@@ -186,6 +186,17 @@ static unsafe partial class VectorMath
     [MethodImpl(Inline)] public static int NumF64(DV a, DV b) => Bits(Avx.Compare(a, b, FloatComparisonMode.OrderedNonSignaling));
     [MethodImpl(Inline)] public static int NanF64(DV a, DV b) => Bits(Avx.Compare(a, b, FloatComparisonMode.UnorderedNonSignaling));
 
+    // Lanes that are off are not touched, and cannot fault.
+    [MethodImpl(Inline)] public static IV MaskLoadInt32(byte* p, IV m) => Avx2.MaskLoad((int*)p, m);
+    [MethodImpl(Inline)] public static LV MaskLoadInt64(byte* p, LV m) => Avx2.MaskLoad((long*)p, m);
+    [MethodImpl(Inline)] public static FV MaskLoadSingle(byte* p, IV m) => Avx.MaskLoad((float*)p, m.AsSingle());
+    [MethodImpl(Inline)] public static DV MaskLoadDouble(byte* p, LV m) => Avx.MaskLoad((double*)p, m.AsDouble());
+    [MethodImpl(Inline)] public static void MaskStoreInt32(IV v, byte* p, IV m) => Avx2.MaskStore((int*)p, m, v);
+    [MethodImpl(Inline)] public static void MaskStoreInt64(LV v, byte* p, LV m) => Avx2.MaskStore((long*)p, m, v);
+    [MethodImpl(Inline)] public static void MaskStoreSingle(FV v, byte* p, IV m) => Avx.MaskStore((float*)p, m.AsSingle(), v);
+    [MethodImpl(Inline)] public static void MaskStoreDouble(DV v, byte* p, LV m) => Avx.MaskStore((double*)p, m.AsDouble(), v);
+    [MethodImpl(Inline)] public static int HighestLane(int bits) => System.Numerics.BitOperations.Log2((uint)bits);
+
     [MethodImpl(Inline)] public static int VoteAll(int bits) => bits == -1 ? 1 : 0;
     [MethodImpl(Inline)] public static int VoteAny(int bits) => bits != 0 ? 1 : 0;
     [MethodImpl(Inline)] public static int VoteUni(int bits) => bits is 0 or -1 ? 1 : 0;

@@ -107,17 +107,46 @@ sealed unsafe partial class BlockRunner
             }
     }
 
+    /// <summary>In the kind of a collective: a barrier, with its number.</summary>
+    public const int AtBarrier = 0x2000;
+
+    public void LeaveMasked(int group, int* masks, int state, int kind, uint members, uint waiting)
+    {
+        LeaveGroup(group, 0, 0, 0, 0);
+        BlockContext* c = context;
+        int first = group * simd!.Lanes, count = Math.Min(simd.Lanes, c->ThreadCount - first);
+        byte* from = c->GroupFrames + (long)group * simd.Layout.FrameBytes;
+        for (int b = 0; b < simd.Graph.Blocks.Count; b++)
+        {
+            uint mask = (uint)masks[b];
+            if (mask == 0) continue;
+            for (int n = 0; n < count; n++)
+                if ((mask >> n & 1) != 0) (c->Slots[first + n].Status, c->Slots[first + n].State) = ((int)ThreadStatus.Running, b);
+            CopyRegisters(b, mask, from, first, count);
+        }
+        if (waiting == 0) return;
+        CopyRegisters(state, waiting, from, first, count);
+        Wait(group, state, kind, members, waiting);
+    }
+
     public void LeaveGroupWaiting(int group, int state, int kind, uint mask)
     {
         LeaveGroup(group, state, uint.MaxValue, 0, 0);
+        Wait(group, state, kind, mask, uint.MaxValue);
+    }
+
+    void Wait(int group, int state, int kind, uint members, uint waiting)
+    {
         uint* brought = (uint*)context->Scratch;
-        bool shuffle = (CollectiveKind)kind is CollectiveKind.ShflUp or CollectiveKind.ShflDown or CollectiveKind.ShflBfly or CollectiveKind.ShflIdx;
+        bool shuffle = (CollectiveKind)kind is CollectiveKind.ShflUp or CollectiveKind.ShflDown or CollectiveKind.ShflBfly or CollectiveKind.ShflIdx, barrier = (kind & AtBarrier) != 0;
         for (int n = 0; n < simd!.Lanes; n++)
         {
+            if ((waiting >> n & 1) == 0) continue;
             ThreadSlot* s = context->Slots + group * simd.Lanes + n;
-            s->Status = (int)ThreadStatus.Warp;
-            s->Kind = kind;
-            s->Mask = mask;
+            s->State = state;
+            s->Status = (int)(barrier ? ThreadStatus.Barrier : ThreadStatus.Warp);
+            s->Kind = barrier ? kind & 15 : kind;
+            s->Mask = barrier ? 0 : members;
             s->Value = shuffle ? brought[n] : brought[0] >> n & 1;
             s->A = shuffle ? brought[64 + n] : 0;
             s->B = shuffle ? brought[128 + n] : 0;
@@ -169,8 +198,13 @@ sealed unsafe partial class BlockRunner
         {
             if (left[n]) continue;
             int status = simd!.UsesGroups ? context->Groups[n].Status : (int)ThreadStatus.Done;
-            if (status == (int)ThreadStatus.Done) done += simd.Lanes;
-            else if (status == (int)ThreadStatus.Barrier) came[context->Groups[n].Barrier] += simd.Lanes;
+            int count = Math.Min(simd.Lanes, context->ThreadCount - n * simd.Lanes), live = status == (int)ThreadStatus.Barrier ? System.Numerics.BitOperations.PopCount((uint)context->Groups[n].Mask) : 0;
+            if (status == (int)ThreadStatus.Done) done += count;
+            else if (status == (int)ThreadStatus.Barrier)
+            {
+                came[context->Groups[n].Barrier] += live;
+                done += count - live;
+            }
         }
     }
 

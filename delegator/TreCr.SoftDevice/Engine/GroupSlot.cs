@@ -8,11 +8,12 @@ public struct GroupSlot
 {
     /// <summary>a <see cref="ThreadStatus"/>, or <see cref="Left"/></summary>
     public int Status;
-    /// <summary>block of code where it goes on</summary>
+    /// <summary>block of code where it goes on; from the number of blocks on: the same under masks</summary>
     public int State;
     /// <summary>number of the barrier it waits at</summary>
     public int Barrier;
-    public int Reserved;
+    /// <summary>the lanes that have not ended</summary>
+    public int Mask;
 
     /// <summary>Its threads have gone on one by one.</summary>
     public const int Left = 5;
