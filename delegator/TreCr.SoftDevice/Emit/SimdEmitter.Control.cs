@@ -145,19 +145,41 @@ sealed unsafe partial class SimdEmitter
                 break;
             case CollectiveKind.ActiveMask:
                 il.LdcI4(-1);
-                Pop(Operand(0), PtxType.B32);
+                PopSame(Operand(0), PtxType.B32);
                 break;
             case CollectiveKind.Ballot:
                 PushBits(Operand(1), false);
-                Pop(Operand(0), PtxType.B32);
+                PopSame(Operand(0), PtxType.B32);
                 break;
             case CollectiveKind.VoteAll or CollectiveKind.VoteAny or CollectiveKind.VoteUni:
                 PushBits(Operand(1), false);
                 Math(kind.ToString());
-                Pop(Operand(0), PtxType.Pred);
+                PopSame(Operand(0), PtxType.Pred);
                 break;
         }
         GoTo(after, -1);
+    }
+
+    /// <summary>Pops a result that is the same for all lanes, into a register that may have to be varying for another reason.</summary>
+    void PopSame(PtxOperand d, PtxType type)
+    {
+        if (d.Kind != OperandKind.Register || !shapes.IsVarying(d.Register)) { Pop(d, type); return; }
+        if (type == PtxType.Pred)
+        {
+            il.Op(OpCodes.Neg);
+            il.LdcI4(Full);
+            il.Op(OpCodes.And);
+            PopBits(d.Register);
+            return;
+        }
+        if (!Fits(d, type)) throw new NotVectorException(current.Opcode.Text);
+        LocalBuilder one = Temporary(RegisterClass.I32);
+        il.Stloc(one);
+        Result(d.Register, typeof(int), _ =>
+        {
+            il.Ldloc(one);
+            Broadcast(typeof(int));
+        });
     }
 
     static (CollectiveKind Kind, int MaskOperand) Collective(PtxOpcode op) => op.Name switch
@@ -185,7 +207,7 @@ sealed unsafe partial class SimdEmitter
     /// <summary>Puts what the lanes bring to a collective into scratch memory, and the mask of its members into a local.</summary>
     LocalBuilder Bring(CollectiveKind kind, PtxOperand? members)
     {
-        int values = kind switch { CollectiveKind.WarpSync => 0, CollectiveKind.ShflUp or CollectiveKind.ShflDown or CollectiveKind.ShflBfly or CollectiveKind.ShflIdx => 3, _ => 1 };
+        int values = kind switch { CollectiveKind.WarpSync or CollectiveKind.ActiveMask => 0, CollectiveKind.ShflUp or CollectiveKind.ShflDown or CollectiveKind.ShflBfly or CollectiveKind.ShflIdx => 3, _ => 1 };
         for (int n = 0; n < values; n++)
             if (values == 1) { ScratchAddress(0, 0); PushBits(Operand(1), false); il.Op(OpCodes.Stind_I4); }
             else

@@ -308,7 +308,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
     private protected override LocalBuilder Local(int register)
     {
         if (inLane && laneLocals.TryGetValue(register, out LocalBuilder? l)) return l;
-        if (shapes.IsVarying(register) && g.Classes[register] != RegisterClass.Pred) throw new InvalidOperationException($"register {f.Registers[register].Name} of {f.Name} is a vector");
+        if (shapes.IsVarying(register) && g.Classes[register] != RegisterClass.Pred) throw new NotVectorException($"register {f.Registers[register].Name} in {current.Opcode.Text}");
         return base.Local(register);
     }
 
