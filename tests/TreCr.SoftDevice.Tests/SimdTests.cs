@@ -26,8 +26,15 @@ public sealed class SimdTests
 
     static readonly Lazy<string> Ptx = new(() => Clang.Ptx(Source));
 
+    [SetUp]
+    public void GroupsAlways() => ProgramBuilder.AlwaysGroups = true;
+
     [TearDown]
-    public void SimdAgain() => ProgramBuilder.UseSimd = ProgramBuilder.UseMasks = true;
+    public void AsUsual()
+    {
+        ProgramBuilder.UseSimd = ProgramBuilder.UseMasks = true;
+        ProgramBuilder.AlwaysGroups = false;
+    }
 
     /// <summary>Runs a launch with groups and without; the memory must be the same after both.</summary>
     static unsafe (long Left, string? Difference) Both(string ptx, string kernel, (uint, uint, uint) grid, (uint, uint, uint) block, Func<Machine, (object[] Arguments, ulong At, int Bytes)> setUp)

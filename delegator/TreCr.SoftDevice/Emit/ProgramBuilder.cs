@@ -166,6 +166,9 @@ sealed unsafe class ProgramBuilder
         return null;
     }
 
+    /// <summary>For tests: groups also where threads one by one are faster.</summary>
+    internal static bool AlwaysGroups { get; set; }
+
     /// <summary>For tests: false gives groups up wherever their lanes part.</summary>
     internal static bool UseMasks { get; set; } = true;
 

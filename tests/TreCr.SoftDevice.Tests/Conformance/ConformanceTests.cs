@@ -13,12 +13,12 @@ public sealed class ConformanceTests
     static string Family(string form) => form.Split('.', ' ')[0].TrimStart('@');
 
     [TearDown]
-    public void GroupsAgain() => ProgramBuilder.UseSimd = true;
+    public void AsUsual() => (ProgramBuilder.UseSimd, ProgramBuilder.AlwaysGroups) = (true, false);
 
     [Test]
     public void EveryRowIsRight([ValueSource(nameof(Families))] string family, [Values] bool groups)
     {
-        ProgramBuilder.UseSimd = groups;
+        ProgramBuilder.UseSimd = ProgramBuilder.AlwaysGroups = groups;
         using RowKernel kernel = new();
         List<string> wrong = [];
         int rows = 0;
