@@ -6,8 +6,8 @@ namespace TreCr.Benchmarks;
 /// <param name="outDirectory">the build's out/</param>
 internal sealed class Bench(string outDirectory)
 {
-    /// <summary>Runs of each side, alternately.</summary>
-    public const int Runs = 7;
+    /// <summary>Runs of each side, alternately: 7, or as TRECR_BENCH_RUNS says, for a first look.</summary>
+    public static readonly int Runs = int.TryParse(Environment.GetEnvironmentVariable("TRECR_BENCH_RUNS"), out int runs) ? runs : 7;
 
     private readonly Dictionary<string, double> _goals = ReadGoals(Path.Combine(outDirectory, "..", "tests", "goals.toml"));
 
@@ -30,7 +30,8 @@ internal sealed class Bench(string outDirectory)
     {
         string kernel = File.ReadAllText("/proc/sys/kernel/osrelease").Trim();
         string commit = Run(30, "git", "-C", outDirectory, "rev-parse", "--short", "HEAD").Trim();
-        Console.WriteLine($"cores {Environment.ProcessorCount}, kernel {kernel}, commit {commit}, {Runs} runs each, alternately");
+        string load = File.ReadAllText("/proc/loadavg").Split(' ')[0];
+        Console.WriteLine($"load {load}, cores {Environment.ProcessorCount}, kernel {kernel}, commit {commit}, {Runs} runs each, alternately");
     }
 
     /// <summary>Compiles a C program of programs/.</summary>

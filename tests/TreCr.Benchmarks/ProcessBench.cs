@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
 using System.Text.RegularExpressions;
 
 namespace TreCr.Benchmarks;
@@ -12,22 +13,21 @@ internal static partial class ProcessBench
 {
     private const int Seconds = 600;
 
+    private static string s_mover = "";
+
     [GeneratedRegex(@"^gap (\d+) us at (\d+)$")]
     private static partial Regex Gap();
 
     public static void Run(Bench bench)
     {
         string program = bench.Compile("dirty");
+        s_mover = bench.Compile("mover");
         Case(bench, program, 1, 1, 0);
-        Case(bench, program, 1024, 1, 0);
-        Case(bench, program, 1024, 1, 1);
-        Case(bench, program, 1024, 1, 10);
-        Case(bench, program, 1024, 8, 1);
-        Case(bench, program, 1024, 64, 1);
+        foreach ((int threads, int percent) in ((int, int)[])[(1, 0), (1, 1), (1, 10), (8, 0), (8, 1), (8, 10), (64, 0), (64, 1), (64, 10)]) Case(bench, program, 1024, threads, percent);
         long freeKiB = long.Parse(File.ReadLines("/proc/meminfo").First(l => l.StartsWith("MemAvailable")).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
         if (freeKiB >> 20 < 18) Console.WriteLine($"process: 8 GiB                               not measured: {freeKiB >> 20} GiB of memory are free, 18 are wanted");
-        else Case(bench, program, 8192, 8, 1);
-        Console.WriteLine("process: lazy restore                        not measured: not built");
+        else foreach (int percent in (int[])[0, 1, 10]) Case(bench, program, 8192, 8, percent);
+        Slowdown(bench, program);
         Console.WriteLine("peers, recorded (2 cores, kernel 6.18), 1 GiB of random data: DMTCP stop 1040 ms, forked 280 ms, restart 560 ms; CRIU stop 710 ms, restart 440 ms");
         Console.WriteLine("peers, recorded, 1 MiB program: DMTCP stop 370 ms, restart 220 ms; CRIU stop 45 ms, restart 19 ms");
         Loops(bench);
@@ -36,7 +36,7 @@ internal static partial class ProcessBench
     private static void Case(Bench bench, string program, int mebibytes, int threads, int percent)
     {
         string name = $"process: {(mebibytes < 1024 ? $"{mebibytes} MiB" : $"{mebibytes >> 10} GiB")}, {threads} threads, {percent} %/s";
-        List<double> first = [], later = [], total = [], restart = [];
+        List<double> first = [], later = [], total = [], restart = [], lazy = [], all = [], dump = [], moverDump = [], moverRestore = [];
         for (int i = 0; i < (mebibytes > 2048 ? 3 : Bench.Runs); i++)
         {
             bench.NewStore();
@@ -44,7 +44,9 @@ internal static partial class ProcessBench
             using Process run = bench.Start(bench.Trecr, "run", "--job", job, "--", program, mebibytes.ToString(CultureInfo.InvariantCulture), threads.ToString(CultureInfo.InvariantCulture), percent.ToString(CultureInfo.InvariantCulture), Seconds.ToString(CultureInfo.InvariantCulture));
             Gaps gaps = new(run);
             gaps.WaitReady();
+            long whole = Stopwatch.GetTimestamp();
             bench.Run(120, bench.Trecr, "checkpoint", job);
+            dump.Add(Stopwatch.GetElapsedTime(whole).TotalSeconds);
             first.Add(gaps.TakeLongest());
             for (int k = 0; k < 2; k++)
             {
@@ -56,15 +58,69 @@ internal static partial class ProcessBench
             bench.Run(120, bench.Trecr, "checkpoint", job, "--stop");
             run.WaitForExit(30_000);
             long begin = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() * 1000;
-            using Process again = bench.Start(bench.Trecr, "restart", job);
-            restart.Add((new Gaps(again).WaitForGap() - begin) / 1000.0);
-            again.Kill();
-            again.WaitForExit(30_000);
+            using (Process again = bench.Start(bench.Trecr, "restart", job))
+            {
+                restart.Add((new Gaps(again).WaitForGap() - begin) / 1000.0);
+                again.Kill();
+                again.WaitForExit(30_000);
+            }
+            begin = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() * 1000;
+            using (Process again = bench.Start(bench.Trecr, "restart", job, "--lazy"))
+            {
+                lazy.Add((new Gaps(again).WaitForGap() - begin) / 1000.0);
+                again.Kill();
+                again.WaitForExit(30_000);
+            }
+            if (mebibytes < 1024) continue;
+            foreach (string line in bench.Run(300, s_mover, mebibytes.ToString(CultureInfo.InvariantCulture), Math.Min(64, Environment.ProcessorCount).ToString(CultureInfo.InvariantCulture), Path.Combine(bench.Scratch, "mover")).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+                (line.StartsWith("dump ") ? moverDump : moverRestore).Add(double.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture));
         }
         bench.Row(name + ": stop, first", "ms", first);
         bench.Row(name + ": stop, later", "ms", later);
-        bench.Row(name + ": checkpoint in all", "ms", total);
+        bench.Row(name + ": checkpoint in all, later", "ms", total);
         bench.Row(name + ": restart to running", "ms", restart);
+        bench.Row(name + ": lazy restart to running", "ms", lazy);
+        if (moverDump.Count == 0) return;
+        bench.Row(name + ": first checkpoint in all", "s", dump);
+        bench.Row(name + ": plain C, dump", "s", moverDump);
+        bench.Row(name + ": plain C, restore", "s", moverRestore);
+        bench.Row(name + ": dump / plain C", "x", dump.Zip(moverDump, (ours, theirs) => ours / theirs));
+        bench.Row(name + ": restart / plain C", "x", restart.Zip(moverRestore, (ours, theirs) => ours / 1000 / theirs));
+    }
+
+    /// <summary>Processor time for the same work: 1 GiB, 1 % written a second, one checkpoint a minute, against the program alone. Time of day would measure the machine's other work.</summary>
+    private static void Slowdown(Bench bench, string program)
+    {
+        const int Minute = 60;
+        List<double> slowdown = [];
+        for (int i = 0; i < Math.Min(3, Bench.Runs); i++)
+        {
+            string[] arguments = ["1024", "1", "1", $"{Minute}"];
+            double alone = PerWork(bench.Run(3 * Minute, program, arguments));
+            bench.NewStore();
+            using Process run = bench.Start(bench.Trecr, ["run", "--job", $"slow{Environment.ProcessId}-{i}", "--", program, .. arguments]);
+            Task<string> output = Task.Run(() =>
+            {
+                StringBuilder text = new();
+                for (bool taken = false; run.StandardOutput.ReadLine() is { } line; text.AppendLine(line))
+                {
+                    if (line != "ready" || taken) continue;
+                    taken = true;
+                    bench.Run(120, bench.Trecr, "checkpoint", $"slow{Environment.ProcessId}-{i}");
+                }
+                return text.ToString();
+            });
+            Bench.Finish(run, 3 * Minute, "dirty");
+            slowdown.Add((PerWork(output.Result) / alone - 1) * 100);
+        }
+        bench.Row("process: slowdown, one checkpoint a minute", "%", slowdown);
+    }
+
+    private static double PerWork(string output)
+    {
+        string[] words = output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+        int at = Array.IndexOf(words, "work");
+        return double.Parse(words[at + 3], CultureInfo.InvariantCulture) / double.Parse(words[at + 1], CultureInfo.InvariantCulture);
     }
 
     private static void Loops(Bench bench)
