@@ -4,13 +4,14 @@ using TreCr.Rank;
 
 namespace TreCr.Cli;
 
-/// <summary>What a restart shall do otherwise than the run before: <c>--env</c>, <c>--cwd</c>, <c>--map-path</c>, <c>--cpus</c>.</summary>
+/// <summary>What a restart shall do otherwise than the run before: <c>--env</c>, <c>--cwd</c>, <c>--map-path</c>, <c>--cpus</c>, <c>--lazy</c>.</summary>
 internal sealed class RestartChanges
 {
     private readonly PathChanges _paths = new();
     private readonly IReadOnlyList<string> _environment;
     private readonly string? _cpus;
     private readonly byte[]? _cpuMask;
+    private readonly bool _lazy;
 
     public static readonly Option[] Options =
     [
@@ -18,6 +19,7 @@ internal sealed class RestartChanges
         new("--cwd", "DIR", "working directory"),
         new("--map-path", "OLD=NEW", "files that were below OLD lie below NEW; may be repeated"),
         new("--cpus", "LIST", "run on these processors only, such as 0-3,8"),
+        new("--lazy", "", "run at once, and bring memory when it is needed; for root, others get all of it first"),
     ];
 
     /// <exception cref="TrecrException">Usage; RestoreRefused: no such directory</exception>
@@ -32,6 +34,7 @@ internal sealed class RestartChanges
             if (at <= 0 || map[0] != '/') throw arguments.Usage($"--map-path {map}: wants /OLD=/NEW");
             _paths.Maps.Add((map[..at], map[(at + 1)..]));
         }
+        _lazy = arguments.Has("--lazy");
         _cpus = arguments.Value("--cpus");
         if (_cpus is not null) _cpuMask = CpuList.Parse(_cpus) ?? throw arguments.Usage($"--cpus {_cpus}: wants a list such as 0-3,8");
         if (arguments.Value("--cwd") is not { } directory) return;
@@ -50,6 +53,7 @@ internal sealed class RestartChanges
     {
         request.PathMaps.AddRange(_paths.Maps.Select(m => new PathMap { Old = m.Old, New = m.New }));
         request.WorkingDirectory = _paths.WorkingDirectory;
+        request.Lazy = _lazy;
     }
 
     /// <summary>The program is complete and stopped.</summary>

@@ -2,6 +2,7 @@ using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Process.Check;
 using TreCr.Process.Engine;
+using TreCr.Process.Lazy;
 using TreCr.Process.Memory;
 using TreCr.Process.Read;
 using TreCr.Process.Resources;
@@ -21,6 +22,7 @@ public sealed class ProcessEngine : IDisposable
     private readonly ReadoutClient _readouts = new();
     private FrozenTree? _frozen;
     private RestoredTree? _restored;
+    private LazyRestore? _lazy;
     private List<(int Pid, int Number)> _connections = [];
 
     /// <summary>What the last step spent its time on.</summary>
@@ -37,7 +39,11 @@ public sealed class ProcessEngine : IDisposable
     public bool Bundle { get; set; }
 
     /// <summary>What cannot be saved; reads only, nothing is stopped.</summary>
-    public List<string> Check(int pid, ExternalObjects externals) => SandboxCheck.Run() is { Count: > 0 } forbidden ? forbidden : ProcessCheck.Run(pid, externals, _trackers.IsTracked);
+    public List<string> Check(int pid, ExternalObjects externals)
+    {
+        CompleteLazily();
+        return SandboxCheck.Run() is { Count: > 0 } forbidden ? forbidden : ProcessCheck.Run(pid, externals, _trackers.IsTracked);
+    }
 
     /// <summary>
     /// Arms write tracking where it is not, and copies memory while the program runs. The next <see cref="Capture"/> with the same writer copies only what was written since,
@@ -64,6 +70,7 @@ public sealed class ProcessEngine : IDisposable
     private void ReplacingTracer(Action step)
     {
         if (_frozen is not null || _restored is not null) throw new ProcessException("a program is frozen or waits for release already");
+        CompleteLazily();
         try { _tracer.Run(step); }
         catch (NotStoppedException)
         {
@@ -145,15 +152,61 @@ public sealed class ProcessEngine : IDisposable
     /// On failure nothing of them is left.
     /// </summary>
     /// <param name="given">descriptors of this process for what the image has as external</param>
+    /// <param name="lazy">large memory comes while the program runs, where that is possible (<see cref="LazyNotice"/>); the reader is needed until <see cref="OnServed"/></param>
     /// <returns>pid of the root</returns>
     /// <exception cref="RefusedException">this machine or its files do not fit the image; nothing was made</exception>
-    public int Restore(ISnapshotReader reader, GivenDescriptors given) => _tracer.Run(() =>
+    public int Restore(ISnapshotReader reader, GivenDescriptors given, bool lazy = false) => _tracer.Run(() =>
     {
         if (_restored is not null) throw new ProcessException("a restored program waits for release");
         Fault.At(FaultPoint.RestoreStart);
-        _restored = TreeRestorer.Run(reader, given);
+        _lazy = lazy ? new LazyRestore { OnDone = () => OnServed?.Invoke(), OnFailure = e => OnServeFailed?.Invoke(e) } : null;
+        try { _restored = TreeRestorer.Run(reader, given, _lazy); }
+        catch
+        {
+            DropLazy();
+            throw;
+        }
         return _restored.Pid;
     });
+
+    /// <summary>After a lazy restore: what a new engine needs to go on if this one dies, for <see cref="TakeOver"/>. To be sent on before <see cref="Release"/>; the descriptors stay this engine's.</summary>
+    public IReadOnlyList<int> LazyDescriptors => _lazy?.Descriptors ?? [];
+
+    /// <summary>Why a restore that was to be lazy is not; null: it is, or has little memory.</summary>
+    public string? LazyNotice => _lazy?.WhyNot;
+
+    /// <summary>Called on another thread when a lazily restored program has all its memory; where it is not lazy, by <see cref="Release"/>.</summary>
+    public Action? OnServed { get; set; }
+
+    /// <summary>Called on another thread when a page of a lazily restored program could not be had: it was killed.</summary>
+    public Action<Exception>? OnServeFailed { get; set; }
+
+    /// <summary>Whether all memory is there, from <see cref="LazyDescriptors"/>. In any process.</summary>
+    public static bool IsServed(IReadOnlyList<int> descriptors) => LazyState.AreDone(descriptors);
+
+    /// <summary>Goes on where another engine died that served a lazily restored program.</summary>
+    /// <param name="descriptors">owned</param>
+    /// <exception cref="ProcessException">it died at a moment at which nobody else can go on: the program has to end</exception>
+    public void TakeOver(ISnapshotReader reader, int[] descriptors) => _tracer.Run(() =>
+    {
+        _lazy = LazyRestore.TakeOver(reader, descriptors);
+        (_lazy.OnDone, _lazy.OnFailure) = (() => OnServed?.Invoke(), e => OnServeFailed?.Invoke(e));
+        _lazy.Serve();
+        _lazy.CopyAll();
+    });
+
+    /// <summary>Pages that are missing cannot be tracked, copied or waited for by a stopped program: what stops or looks at the program waits for them.</summary>
+    private void CompleteLazily()
+    {
+        const int ArriveMs = 120_000;
+        if (_restored is null) _lazy?.Complete(ArriveMs);
+    }
+
+    private void DropLazy()
+    {
+        _lazy?.Dispose();
+        _lazy = null;
+    }
 
     /// <summary>Lets the restored program run.</summary>
     public void Release() => _tracer.Run(() =>
@@ -164,9 +217,11 @@ public sealed class ProcessEngine : IDisposable
         catch
         {
             restored.Kill(); // some threads run, others do not: nothing of it may stay
+            DropLazy();
             throw;
         }
         _trackers.Clear();
+        if (_lazy is null) OnServed?.Invoke(); else _lazy.CopyAll();
     });
 
     /// <summary>Ends a restored program that was not released.</summary>
@@ -174,6 +229,7 @@ public sealed class ProcessEngine : IDisposable
     {
         _restored?.Kill();
         _restored = null;
+        DropLazy();
     });
 
     public void Dispose()

@@ -93,6 +93,31 @@ public sealed class RestartTests(bool unprivileged)
         CheckWhole([.. run.Output, .. second.Output], third.Output);
     }
 
+    /// <summary>Memory comes while the program runs: from a store that is renamed meanwhile, and from the next engine where the first is killed at once.</summary>
+    [TestCase(false), TestCase(true)]
+    public void Lazy_RunsOn(bool killEngine)
+    {
+        using RunningProgram run = _place.StartCounter(Steps);
+        _place.Checkpoint("--stop");
+        run.WaitForExit(Workplace.Limit);
+        using RunningProgram second = _place.Start("restart", "count", "--lazy");
+        second.WaitForLine(l => l.StartsWith("step "), Workplace.Limit);
+        Assert.That(second.Errors.Contains("note: the memory was restored before the program ran: page faults of system calls"), Is.EqualTo(unprivileged), second.Errors);
+        if (killEngine) Workplace.Kill(_place.Rank().GetProperty("engine_pid").GetInt32());
+        else
+        {
+            Directory.Move(_place.StorePath, _place.StorePath + ".away");
+            second.WaitForLine(l => l.StartsWith("step ") && l != second.Output.First(o => o.StartsWith("step ")), Workplace.Limit);
+            Directory.Move(_place.StorePath + ".away", _place.StorePath);
+        }
+        Assert.That(_place.Checkpoint("--stop"), Is.EqualTo("count.2"));
+        second.WaitForExit(Workplace.Limit);
+        _place.Release();
+        using RunningProgram third = _place.Start("restart", "count.2", "--lazy");
+        Assert.That(third.WaitForExit(Workplace.Limit), Is.EqualTo(7), third.Errors);
+        CheckWhole([.. run.Output, .. second.Output], third.Output);
+    }
+
     [Test]
     public void DeathOfEngineAndCoordinator_DoesNotHarmTheProgram()
     {

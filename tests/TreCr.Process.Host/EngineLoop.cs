@@ -21,6 +21,7 @@ internal static class EngineLoop
             if (n <= 0) return 0;
             string[] f = Encoding.UTF8.GetString(buffer, 0, (int)n).Split('\t');
             string answer = "ok";
+            int[] passed = [];
             try
             {
                 switch (f[0])
@@ -50,7 +51,13 @@ internal static class EngineLoop
                         GivenDescriptors given = new();
                         for (int i = 0; i < 3 && i < count; i++) given.Streams[i] = descriptors[i];
                         if (count >= 6) given.Sessions[0] = (descriptors[3], descriptors[4], descriptors[5]);
-                        answer = $"ok\t{engine.Restore(snapshots[f[1]], given)}";
+                        answer = $"ok\t{engine.Restore(snapshots[f[1]], given, lazy: f.Length > 2)}\t{engine.LazyNotice}";
+                        passed = [.. engine.LazyDescriptors];
+                        break;
+                    case "takeover":
+                        int[] own = descriptors[..count];
+                        count = 0;
+                        engine.TakeOver(snapshots[f[1]], own);
                         break;
                     case "release": engine.Release(); break;
                     case "discard": engine.Discard(); break;
@@ -60,7 +67,7 @@ internal static class EngineLoop
             catch (Exception e) { answer = $"error\t{e.GetType().Name}: {e.Message}" + (e is Engine.RefusedException ? "" : "\n" + e.StackTrace); }
             for (int i = 0; i < count; i++) Sys.Close(descriptors[i]);
             byte[] reply = Encoding.UTF8.GetBytes(answer);
-            Sys.Send(3, reply.AsSpan(0, Math.Min(reply.Length, 7000)));
+            Sys.Send(3, reply.AsSpan(0, Math.Min(reply.Length, 7000)), passed);
         }
     }
 

@@ -44,6 +44,9 @@ internal sealed class Scenario(string init, string scenario, string[] command)
                 "go" => Repeat(int.Parse(argument), DumpAndGo),
                 "fresh" => Repeat(int.Parse(argument), Fresh),
                 "pre" => Repeat(int.Parse(argument), PreCopy),
+                "lazy" => Repeat(int.Parse(argument), LazyCycle),
+                "lazypre" => Repeat(int.Parse(argument), () => LazyCycle() ?? PreCopy()),
+                "lazykill" => LazyKill(int.Parse(argument)),
                 "dumpfault" => DumpFault(argument),
                 "restorefault" => RestoreFault(argument),
                 "check" => Findings(),
@@ -118,13 +121,16 @@ internal sealed class Scenario(string init, string scenario, string[] command)
         if (Sys.Send(_control, Encoding.UTF8.GetBytes(text), descriptors) < 0) return ["error", "engine is gone"];
         Span<PollEntry> e = [new PollEntry { Fd = _control, Events = Sys.POLLIN }];
         if (Sys.Poll(e, 60_000) <= 0) return ["error", "engine does not answer to " + text];
-        long n = Sys.Receive(_control, buffer, default, out _);
+        int[] received = new int[Sys.MaxPassedDescriptors];
+        long n = Sys.Receive(_control, buffer, received, out int count);
+        _received = received[..count];
         return n <= 0 ? ["error", "engine died"] : Encoding.UTF8.GetString(buffer, 0, (int)n).Split('\t');
     }
 
     private string Externals => $"{Sys.ReadLink($"/proc/self/fd/{_programIn}")}\t{Sys.ReadLink($"/proc/self/fd/{_programOut}")}\t{Sys.ReadLink("/proc/self/fd/2")}";
 
     private string[] Ask0 = [];
+    private int[] _received = [];
 
     private string? Do(string text, params int[] descriptors)
     {
@@ -143,6 +149,60 @@ internal sealed class Scenario(string init, string scenario, string[] command)
         Sys.Close(_program.Pidfd);
         _program = _namespace.AdoptProgram(_program.Pid);
         return null;
+    }
+
+    /// <summary>Dump, kill, and a restore that lets the program run before its memory is there.</summary>
+    private string? LazyCycle()
+    {
+        string name = Name();
+        string? error = Do($"freeze\t{_program.Pid}") ?? Do($"capture\t{name}\t{Externals}") ?? Do("kill") ?? Reaped() ?? Do($"restore\t{name}\tlazy", _programIn, _programOut, 2);
+        int[] held = _received;
+        if (error is null && NoteLazy(held) is { } eager) error = eager;
+        error ??= Do("release");
+        foreach (int fd in held) Sys.Close(fd);
+        if (error is not null) return error;
+        Sys.Close(_program.Pidfd);
+        _program = _namespace.AdoptProgram(_program.Pid);
+        return null;
+    }
+
+    /// <summary>Whether the restore just made is lazy: as root it must be, where there is memory to speak of.</summary>
+    private string? NoteLazy(int[] held)
+    {
+        string why = Ask0.Length > 2 ? Ask0[2] : "";
+        if (why.Length > 0 && Sys.EffectiveUserId() == 0) return $"the restore is not lazy: {why}";
+        Console.Error.WriteLine(held.Length > 0 ? $"host: lazy, {held.Length / 2} processes" : $"host: not lazy: {(why.Length > 0 ? why : "little memory")}");
+        return null;
+    }
+
+    /// <summary>The engine that serves the pages is killed at once, and another takes over; then the memory is compared by the program itself.</summary>
+    private string? LazyKill(int rounds)
+    {
+        int missing = 0;
+        for (int i = 0; i < rounds; i++)
+        {
+            string name = Name(), file = Path.Combine(_directory, name);
+            string? error = Do($"freeze\t{_program.Pid}") ?? Do($"capture\t{name}\t{Externals}") ?? Do($"save\t{name}\t{file}") ?? Do("kill") ?? Reaped() ?? Do($"restore\t{name}\tlazy", _programIn, _programOut, 2);
+            int[] held = _received;
+            error ??= NoteLazy(held) ?? (held.Length == 0 ? "the restore is not lazy" : Do("release"));
+            if (error is not null) return error;
+            Thread.Sleep(_random.Next(0, 20)); // random moment of the kill, not a wait for anything
+            Sys.Kill(_engine.HostPid, Sys.SIGKILL);
+            Sys.Poll([new PollEntry { Fd = _engine.Pidfd, Events = Sys.POLLIN }], 10_000);
+            byte[] status = new byte[8];
+            unsafe { fixed (byte* p = status) Sys.Raw(SyscallNumber.Pread64, held[1], (long)p, 8, 0); }
+            if (status[4] == 0) missing++;
+            StartEngine();
+            error = Do($"load\t{name}\t{file}") ?? Do($"takeover\t{name}", held);
+            foreach (int fd in held) Sys.Close(fd);
+            // It died between reading an event and noting it: nobody can go on, and the program is restarted from the same image.
+            if (error is not null && error.Contains("while it noted a change") && Sys.Kill(_namespace.AdoptProgram(_program.Pid).HostPid, Sys.SIGKILL) == 0) error = Reaped() ?? Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release");
+            if (error is not null) return error;
+            Sys.Close(_program.Pidfd);
+            _program = _namespace.AdoptProgram(_program.Pid);
+        }
+        Console.Error.WriteLine($"host: pages were missing at {missing} of {rounds} kills");
+        return missing > 0 ? null : "no kill fell into the time in which pages were missing";
     }
 
     /// <summary>What happens to the world while the program is away: the shell command in TRECR_TEST_BETWEEN.</summary>

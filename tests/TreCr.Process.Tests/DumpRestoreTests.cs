@@ -6,11 +6,11 @@ public sealed class DumpRestoreTests
 {
     private static readonly (string Name, int Exit)[] s_programs =
     [
-        ("counter", 7), ("static", 7), ("threads", 0), ("blocking", 0), ("calls", 0), ("many", 0), ("memory", 0), ("clocks", 0), ("append", 0), ("tree", 0), ("forker", 0), ("pipeline.sh", 0), ("parent.py", 0), ("Runtime.java", 0), ("runtime.js", 0),
+        ("counter", 7), ("static", 7), ("threads", 0), ("blocking", 0), ("calls", 0), ("many", 0), ("memory", 0), ("pages", 0), ("clocks", 0), ("append", 0), ("tree", 0), ("forker", 0), ("pipeline.sh", 0), ("parent.py", 0), ("Runtime.java", 0), ("runtime.js", 0),
         ("workload", 0),
     ];
 
-    private static readonly string[] s_scenarios = ["go:5", "cycle:6", "fresh:2 cycle:2 go:1 cycle:1", "ahead fresh:2", "pre:2 restorepre:2 cycle:1"];
+    private static readonly string[] s_scenarios = ["go:5", "cycle:6", "fresh:2 cycle:2 go:1 cycle:1", "ahead fresh:2", "pre:2 restorepre:2 cycle:1", "lazy:2 check cycle:1"];
 
     /// <summary>TRECR_SEED repeats a run; `./build.sh soak process` takes all.</summary>
     private static readonly int s_seed = int.TryParse(Environment.GetEnvironmentVariable("TRECR_SEED"), out int seed) ? seed : Random.Shared.Next(1, 1_000_000);

@@ -41,9 +41,10 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
                 reply.Error = message;
                 reply.ErrorCode = e is ProcessException or LinuxException ? 0 : error.Number; // 0: the supervisor knows what it was about
             }
-            foreach (int fd in descriptors) Sys.Close(fd);
+            if (request.VerbCase != Request.VerbOneofCase.ServePages || reply.Error.Length > 0)
+                foreach (int fd in descriptors) Sys.Close(fd);
             reply.Microseconds = (ulong)(Sys.ClockNs(1) - start) / 1000;
-            _connection.Send(reply);
+            _connection.Send(reply, request.VerbCase == Request.VerbOneofCase.ProcessRestore ? [.. _engine.LazyDescriptors] : []);
             if (ProcessEngine.MustEnd) return;
         }
     }
@@ -113,13 +114,16 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
                 foreach (PathMap map in request.ProcessRestore.PathMaps) given.Paths.Maps.Add((map.Old, map.New));
                 given.BundleDirectory = $"{storePath}/bundles/{Convert.ToHexStringLower(request.ProcessRestore.ManifestHash.Span)}";
                 given.Paths.WorkingDirectory = request.ProcessRestore.WorkingDirectory;
-                _reader = _store.OpenSnapshot(ContentHash.FromBytes(request.ProcessRestore.ManifestHash.Span));
-                reply.Pid = _engine.Restore(_reader, given);
+                OpenReader(request.ProcessRestore.ManifestHash);
+                reply.Pid = _engine.Restore(_reader!, given, request.ProcessRestore.Lazy);
+                if (_engine.LazyNotice is { } why) reply.Findings.Add($"the memory was restored before the program ran: {why}");
+                break;
+            case Request.VerbOneofCase.ServePages:
+                OpenReader(request.ServePages.ManifestHash);
+                _engine.TakeOver(_reader!, descriptors);
                 break;
             case Request.VerbOneofCase.Release:
-                _engine.Release();
-                _reader?.Dispose();
-                _reader = null;
+                _engine.Release(); // the reader goes when all memory is there
                 break;
             default: throw new ProcessException($"the engine does not know {request.VerbCase}");
         }
@@ -130,6 +134,16 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
         foreach (PhaseTimes.Phase phase in _engine.Times.All)
             reply.Phases.Add(new PhaseTime { Name = phase.Name, Microseconds = (ulong)phase.Microseconds, Bytes = (ulong)phase.Bytes });
     }
+
+    private void OpenReader(ByteString hash)
+    {
+        DropReader();
+        _reader = _store.OpenSnapshot(ContentHash.FromBytes(hash.Span));
+        _engine.OnServed = DropReader;
+        _engine.OnServeFailed = e => Output.Error(Program.Explain(e).Error, $"the program was killed: {e.Message}");
+    }
+
+    private void DropReader() => Interlocked.Exchange(ref _reader, null)?.Dispose();
 
     private void Begin(ByteString baseHash)
     {
@@ -151,7 +165,7 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
     {
         _engine.Dispose();
         _writer?.Dispose();
-        _reader?.Dispose();
+        DropReader();
         _store.Dispose();
         _connection.Dispose();
     }

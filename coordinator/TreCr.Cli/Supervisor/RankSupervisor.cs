@@ -27,6 +27,7 @@ internal sealed partial class RankSupervisor : IDisposable
     private readonly RankLease _lease;
     private readonly ulong _startedUnixMs = (ulong)DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
     private EngineProcess? _engine;
+    private LazyKeeper? _lazy;
     private CheckpointRound? _round;
     private SpawnedProcess _program;
     private Envelope? _decided;
@@ -150,8 +151,18 @@ internal sealed partial class RankSupervisor : IDisposable
             _engine?.Dispose();
             _engine = EngineProcess.Start(Space, Store, Options);
             _jobLock.Note("engine", _engine.HostPid);
+            _lazy?.HandTo(_engine);
             return _engine;
         }
+    }
+
+    /// <summary>The program runs, and memory of it is missing: an engine that dies meanwhile is replaced at once.</summary>
+    /// <param name="descriptors">owned; empty: nothing is missing</param>
+    public void KeepLazily(ByteString manifestHash, int[] descriptors)
+    {
+        if (descriptors.Length == 0) return;
+        lock (_lock) _lazy = new LazyKeeper(this, manifestHash, descriptors);
+        _lazy.Start(() => { lock (_lock) _lazy = null; });
     }
 
     /// <summary>Ends an engine that does not answer any more. The program that it holds runs on.</summary>

@@ -164,7 +164,8 @@ internal static class RestartVerb
             ProcessRestoreRequest restore = new() { ManifestHash = process.ManifestHash, SessionCount = (uint)delegators.Count };
             changes.AddTo(restore);
             restore.SessionNumbers.AddRange(state.Sessions.Select(s => s.Number));
-            Reply restored = engine.Peer.Ask(new Request { ProcessRestore = restore }, EngineMs, TrecrError.RestoreFailed, [.. supervisor.Streams.ProgramEnds, .. delegators.SelectMany(d => d.Descriptors)]);
+            Reply restored = engine.Peer.Ask(new Request { ProcessRestore = restore }, EngineMs, TrecrError.RestoreFailed, [.. supervisor.Streams.ProgramEnds, .. delegators.SelectMany(d => d.Descriptors)], out int[] lazy);
+            foreach (string note in restored.Findings) Output.Note($"note: {note}");
             SpawnedProcess program = space.AdoptProgram(restored.Pid);
             changes.Apply(space.InitPid, program.HostPid);
             foreach ((SnapshotReference reference, string role) in manifest.Ranks[0].Snapshots.Select(s => (s, s.Role))) supervisor.SetBase(role, reference.Pid, reference.ManifestHash, manifest.CheckpointId);
@@ -180,6 +181,7 @@ internal static class RestartVerb
                 supervisor.Listener.Adopt(session);
             }
             supervisor.Begin(program, state.UnreadInput.Span, state.InputEnded);
+            supervisor.KeepLazily(process.ManifestHash, lazy);
             Output.Note($"restarted {manifest.CheckpointId} in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:0} ms");
         }
         catch (Exception e)

@@ -1,6 +1,7 @@
 using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Process.Engine;
+using TreCr.Process.Lazy;
 using TreCr.Process.Read;
 using TreCr.Process.Resources;
 
@@ -8,7 +9,8 @@ namespace TreCr.Process.Restore;
 
 /// <summary>Fills one skeleton of <see cref="SkeletonTree"/>: memory, descriptors, threads, signals, registers. The order is that of process.md §5b with the corrections of wrapped-process.md. Tracer thread only.</summary>
 /// <param name="vdsoPlace">address at which the vdso can stand meanwhile</param>
-internal sealed unsafe class ProcessRestorer(SavedTree saved, ProcessImage image, OpenFileRestore files, RemoteBatch batch, ulong vdsoPlace)
+/// <param name="lazy">receives memory that is filled later; null: none</param>
+internal sealed unsafe class ProcessRestorer(SavedTree saved, ProcessImage image, OpenFileRestore files, RemoteBatch batch, ulong vdsoPlace, LazyRestore? lazy)
 {
     private const ulong Top = 0x7ffffffff000;
 
@@ -30,8 +32,11 @@ internal sealed unsafe class ProcessRestorer(SavedTree saved, ProcessImage image
         RestoreMemory memory = new(saved, image, batch);
         descriptors.OpenSources();
         memory.Map(descriptors);
-        batch.Run(pid);
+        // Its number is below those that Place keeps.
+        if (lazy is not null) batch.AddOptional("userfaultfd", SyscallNumber.Userfaultfd, Sys.O_CLOEXEC | Sys.O_NONBLOCK);
+        long[] results = batch.Run(pid);
         Fault.At(FaultPoint.RestoreMapped);
+        lazy?.Add(pid, memory, results[^1]);
         memory.Fill(pid);
         Fault.At(FaultPoint.RestoreFilled);
         memory.Protect();

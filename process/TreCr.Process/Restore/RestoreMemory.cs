@@ -1,6 +1,7 @@
 using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Process.Engine;
+using TreCr.Process.Lazy;
 using TreCr.Process.Memory;
 using TreCr.Process.Resources;
 
@@ -12,6 +13,10 @@ internal sealed unsafe class RestoreMemory
     private const ulong Frame = ISnapshotWriter.FrameSizeBytes;
     private const int PR_SET_VMA = 0x53564d41;
 
+    /// <summary>Threads that fill memory; from this much of an area on it is worth to fill it later.</summary>
+    private const int MostReaders = 8;
+    private const ulong LazyFromBytes = 256 << 10;
+
     private static readonly (string Flag, int Advice)[] s_before = [("hg", 14), ("nh", 15)];
     private static readonly (string Flag, int Advice)[] s_after = [("dd", 16), ("dc", 10), ("wf", 18), ("mg", 12), ("sr", 2), ("rr", 1)];
 
@@ -21,6 +26,7 @@ internal sealed unsafe class RestoreMemory
     private readonly RemoteBatch _batch;
     private readonly List<PageRun> _runs, _guards;
     private readonly HashSet<ulong> _filled = [];
+    private readonly List<LazyArea> _lazy = []; // ascending
 
     public RestoreMemory(SavedTree saved, ProcessImage image, RemoteBatch batch)
     {
@@ -82,15 +88,82 @@ internal sealed unsafe class RestoreMemory
         }
     }
 
-    /// <summary>Writes the saved pages, on two threads.</summary>
+    /// <summary>
+    /// Leaves out areas whose pages can come while the program runs: anonymous, writable ones with much in them, not locked and not a stack. They are registered with a userfaultfd that was made in the process.
+    /// </summary>
+    /// <param name="inside">its number there, or -errno</param>
+    /// <param name="why">receives the reason why nothing is left out, where it is not that there is little memory</param>
+    /// <returns>null: everything is filled before the program runs</returns>
+    public LazyMemory? FillLazily(int pid, long inside, ref string? why)
+    {
+        List<VmaImage> areas = [.. _image.Vmas.Where(v => (VmaKind)v.Kind == VmaKind.Anonymous && !IsShared(v) && v.Permissions[1] == 'w' && !Has(v, "gd") && !Has(v, "lo") && !Has(v, "ht") && SavedBytes(v) >= LazyFromBytes)];
+        if (areas.Count == 0) return null;
+        int pidfd = -1, uffd = -1;
+        try
+        {
+            Sys.Check(inside, "userfaultfd");
+            pidfd = Sys.PidfdOpen(pid);
+            Sys.Check(uffd = Sys.PidfdGetfd(pidfd, (int)inside), "pidfd_getfd", "userfaultfd");
+            Sys.Check(UserFault.Enable(uffd), "ioctl(UFFDIO_API)");
+            foreach (VmaImage v in areas)
+            {
+                Sys.Check(UserFault.Register(uffd, v.Start, v.End - v.Start), "ioctl(UFFDIO_REGISTER)", $"{v.Start:x}");
+                if (_lazy.Count > 0 && _lazy[^1].End == v.Start) _lazy[^1] = _lazy[^1] with { End = v.End }; else _lazy.Add(new LazyArea(v.Start, v.End, v.Start));
+            }
+            LazyState state = LazyState.Create(pid);
+            if (!state.TrySet(_lazy)) throw new ProcessException($"{_lazy.Count} memory areas");
+            return new LazyMemory(uffd, OpenPart(), _runs, state);
+        }
+        catch (Exception e) when (e is LinuxException or ProcessException)
+        {
+            _lazy.Clear();
+            Sys.Close(uffd); // which ends the registration: nothing was left out yet
+            why ??= e is LinuxException { ErrorNumber: Errno.EPERM } ? "page faults of system calls may only be served with CAP_SYS_PTRACE outside of every user namespace (root)" : e.Message;
+            return null;
+        }
+        finally { Sys.Close(pidfd); }
+    }
+
+    private ulong SavedBytes(VmaImage v)
+    {
+        ulong bytes = 0;
+        foreach (PageRun run in _runs)
+            if (run.Start < v.End && run.End > v.Start) bytes += Math.Min(run.End, v.End) - Math.Max(run.Start, v.Start);
+        return bytes;
+    }
+
+    private IPartReader OpenPart() => _reader.OpenPart(_image.MemoryPart.Length > 0 ? _image.MemoryPart : ProcessImageFormat.MemoryPart);
+
+    /// <summary>Saved pages that are filled before the program runs.</summary>
+    private List<PageRun> EagerRuns()
+    {
+        if (_lazy.Count == 0) return _runs;
+        List<PageRun> eager = [];
+        int i = 0;
+        foreach (PageRun run in _runs)
+        {
+            ulong at = run.Start;
+            while (i < _lazy.Count && _lazy[i].End <= at) i++;
+            for (int k = i; at < run.End; k++)
+            {
+                ulong to = k < _lazy.Count ? Math.Clamp(_lazy[k].Start, at, run.End) : run.End;
+                if (to > at) eager.Add(new PageRun(at, to));
+                at = k < _lazy.Count ? Math.Max(at, _lazy[k].End) : run.End;
+            }
+        }
+        return eager;
+    }
+
+    /// <summary>Writes the saved pages but those that come later, on several threads.</summary>
     public void Fill(int pid)
     {
-        IPartReader part = _reader.OpenPart(_image.MemoryPart.Length > 0 ? _image.MemoryPart : ProcessImageFormat.MemoryPart);
+        IPartReader part = OpenPart();
+        List<PageRun> runs = EagerRuns();
         // A page that is present and zero need not be written over anonymous memory, but must be over a private file mapping.
         HashSet<ulong> stored = [.. part.FrameOffsets.Select(o => (ulong)o)];
         List<(ulong Frame, int First)> frames = [];
-        for (int i = 0; i < _runs.Count; i++)
-            for (ulong at = _runs[i].Start & ~(Frame - 1); at < _runs[i].End; at += Frame)
+        for (int i = 0; i < runs.Count; i++)
+            for (ulong at = runs[i].Start & ~(Frame - 1); at < runs[i].End; at += Frame)
                 if (frames.Count == 0 || frames[^1].Frame < at) frames.Add((at, i));
         List<(ulong Start, ulong End)> files = [.. _image.Vmas.Where(v => (VmaKind)v.Kind is VmaKind.File or VmaKind.DeletedFile or VmaKind.SharedMemory && !IsShared(v)).Select(v => (v.Start, v.End))];
         int next = -1;
@@ -109,28 +182,24 @@ internal sealed unsafe class RestoreMemory
                         Array.Clear(buffer);
                     }
                     else part.ReadFrame((long)at, buffer);
-                    WriteFrame(pid, at, first, buffer);
+                    WriteFrame(pid, runs, at, first, buffer);
                 }
             }
             catch (Exception e) { Interlocked.CompareExchange(ref error, e, null); }
         }
-        if (frames.Count < 64) Work();
-        else
-        {
-            Thread second = new(Work) { IsBackground = true };
-            second.Start();
-            Work();
-            second.Join();
-        }
+        Thread[] others = new Thread[Math.Min(frames.Count / 64, Math.Min(Environment.ProcessorCount, MostReaders) - 1)];
+        for (int i = 0; i < others.Length; i++) (others[i] = new Thread(Work) { IsBackground = true }).Start();
+        Work();
+        foreach (Thread other in others) other.Join();
         if (error is not null) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Capture(error).Throw();
     }
 
-    private void WriteFrame(int pid, ulong at, int first, byte[] buffer)
+    private static void WriteFrame(int pid, List<PageRun> runs, ulong at, int first, byte[] buffer)
     {
         fixed (byte* p = buffer)
-            for (int i = first; i < _runs.Count && _runs[i].Start < at + Frame; i++)
+            for (int i = first; i < runs.Count && runs[i].Start < at + Frame; i++)
             {
-                ulong from = Math.Max(at, _runs[i].Start), to = Math.Min(at + Frame, _runs[i].End);
+                ulong from = Math.Max(at, runs[i].Start), to = Math.Min(at + Frame, runs[i].End);
                 if (to <= from) continue;
                 long n = Sys.ProcessVmWrite(pid, from, p + (from - at), (long)(to - from));
                 if (n != (long)(to - from)) throw new ProcessException($"cannot fill memory at {from:x} ({n})");

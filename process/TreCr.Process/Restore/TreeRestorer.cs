@@ -1,6 +1,7 @@
 using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Process.Engine;
+using TreCr.Process.Lazy;
 
 namespace TreCr.Process.Restore;
 
@@ -9,18 +10,20 @@ internal sealed unsafe class TreeRestorer
 {
     private readonly SavedTree _saved;
     private readonly OpenFileRestore _files;
+    private readonly LazyRestore? _lazy;
     private readonly RemoteBatch _batch;
     private readonly ulong _workArea;
 
-    private TreeRestorer(SavedTree saved, OpenFileRestore files)
+    private TreeRestorer(SavedTree saved, OpenFileRestore files, LazyRestore? lazy)
     {
-        (_saved, _files) = (saved, files);
+        (_saved, _files, _lazy) = (saved, files, lazy);
         _workArea = FindWorkArea(saved);
         _batch = new RemoteBatch(_workArea);
     }
 
-    /// <returns>the tree, complete and stopped</returns>
-    public static RestoredTree Run(ISnapshotReader reader, GivenDescriptors given)
+    /// <param name="lazy">receives memory that is filled while the program runs; null: all is filled before</param>
+    /// <returns>the tree, stopped, and complete but for that memory</returns>
+    public static RestoredTree Run(ISnapshotReader reader, GivenDescriptors given, LazyRestore? lazy)
     {
         SavedTree saved = SavedTree.Load(reader, given);
         given.Paths.Apply(saved);
@@ -29,18 +32,23 @@ internal sealed unsafe class TreeRestorer
         BundledFiles.Provide(saved, given.BundleDirectory);
         using OpenFileRestore files = new(saved, given);
         files.OpenAll();
-        return new TreeRestorer(saved, files).Make();
+        return new TreeRestorer(saved, files, lazy).Make();
     }
 
     private RestoredTree Make()
     {
-        ProcessRestorer[] processes = [.. _saved.Processes.OrderBy(p => p.Pid == _saved.Tree.Root ? 0 : 1).Select(p => new ProcessRestorer(_saved, p, _files, _batch, VdsoPlace))];
+        ProcessRestorer[] processes = [.. _saved.Processes.OrderBy(p => p.Pid == _saved.Tree.Root ? 0 : 1).Select(p => new ProcessRestorer(_saved, p, _files, _batch, VdsoPlace, _lazy))];
         SkeletonTree skeleton = new(_saved, _files, _batch);
         try
         {
             MakeSkeleton(skeleton);
             Fault.At(FaultPoint.RestoreSkeleton);
             foreach (ProcessRestorer process in processes) process.Build();
+            if (_lazy is not null)
+            {
+                _lazy.Root = _saved.Tree.Root;
+                _lazy.Serve();
+            }
             foreach (ProcessRestorer process in processes) process.SetUpThreads();
             RestoreFiles.Run(_saved.Reader, _saved.Tree);
             _files.FinishAll(); // watches on files that were just put back see nothing of that

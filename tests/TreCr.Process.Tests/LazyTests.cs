@@ -1,0 +1,27 @@
+namespace TreCr.Process.Tests;
+
+/// <summary>Programs that run before their memory is there. Each checks all of it itself, at once and at the end.</summary>
+[TestFixture, Parallelizable(ParallelScope.None)]
+public sealed class LazyTests
+{
+    /// <remarks>memory reads its own smaps, which say which areas have a userfaultfd: <c>check</c> waits until none has.</remarks>
+    [TestCase("pages", "lazy:4"), TestCase("writer", "lazy:2 cycle:1 lazy:1"), TestCase("memory", "lazy:2 check"), TestCase("many", "lazy:2"), TestCase("Runtime.java", "lazy:2"), TestCase("workload", "lazy:2")]
+    public void RunsOn(string program, string scenario)
+        => Runner.Run(scenario, program == "workload" ? Runner.Workload : [Runner.Program(program)], seed: 11).Expect(0).ExpectSameRun();
+
+    /// <summary>Prepared and frozen at once, while pages are missing; what is saved is compared with a full dump.</summary>
+    [TestCase("pages"), TestCase("writer")]
+    public void ACheckpointMeanwhileIsWhole(string program) => Runner.Run("lazypre:3 lazy:1", [Runner.Program(program)], seed: 12).Expect(0).ExpectSameRun();
+
+    /// <summary>The engine is killed while pages are missing: what needs one waits for the next engine, and nothing is lost.</summary>
+    [Test]
+    public void AnotherEngineGoesOn() => Runner.Run("lazykill:4", [Runner.Program("pages")], seed: 13).Expect(0).ExpectSameRun();
+
+    /// <summary>Page faults of system calls cannot be served by an ordinary user: the memory comes first, and it is said.</summary>
+    [Test]
+    public void WithoutPrivilegeMemoryComesFirst()
+    {
+        Outcome run = Runner.Run("lazy:2", [Runner.Program("writer")], unprivileged: true, seed: 14).Expect(0).ExpectSameRun();
+        Assert.That(run.Error, Does.Contain("not lazy: page faults of system calls"));
+    }
+}
