@@ -56,7 +56,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
             }
     }
 
-    /// <summary>Instructions, and those of them that are done lane by lane; each level of loops counts ten times.</summary>
+    /// <summary>Instructions, and those of them that are done lane by lane; each level of loops counts a hundred times.</summary>
     double weight, laneWeight;
 
     /// <summary>How often a block may run, next to one outside of all loops.</summary>
@@ -65,8 +65,8 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         double w = 1;
         foreach (FlowBlock b in Blocks)
             foreach (int s in b.Successors())
-                if (s <= at.Index && b.Index >= at.Index && s <= b.Index) { w *= 10; break; }
-        return w > 1000 ? 1000 : w;
+                if (s <= at.Index && b.Index >= at.Index && s <= b.Index) { w *= 100; break; }
+        return w > 1e6 ? 1e6 : w;
     }
 
     /// <summary>registers that some instruction reads</summary>
