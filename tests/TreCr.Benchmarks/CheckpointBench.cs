@@ -20,12 +20,13 @@ internal static class CheckpointBench
         {
             bench.NewStore();
             native.Add(Gap(bench.Run(120, program, MemoryMiB.ToString(CultureInfo.InvariantCulture), "1", "2")));
-            using Process job = bench.Start(bench.Trecr, "run", "--job", $"memory{i}", "--", program, MemoryMiB.ToString(CultureInfo.InvariantCulture), "1", "10");
+            using Process job = bench.Start(bench.Trecr, "run", "--job", $"memory{i}", "--", program, MemoryMiB.ToString(CultureInfo.InvariantCulture), "1", "300");
             while (job.StandardOutput.ReadLine() is string line && line != "ready") { }
             Stopwatch watch = Stopwatch.StartNew();
             firstStop.Add(Checkpoint(bench, $"memory{i}"));
             rate.Add(MemoryMiB / 1024.0 * 1.073741824 / watch.Elapsed.TotalSeconds);
             secondStop.Add(Checkpoint(bench, $"memory{i}"));
+            job.StandardInput.Close();
             string rest = job.StandardOutput.ReadToEnd();
             Bench.Finish(job, 120, "memory");
             withCheckpoints.Add(Gap(rest));
