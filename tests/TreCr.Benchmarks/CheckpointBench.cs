@@ -20,7 +20,7 @@ internal static class CheckpointBench
         {
             bench.NewStore();
             native.Add(Gap(bench.Run(120, program, MemoryMiB.ToString(CultureInfo.InvariantCulture), "1", "2")));
-            using Process job = bench.Start(bench.Trecr, "run", "--job", $"memory{i}", "--", program, MemoryMiB.ToString(CultureInfo.InvariantCulture), "1", "300");
+            using Process job = bench.Start(bench.Trecr, "run", "--job", $"memory{i}", "--", program, MemoryMiB.ToString(CultureInfo.InvariantCulture), "1", "0");
             while (job.StandardOutput.ReadLine() is string line && line != "ready") { }
             Stopwatch watch = Stopwatch.StartNew();
             firstStop.Add(Checkpoint(bench, $"memory{i}"));

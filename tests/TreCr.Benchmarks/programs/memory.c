@@ -1,5 +1,5 @@
 // A program with N MiB of host memory that prints the longest gap a thread of it sees between two looks at the clock, 50 µs apart.
-// memory MIB DIRTY_PERCENT_PER_SECOND SECONDS; prints "ready" once the memory is filled, then at the end (after SECONDS, or when standard input ends) "longest_gap_us N sum HEX".
+// memory MIB DIRTY_PERCENT_PER_SECOND SECONDS; prints "ready" once the memory is filled, then at the end (after SECONDS; 0: when standard input ends) "longest_gap_us N sum HEX".
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -49,7 +49,7 @@ int main(int argc, char **argv)
     uint64_t end = now_ns() + (uint64_t)(seconds * 1e9);
     size_t per_tick = (size_t)(pages * dirty_percent / 100 / 100), at = 0;
     struct pollfd input = {0, POLLIN, 0};
-    while (now_ns() < end && poll(&input, 1, 0) == 0) {
+    while (seconds > 0 ? now_ns() < end : poll(&input, 1, 0) == 0) {
         for (size_t i = 0; i < per_tick; i++) {
             memory[at * 512] += 1;
             at = (at + 7919) % pages;
