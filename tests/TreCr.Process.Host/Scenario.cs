@@ -194,9 +194,9 @@ internal sealed class Scenario(string init, string scenario, string[] command)
             if (status[4] == 0) missing++;
             StartEngine();
             error = Do($"load\t{name}\t{file}") ?? Do($"takeover\t{name}", held);
-            foreach (int fd in held) Sys.Close(fd);
             // It died between reading an event and noting it: nobody can go on, and the program is restarted from the same image.
-            if (error is not null && error.Contains("while it noted a change") && Sys.Kill(_namespace.AdoptProgram(_program.Pid).HostPid, Sys.SIGKILL) == 0) error = Reaped() ?? Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release");
+            if (error is not null && error.Contains("while it noted a change") && _namespace.Signal(_program.Pid, Sys.SIGKILL) is 0 or -Errno.ESRCH) error = Reaped() ?? Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release");
+            foreach (int fd in held) Sys.Close(fd); // not before a kill: pages that are missing would become zero
             if (error is not null) return error;
             Sys.Close(_program.Pidfd);
             _program = _namespace.AdoptProgram(_program.Pid);
