@@ -40,6 +40,13 @@ public sealed partial class SnapshotStore : IDisposable
         }
     }
 
+    /// <summary>
+    /// Opens the store of a job that runs. One that has gone (a disk that is not mounted, a renamed directory) is not made again: what is written there would not be
+    /// where the user looks for it.
+    /// </summary>
+    /// <exception cref="StoreException">as <see cref="Open(string, StoreOptions?)"/></exception>
+    public static SnapshotStore OpenExisting(string path) => Open(path, new StoreOptions { Create = false });
+
     /// <summary>Opens a store on another kind of file layer; takes it over.</summary>
     public static SnapshotStore Open(IStoreFiles files, StoreOptions? options = null)
     {

@@ -144,7 +144,7 @@ public sealed class BadInputTests
         Assert.That(run.Output, Does.Contain("end"));
     }
 
-    /// <summary>The disk is full before, soon after, and later in the second checkpoint. The first stays good, and the next is taken when there is room again.</summary>
+    /// <summary>What surely does not fit is refused by name, and the program has not been stopped.</summary>
     [Test]
     public void TooSmallDisk_RefusesBeforeAnythingIsStopped()
     {
@@ -177,6 +177,7 @@ public sealed class BadInputTests
         }
     }
 
+    /// <summary>The disk is full before, soon after, and later in the second checkpoint. The first stays good, and the next is taken when there is room again.</summary>
     [Test]
     public void FullDisk_FailsTheCheckpoint_NotTheProgram()
     {

@@ -4,7 +4,7 @@ using TreCr.Samples.Tests;
 namespace TreCr.Cli.Tests;
 
 /// <summary>
-/// Under seccomp filters as sandboxes have them, inside bubblewrap, and inside a container of podman with its own filter: it works, or what is forbidden is named and the program goes on.
+/// Under seccomp filters as sandboxes have them, and inside bubblewrap: it works, or what is forbidden is named and the program goes on.
 /// </summary>
 /// <remarks>Kernels without Yama cannot show its rule; kernel.yama.ptrace_scope=3 is imitated by a filter that forbids PTRACE_SEIZE and PTRACE_ATTACH. Scopes 1 and 2 let the engine trace, which has CAP_SYS_PTRACE in the namespace of the job.</remarks>
 [TestFixture(false), TestFixture(true)]
@@ -75,7 +75,7 @@ public sealed class SandboxTests(bool unprivileged)
     {
         if (!File.Exists("/usr/bin/bwrap")) Assert.Ignore("bubblewrap is not installed");
         string probe = "/usr/bin/bwrap";
-        // As the user itself: the sandbox has a user namespace of its own. Network and pid namespaces too, as sandboxes do.
+        // As the user itself: the sandbox has a user namespace of its own.
         string[] words = [probe, "--dev-bind", "/", "/", "--proc", "/proc", "--unshare-user", "--unshare-uts", "--die-with-parent"];
         using (RunningProgram there = _place.Other([.. words, "/bin/true"]))
             if (there.WaitForExit(Workplace.Limit) != 0) Assert.Ignore($"no bubblewrap here: {there.Errors}");

@@ -15,7 +15,11 @@ public unsafe class DelegatorProcessTests
     private string _store = "";
 
     [SetUp]
-    public void MakeStore() => _store = Directory.CreateTempSubdirectory("trecr-delegator-test").FullName;
+    public void MakeStore()
+    {
+        _store = Directory.CreateTempSubdirectory("trecr-delegator-test").FullName;
+        TreCr.Store.SnapshotStore.Open(_store).Dispose();
+    }
 
     [TearDown]
     public void KillAll()

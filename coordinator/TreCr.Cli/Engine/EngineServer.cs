@@ -17,7 +17,7 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
 
     private readonly RankConnection _connection = new(control);
     private readonly ProcessEngine _engine = saveFilesBelowBytes < 0 ? new() { Bundle = bundle } : new() { Bundle = bundle, SaveFilesBelowBytes = saveFilesBelowBytes };
-    private readonly SnapshotStore _store = SnapshotStore.Open(storePath);
+    private readonly SnapshotStore _store = SnapshotStore.OpenExisting(storePath);
     private StoreSnapshotWriter? _writer;
     private StoreSnapshotReader? _reader;
 

@@ -190,7 +190,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         }
         finally { Task.WaitAny(delegators); }
         delegators.GetAwaiter().GetResult();
-        using SnapshotStore store = SnapshotStore.Open(supervisor.Store);
+        using SnapshotStore store = SnapshotStore.OpenExisting(supervisor.Store);
         SnapshotResult own = RankRecord.Write(store, _rank!);
         Add(RankRecord.Role, supervisor.ProgramPid, own.ManifestHash.ToByteString(), (ulong)own.BytesTotal, (ulong)own.BytesStored);
     }
@@ -235,7 +235,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         if (_hashes.Count == 0) return;
         try
         {
-            using SnapshotStore store = SnapshotStore.Open(supervisor.Store);
+            using SnapshotStore store = SnapshotStore.OpenExisting(supervisor.Store);
             foreach (ByteString hash in _hashes.Values) store.Release(ContentHash.FromBytes(hash.Span));
         }
         catch (StoreException) { /* gc takes them after 24 hours */ }

@@ -12,14 +12,17 @@ internal sealed partial class RankSupervisor
 
     private long _storeLimitBytes;
 
-    private void StartKeeping()
+    /// <summary>Half of what is free now, where the user gave no limit.</summary>
+    private void FindStoreLimit()
     {
         _storeLimitBytes = Options.StoreLimitBytes;
-        if (_storeLimitBytes == 0)
-        {
-            using SnapshotStore store = SnapshotStore.Open(Store);
-            _storeLimitBytes = store.UsedBytes() + store.EstimateFits(0).FreeBytes / 2;
-        }
+        if (_storeLimitBytes != 0) return;
+        using SnapshotStore store = SnapshotStore.OpenExisting(Store);
+        _storeLimitBytes = store.UsedBytes() + store.EstimateFits(0).FreeBytes / 2;
+    }
+
+    private void StartKeeping()
+    {
         if (Options.IntervalSeconds > 0) new Thread(TakeCheckpoints, 512 * 1024) { IsBackground = true, Name = "interval" }.Start();
     }
 
@@ -53,7 +56,7 @@ internal sealed partial class RankSupervisor
     {
         try
         {
-            using SnapshotStore store = SnapshotStore.Open(Store);
+            using SnapshotStore store = SnapshotStore.OpenExisting(Store);
             IReadOnlyList<CheckpointInfo> all = store.ListCheckpoints();
             if (all.Count(c => c.Job == Job) > KeptCheckpoints) store.Gc(new GcOptions { KeepLast = KeptCheckpoints, Keep = [.. all.Where(c => c.Job != Job).Select(c => c.Id)] });
         }
@@ -66,7 +69,7 @@ internal sealed partial class RankSupervisor
     {
         try
         {
-            using SnapshotStore store = SnapshotStore.Open(Store);
+            using SnapshotStore store = SnapshotStore.OpenExisting(Store);
             if (store.UsedBytes() < _storeLimitBytes) return null;
             RemoveOldCheckpoints();
             long used = store.UsedBytes();

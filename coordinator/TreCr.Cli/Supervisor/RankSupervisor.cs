@@ -83,6 +83,14 @@ internal sealed partial class RankSupervisor : IDisposable
     /// <summary>Checkpoint with which --stop ended the program; empty: it was not.</summary>
     public string StoppedAt { get; set; } = "";
 
+    /// <summary>Before there is a program: what has to be known and to listen by then.</summary>
+    /// <exception cref="StoreException">the store cannot be read</exception>
+    public void Prepare()
+    {
+        FindStoreLimit();
+        Listener.Start();
+    }
+
     /// <summary>The program runs: begin to serve it.</summary>
     /// <param name="unreadInput">goes to the program before our own input</param>
     public void Begin(SpawnedProcess program, ReadOnlySpan<byte> unreadInput, bool inputEnded)

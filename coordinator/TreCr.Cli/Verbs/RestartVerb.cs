@@ -100,7 +100,7 @@ internal static class RestartVerb
     /// <summary>A restore that failed on the way may have failed because of the image: then that is the error.</summary>
     private static void ThrowIfDamaged(string store, JobManifest manifest)
     {
-        using SnapshotStore opened = SnapshotStore.Open(store);
+        using SnapshotStore opened = SnapshotStore.OpenExisting(store);
         VerifyReport report = opened.Verify(manifest.CheckpointId);
         if (report.Problems.Count > 0)
             throw new TrecrException(StoreErrors.For(report.Problems[0].Kind), $"cannot restart {manifest.CheckpointId}: {report.Problems[0].Message}");
@@ -169,7 +169,7 @@ internal static class RestartVerb
             SpawnedProcess program = space.AdoptProgram(restored.Pid);
             changes.Apply(space.InitPid, program.HostPid);
             foreach ((SnapshotReference reference, string role) in manifest.Ranks[0].Snapshots.Select(s => (s, s.Role))) supervisor.SetBase(role, reference.Pid, reference.ManifestHash, manifest.CheckpointId);
-            supervisor.Listener.Start();
+            supervisor.Prepare();
             supervisor.Hooks.AfterRestart(program.HostPid, manifest.CheckpointId);
             engine.Peer.Ask(new Request { Release = new ReleaseRequest() }, EngineMs, TrecrError.RestoreFailed);
             for (int i = 0; i < delegators.Count; i++)

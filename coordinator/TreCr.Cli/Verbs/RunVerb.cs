@@ -53,7 +53,7 @@ internal static class RunVerb
         };
         (string Hash, string Directory)? wrapper = WrapperCopy.Ensure(store);
         supervisor.WrapperHash = wrapper?.Hash ?? "";
-        supervisor.Listener.Start();
+        supervisor.Prepare();
         SpawnedProcess process;
         try
         {

@@ -9,13 +9,13 @@ internal sealed class StoreCatalogs : ICheckpointCatalog
 {
     public ulong LastEpoch(string store, string job)
     {
-        using SnapshotStore opened = SnapshotStore.Open(store);
+        using SnapshotStore opened = SnapshotStore.OpenExisting(store);
         return opened.NextEpoch(job) - 1;
     }
 
     public void Commit(string store, JobManifest manifest)
     {
-        using SnapshotStore opened = SnapshotStore.Open(store);
+        using SnapshotStore opened = SnapshotStore.OpenExisting(store);
         opened.CommitCheckpoint(manifest);
     }
 

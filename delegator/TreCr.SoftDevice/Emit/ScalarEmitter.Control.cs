@@ -137,7 +137,7 @@ unsafe partial class ScalarEmitter
         switch (op.Name)
         {
             case "bar" when op.Has("warp"):
-                Kind(CollectiveKind.WarpSync, 0);
+                Kind(Collective(op));
                 break;
             case "bar" or "barrier":
                 if (op.Has("cluster")) throw Unsupported("clusters");
@@ -145,15 +145,13 @@ unsafe partial class ScalarEmitter
                 EmitBarrier(op);
                 break;
             case "shfl":
-            {
-                Kind(op.First("up", "down", "bfly", "idx") switch { "up" => CollectiveKind.ShflUp, "down" => CollectiveKind.ShflDown, "bfly" => CollectiveKind.ShflBfly, _ => CollectiveKind.ShflIdx }, op.Has("sync") ? 4 : -1);
+                Kind(Collective(op));
                 SetSlot("Value", () => { PushI(1, PtxType.B32); Widen(); });
                 SetSlot("A", () => PushI(2, PtxType.B32));
                 SetSlot("B", () => PushI(3, PtxType.B32));
                 break;
-            }
             case "vote":
-                Kind(op.First("all", "any", "uni", "ballot") switch { "all" => CollectiveKind.VoteAll, "any" => CollectiveKind.VoteAny, "uni" => CollectiveKind.VoteUni, _ => CollectiveKind.Ballot }, op.Has("sync") ? 2 : -1);
+                Kind(Collective(op));
                 SetSlot("Value", () => { PushI(1, PtxType.Pred); Widen(); });
                 break;
             case "match":
@@ -172,7 +170,7 @@ unsafe partial class ScalarEmitter
                 SetSlot("Value", () => { PushI(1, PtxType.U32); Widen(); });
                 break;
             case "activemask":
-                Kind(CollectiveKind.ActiveMask, -1);
+                Kind(Collective(op));
                 break;
             case "mma" or "ldmatrix" or "stmatrix" or "movmatrix":
                 EmitMatrix();
@@ -183,6 +181,19 @@ unsafe partial class ScalarEmitter
         SetSlot("Status", () => il.LdcI4(status));
         il.Br(next);
     }
+
+    /// <summary>Collectives that lanes of a group can take part in as well, and the operand that names the members.</summary>
+    /// <returns>operand -1: without a mask; null: another instruction</returns>
+    private protected static (CollectiveKind Kind, int MaskOperand)? Collective(PtxOpcode op) => op.Name switch
+    {
+        "bar" => (CollectiveKind.WarpSync, 0),
+        "shfl" => (op.First("up", "down", "bfly", "idx") switch { "up" => CollectiveKind.ShflUp, "down" => CollectiveKind.ShflDown, "bfly" => CollectiveKind.ShflBfly, _ => CollectiveKind.ShflIdx }, op.Has("sync") ? 4 : -1),
+        "vote" => (op.First("all", "any", "uni", "ballot") switch { "all" => CollectiveKind.VoteAll, "any" => CollectiveKind.VoteAny, "uni" => CollectiveKind.VoteUni, _ => CollectiveKind.Ballot }, op.Has("sync") ? 2 : -1),
+        "activemask" => (CollectiveKind.ActiveMask, -1),
+        _ => null,
+    };
+
+    private protected void Kind((CollectiveKind Kind, int MaskOperand)? collective) => Kind(collective!.Value.Kind, collective.Value.MaskOperand);
 
     /// <param name="maskOperand">-1: without a mask; whoever of the warp is there takes part</param>
     private protected void Kind(CollectiveKind kind, int maskOperand)

@@ -140,35 +140,7 @@ unsafe partial class ScalarEmitter
             il.Add();
             il.Stloc(frame);
         }
-        if (usesTid)
-        {
-            packedTid = il.NewLocal(typeof(int));
-            Context("Tids");
-            il.Ldloc(thread);
-            il.LdcI4(4);
-            il.Op(OpCodes.Mul);
-            il.Op(OpCodes.Conv_I);
-            il.Add();
-            il.Op(OpCodes.Ldind_U4);
-            il.Stloc(packedTid);
-        }
-        if (usesLocal)
-        {
-            localBase = il.NewLocal(typeof(byte*));
-            Context("Local");
-            il.Ldloc(thread);
-            Context("LocalStride");
-            il.Op(OpCodes.Mul);
-            il.Op(OpCodes.Conv_I);
-            il.Add();
-            il.Stloc(localBase);
-        }
-        if (Blocks.Any(b => b.IsSpinEdge))
-        {
-            spin = il.NewLocal(typeof(int));
-            il.LdcI4(200);
-            il.Stloc(spin);
-        }
+        EmitThreadLocals();
         if (!program.UsesSlots) return;
         bool[] entry = new bool[g.Blocks.Count];
         foreach (FlowBlock b in g.Blocks)
@@ -202,6 +174,50 @@ unsafe partial class ScalarEmitter
             });
             il.Br(blockLabels[block.Index - firstBlock]);
         }
+    }
+
+    /// <summary>What is looked up once for each thread, or for the first of a group.</summary>
+    private protected void EmitThreadLocals()
+    {
+        if (usesTid)
+        {
+            packedTid = il.NewLocal(typeof(int));
+            LoadTid();
+        }
+        if (usesLocal)
+        {
+            localBase = il.NewLocal(typeof(byte*));
+            LoadLocalBase();
+        }
+        if (Blocks.Any(b => b.IsSpinEdge))
+        {
+            spin = il.NewLocal(typeof(int));
+            il.LdcI4(200);
+            il.Stloc(spin);
+        }
+    }
+
+    private protected void LoadTid()
+    {
+        Context("Tids");
+        il.Ldloc(thread);
+        il.LdcI4(4);
+        il.Op(OpCodes.Mul);
+        il.Op(OpCodes.Conv_I);
+        il.Add();
+        il.Op(OpCodes.Ldind_U4);
+        il.Stloc(packedTid!);
+    }
+
+    private protected void LoadLocalBase()
+    {
+        Context("Local");
+        il.Ldloc(thread);
+        Context("LocalStride");
+        il.Op(OpCodes.Mul);
+        il.Op(OpCodes.Conv_I);
+        il.Add();
+        il.Stloc(localBase!);
     }
 
     private protected static void ForRegisters(ulong[] a, ulong[] b, Action<int> visit)

@@ -5,7 +5,7 @@ using TreCr.SoftDevice.Engine;
 
 namespace TreCr.SoftDevice.Emit;
 
-/// <summary>Ends of blocks for a group in lockstep: where its lanes part, it leaves for scalar code.</summary>
+/// <summary>Ends of blocks for a group in lockstep: where its lanes part, it goes on under masks or as threads.</summary>
 sealed unsafe partial class SimdEmitter
 {
     static bool IsBarrier(PtxInstruction i) => i.Name is "bar" or "barrier" && !i.Opcode.Has("warp");
@@ -93,6 +93,8 @@ sealed unsafe partial class SimdEmitter
 
     private protected override void EmitYield(FlowBlock b)
     {
+        // Lanes that go round a loop that may wait for others of the group: threads will do it.
+        if (inMasked) { LeaveMasked(null); return; }
         SaveFor(b.Target);
         SetGroup("Status", () => il.LdcI4((int)ThreadStatus.Yielded));
         il.Br(next);
@@ -119,7 +121,7 @@ sealed unsafe partial class SimdEmitter
     {
         if (lanes != 32) throw new NotVectorException(current.Opcode.Text);
         PtxOpcode op = current.Opcode;
-        (CollectiveKind kind, int maskAt) = Collective(op);
+        (CollectiveKind kind, int maskAt) = Collective(op) ?? throw new NotVectorException(op.Text);
         bool hasResult = g.Blocks[b.Next].Body[0].Name == InstructionFacts.Collect;
         int after = hasResult ? g.Blocks[b.Next].Next : b.Next;
         if (maskAt >= 0)
@@ -181,15 +183,6 @@ sealed unsafe partial class SimdEmitter
             Broadcast(typeof(int));
         });
     }
-
-    static (CollectiveKind Kind, int MaskOperand) Collective(PtxOpcode op) => op.Name switch
-    {
-        "bar" => (CollectiveKind.WarpSync, 0),
-        "shfl" => (op.First("up", "down", "bfly", "idx") switch { "up" => CollectiveKind.ShflUp, "down" => CollectiveKind.ShflDown, "bfly" => CollectiveKind.ShflBfly, _ => CollectiveKind.ShflIdx }, op.Has("sync") ? 4 : -1),
-        "vote" => (op.First("all", "any", "uni", "ballot") switch { "all" => CollectiveKind.VoteAll, "any" => CollectiveKind.VoteAny, "uni" => CollectiveKind.VoteUni, _ => CollectiveKind.Ballot }, op.Has("sync") ? 2 : -1),
-        "activemask" => (CollectiveKind.ActiveMask, -1),
-        _ => throw new NotVectorException(op.Text),
-    };
 
     void LeaveWaiting(FlowBlock b, CollectiveKind kind, PtxOperand members)
     {

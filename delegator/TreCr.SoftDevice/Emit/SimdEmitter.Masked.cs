@@ -169,7 +169,7 @@ sealed unsafe partial class SimdEmitter
             case BlockEnd.Suspend when uniform:
                 UnlessGuarded(b.Target, () =>
                 {
-                    (CollectiveKind kind, int at) = Collective(current.Opcode);
+                    (CollectiveKind kind, int at) = Collective(current.Opcode) ?? throw new NotVectorException(current.Opcode.Text);
                     // Without members named, whoever is there takes part: threads decide.
                     LocalBuilder members = Bring(kind, at < 0 ? null : Operand(at));
                     Wait(b.Next, at < 0 ? (int)kind | BlockRunner.Opportunistic : (int)kind, () => il.Ldloc(members));
@@ -177,18 +177,7 @@ sealed unsafe partial class SimdEmitter
                 break;
             default: throw new NotVectorException(current.Opcode.Text);
         }
-        if (!b.IsSpinEdge) return;
-        // Lanes that go round a loop that may wait for others of the group: threads will do it.
-        Label go = il.NewLabel();
-        il.Ldloc(spin!);
-        il.LdcI4(1);
-        il.Op(OpCodes.Sub);
-        il.Stloc(spin!);
-        il.Ldloc(spin!);
-        il.LdcI4(0);
-        il.Op(OpCodes.Bge, go);
-        LeaveMasked(null);
-        il.Mark(go);
+        if (b.IsSpinEdge) EmitSpinEdge(b);
     }
 
     /// <summary>The lanes due here whose bit is set in <paramref name="taken"/>, or is not.</summary>

@@ -11,7 +11,8 @@ namespace TreCr.SoftDevice.Emit;
 /// <summary>
 /// The SIMD emitter: groups of 8, 16 or 32 neighbouring threads run in lockstep over <see cref="Vector256{T}"/>. Registers that are the same in all lanes, or affine in the lane number, stay scalar and
 /// are computed by the scalar emitter's code; the others are vectors, predicates bit masks. An instruction without a vector form is done lane by lane, again by the scalar emitter's code, so that it means the same.
-/// Where lanes part, the group's registers go into the threads' frames and scalar code (<see cref="SimdVariant.Resumable"/>) takes over until the threads end.
+/// Where lanes part, a second copy of the code goes on under masks; what masks cannot do is left to the threads themselves: the group's registers go into their frames and scalar code
+/// (<see cref="SimdVariant.Resumable"/>) takes over until they end.
 /// </summary>
 sealed unsafe partial class SimdEmitter : ScalarEmitter
 {
@@ -171,45 +172,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
             GroupField("Status");
             il.Brtrue(next);
         }
-        if (usesTid)
-        {
-            packedTid = il.NewLocal(typeof(int));
-            LoadTid();
-        }
-        if (usesLocal)
-        {
-            localBase = il.NewLocal(typeof(byte*));
-            LoadLocalBase();
-        }
-        if (Blocks.Any(b => b.IsSpinEdge))
-        {
-            spin = il.NewLocal(typeof(int));
-            il.LdcI4(200);
-            il.Stloc(spin);
-        }
-    }
-
-    void LoadTid()
-    {
-        Context("Tids");
-        il.Ldloc(thread);
-        il.LdcI4(4);
-        il.Op(OpCodes.Mul);
-        il.Op(OpCodes.Conv_I);
-        il.Add();
-        il.Op(OpCodes.Ldind_U4);
-        il.Stloc(packedTid!);
-    }
-
-    void LoadLocalBase()
-    {
-        Context("Local");
-        il.Ldloc(thread);
-        Context("LocalStride");
-        il.Op(OpCodes.Mul);
-        il.Op(OpCodes.Conv_I);
-        il.Add();
-        il.Stloc(localBase!);
+        EmitThreadLocals();
     }
 
     static readonly Dictionary<string, FieldInfo> GroupFields = typeof(GroupSlot).GetFields().ToDictionary(x => x.Name);

@@ -21,7 +21,7 @@ public static class ProcessCheck
 
     /// <summary>
     /// Looks at running processes. Any thread. What is seen once need not be there: a program opens and closes files while they are read one after the other, and some
-    /// it has for a moment only (a file of /proc, a netlink socket). What counts is seen every time.
+    /// it has for a moment only (a file of /proc, a netlink socket, whose number is in its finding). What counts is seen every time.
     /// </summary>
     /// <param name="tracked">whether our own write tracking watches the memory of a process</param>
     /// <returns>empty: can be saved</returns>

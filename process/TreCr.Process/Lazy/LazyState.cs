@@ -15,7 +15,7 @@ namespace TreCr.Process.Lazy;
 /// </remarks>
 internal sealed unsafe class LazyState : IDisposable
 {
-    /// <summary>More areas than that are not followed: everything is served at once.</summary>
+    /// <summary>A process with more areas than that is filled before it runs; one that makes more of them while pages are missing ends, by name.</summary>
     public const int MaxAreas = 4096;
 
     private const uint Magic = 0x5a414c54; // "TLAZ"

@@ -29,12 +29,6 @@ internal sealed unsafe class PageScanner : IDisposable
     /// <summary>Flags: write-protect what matches; fail (EPERM) where tracking is not armed.</summary>
     public const long Protect = 1, OnlyTracked = 2;
 
-    /// <summary>Appends the runs of pages whose categories match: all of <paramref name="required"/>, none of <paramref name="forbidden"/>, one of <paramref name="anyOf"/>.</summary>
-    /// <param name="flags">1: write-protect what matches; 2: fail unless write tracking is armed</param>
-    /// <returns>0, or -errno (EPERM with flag 2: not armed here)</returns>
-    public long Scan(ulong start, ulong end, long required, long forbidden, long anyOf, List<PageRun> into, long flags = 0)
-        => Walk(start, end, required, forbidden, anyOf, required | anyOf, flags, (run, _) => PageRun.Append(into, run));
-
     /// <summary>Appends all populated pages of an area in one walk, and protects them.</summary>
     /// <param name="files">the area maps a file: its pages are left out until they are the process's own</param>
     /// <param name="present">receives the pages; null: not wanted</param><param name="written">receives those written since they were protected last</param>
@@ -60,6 +54,8 @@ internal sealed unsafe class PageScanner : IDisposable
 
     private long? _guard;
 
+    /// <summary>Visits the runs of pages whose categories match: all of <paramref name="required"/>, none of <paramref name="forbidden"/>, one of <paramref name="anyOf"/>.</summary>
+    /// <returns>0, or -errno (EPERM with <see cref="OnlyTracked"/>: not armed here)</returns>
     private long Walk(ulong start, ulong end, long required, long forbidden, long anyOf, long returned, long flags, Action<PageRun, long> visit)
     {
         long* a = stackalloc long[12];

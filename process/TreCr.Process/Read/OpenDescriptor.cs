@@ -38,16 +38,16 @@ internal sealed class OpenDescriptor
         foreach (string entry in Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd"))
         {
             int number = int.Parse(System.IO.Path.GetFileName(entry.AsSpan()));
-            OpenDescriptor? d = Read(pid, number, entry);
-            if (d is not null) all.Add(d);
+            if (TryRead(pid, number) is { } d) all.Add(d);
         }
         all.Sort((a, b) => a.Number.CompareTo(b.Number));
         return all;
     }
 
     /// <returns>null: closed since</returns>
-    private static OpenDescriptor? Read(int pid, int number, string entry)
+    private static OpenDescriptor? TryRead(int pid, int number)
     {
+        string entry = $"/proc/{pid}/fd/{number}";
         if (Sys.ReadLink(entry) is not { } link) return null;
         OpenDescriptor d = new() { Pid = pid, Number = number, Link = link };
         try { foreach (string line in File.ReadLines($"/proc/{pid}/fdinfo/{number}")) d.ParseLine(line); }
@@ -96,13 +96,7 @@ internal sealed class OpenDescriptor
 
     /// <summary>One descriptor.</summary>
     /// <exception cref="IOException">closed</exception>
-    public static OpenDescriptor Read(int pid, int number)
-    {
-        OpenDescriptor d = new() { Pid = pid, Number = number, Link = Sys.ReadLink($"/proc/{pid}/fd/{number}") ?? throw new IOException($"descriptor {number} is closed") };
-        foreach (string line in File.ReadLines($"/proc/{pid}/fdinfo/{number}")) d.ParseLine(line);
-        Sys.TryStat($"/proc/{pid}/fd/{number}", out d.Facts);
-        return d;
-    }
+    public static OpenDescriptor Read(int pid, int number) => TryRead(pid, number) ?? throw new IOException($"descriptor {number} is closed");
 
     /// <inheritdoc cref="TryBorrow"/>
     /// <exception cref="LinuxException">as <see cref="TryBorrow"/> answers</exception>

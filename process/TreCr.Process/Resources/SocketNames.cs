@@ -23,7 +23,7 @@ internal static class SocketNames
                 (AF_INET or AF_INET6, SOCK_RAW, _) => $"a raw socket (protocol {protocol})",
                 (AF_INET or AF_INET6, Sys.SOCK_STREAM, IPPROTO_TCP) => "a TCP socket",
                 (AF_INET or AF_INET6, SOCK_DGRAM, IPPROTO_UDP) => "a UDP socket",
-                (AF_NETLINK, _, _) => $"a netlink socket (protocol {protocol})",
+                (AF_NETLINK, _, _) => $"a netlink socket (protocol {protocol}, {d.Link})",
                 (AF_PACKET, _, _) => "a packet socket",
                 _ => $"a socket of family {d.SocketDomain}, type {type}, protocol {protocol}",
             };

@@ -1,4 +1,5 @@
 using TreCr.Linux;
+using TreCr.Process.Read;
 
 namespace TreCr.Process.Resources;
 
@@ -8,20 +9,26 @@ namespace TreCr.Process.Resources;
 /// </summary>
 internal static class PassingState
 {
+    private const int AF_NETLINK = 16;
+
     /// <summary>Whether a frozen job is in it. Cheap where the job has no sockets; where they cannot be listed the answer is no, and the capture says why.</summary>
     public static bool Is(IEnumerable<int> pids)
     {
-        HashSet<ulong> inside = [];
+        List<OpenDescriptor> sockets = [];
         try
         {
             foreach (int pid in pids)
                 foreach (string entry in Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd"))
-                    if (Sys.ReadLink(entry) is { } link && link.StartsWith("socket:[", StringComparison.Ordinal) && ulong.TryParse(link.AsSpan(8, link.Length - 9), out ulong inode)) inside.Add(inode);
-            if (inside.Count == 0) return false;
-            if (File.ReadLines("/proc/self/net/netlink").Skip(1).Any(l => ulong.TryParse(l.AsSpan().Trim()[(l.AsSpan().Trim().LastIndexOf(' ') + 1)..], out ulong inode) && inside.Contains(inode))) return true;
+                    if (Sys.ReadLink(entry) is { } link && link.StartsWith("socket:[", StringComparison.Ordinal)) sockets.Add(new() { Pid = pid, Number = int.Parse(Path.GetFileName(entry.AsSpan())), Link = link });
+            if (sockets.Count == 0) return false;
+            HashSet<ulong> inside = [.. sockets.Select(s => s.LinkInode)];
             List<TcpEntry> tcp = [.. TcpTable.Read().All];
-            return tcp.Any(w => w is { Inode: 0, State: TcpInfo.Established, Unread: > 0 } && tcp.Any(l => l.State == TcpInfo.Listen && inside.Contains(l.Inode) && InternetSocketKind.IsAt(w.Local, l.Local)))
-                || UnixSockets.Read().All.Any(s => inside.Contains(s.Inode) && s.Pending.Any(p => !inside.Contains(p)));
+            List<UnixSocket> unix = [.. UnixSockets.Read().All];
+            HashSet<ulong> listed = [.. tcp.Select(t => t.Inode), .. unix.Select(u => u.Inode)];
+            // The socket itself is asked: a netlink socket is in no table until it has an address.
+            return sockets.Any(s => !listed.Contains(s.LinkInode) && s.SocketDomain == AF_NETLINK)
+                || tcp.Any(w => w is { Inode: 0, State: TcpInfo.Established, Unread: > 0 } && tcp.Any(l => l.State == TcpInfo.Listen && inside.Contains(l.Inode) && InternetSocketKind.IsAt(w.Local, l.Local)))
+                || unix.Any(s => inside.Contains(s.Inode) && s.Pending.Any(p => !inside.Contains(p)));
         }
         catch (Exception e) when (e is LinuxException or IOException or UnauthorizedAccessException) { return false; }
     }
