@@ -5,14 +5,15 @@
 #   process   200 cycles of single programs without growth, then random programs and scenarios of the process engine
 #   ring      10,000 random freezes of the shared rings, half of them with the delegator in a process of its own
 #   mutate    each thing that can be changed in what the software device emits for a row of the instruction table: 95 % must turn the row red
+#   samples   NVIDIA's CUDA samples where they and nvcc are installed: run, killed and restarted (tests/soak-samples.sh); goes on where it was ended; writes docs/results/samples.md
 #   stubs     each function of the driver API replaced by "return success, do nothing": a named case must fail
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
-usage() { echo "usage: ./build.sh soak [faults|mutate|process|ring|stubs] [--seed N] [--minutes M]" >&2; exit 2; }
+usage() { echo "usage: ./build.sh soak [faults|mutate|process|ring|samples|stubs] [--seed N] [--minutes M]" >&2; exit 2; }
 
-names=(faults mutate process ring stubs) seed=$((RANDOM * 32768 + RANDOM)) minutes=60
+names=(faults mutate process ring samples stubs) seed=$((RANDOM * 32768 + RANDOM)) minutes=60
 case ${1-} in
-faults | mutate | process | ring | stubs) names=("$1"); shift ;;
+faults | mutate | process | ring | samples | stubs) names=("$1"); shift ;;
 --* | "") ;;
 *) usage ;;
 esac
@@ -37,6 +38,7 @@ for name in "${names[@]}"; do
         dll=$(built TreCr.Samples.Tests) || exit 1
         dotnet "$dll" soak --seed "$seed" --minutes "$minutes" --report "$report" || failed=1
         ;;
+    samples) tests/soak-samples.sh docs/results/samples.md $((minutes * 60)) || failed=1 ;;
     stubs)
         dll=$(built TreCr.Surface.Tests) || exit 1
         dotnet "$dll" stubs --minutes "$minutes" --report "$report" || failed=1

@@ -222,4 +222,9 @@ public sealed unsafe partial class CudaDriverBackend : ICudaBackend
         if (result == CUresult.CUDA_SUCCESS) _eventTimes[@event.Value] = nanoseconds;
         return result;
     }
+
+    /// <summary>Arrays of the driver have a layout of their own, and its texture objects values that it chooses: neither can be saved yet.</summary>
+    public CUresult trecrImageCreate(CUarray* image, CUdeviceptr address) => CUresult.CUDA_ERROR_NOT_SUPPORTED;
+
+    public CUresult trecrImageDestroy(CUarray image) => CUresult.CUDA_ERROR_INVALID_HANDLE;
 }

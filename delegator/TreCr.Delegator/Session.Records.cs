@@ -117,6 +117,7 @@ internal sealed unsafe partial class Session : IRecordHandler
             0x06 => CudaExecutionDispatch.TryDispatch(_execution, this, record, ref answer, out result),
             0x07 => RunStream(record, ref answer, out result),
             0x08 => CudaEventDispatch.TryDispatch(_backend, this, record, ref answer, out result),
+            0x09 => CudaImageDispatch.TryDispatch(_backend, this, record, ref answer, out result),
             _ => None(out result),
         };
         if (!known)

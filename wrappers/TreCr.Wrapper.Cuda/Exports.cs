@@ -19,4 +19,6 @@ namespace TreCr.Wrapper.Cuda;
 
 [ExportsOf(typeof(ICudaStream))] internal static unsafe partial class CudaStreamCalls;
 
+[ExportsOf(typeof(ICudaImage))] internal static unsafe partial class CudaImageCalls;
+
 [ExportsOf(typeof(ICudaEvent))] internal static unsafe partial class CudaEventCalls;

@@ -29,6 +29,10 @@ public readonly record struct CUstream(ulong Value)
 [Handle(HandleKind.Event)]
 public readonly record struct CUevent(ulong Value);
 
+/// <summary>An array, a mipmapped array, or what stands for a texture or surface object in the log (ICudaImage).</summary>
+[Handle(HandleKind.Array)]
+public readonly record struct CUarray(ulong Value);
+
 [Handle(HandleKind.MemoryPool)]
 public readonly record struct CUmemoryPool(ulong Value);
 

@@ -4,7 +4,7 @@ namespace TreCr.Calls.Cuda;
 /// A CUDA device behind the delegator: NVIDIA's driver or the software device. All handles are the back end's own. Any thread may call; the current
 /// context is the calling thread's, as in the driver.
 /// </summary>
-public interface ICudaBackend : ICudaDevice, ICudaContext, ICudaModule, ICudaVirtualMemory, ICudaCopy, ICudaExecution, ICudaStream, ICudaEvent
+public interface ICudaBackend : ICudaDevice, ICudaContext, ICudaModule, ICudaVirtualMemory, ICudaCopy, ICudaExecution, ICudaStream, ICudaEvent, ICudaImage
 {
     /// <summary>"soft" or "cuda"; recorded in manifests.</summary>
     string DeviceKind { get; }

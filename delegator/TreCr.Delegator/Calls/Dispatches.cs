@@ -19,4 +19,6 @@ namespace TreCr.Delegator;
 
 [DispatchOf(typeof(ICudaStream))] internal static unsafe partial class CudaStreamDispatch;
 
+[DispatchOf(typeof(ICudaImage))] internal static unsafe partial class CudaImageDispatch;
+
 [DispatchOf(typeof(ICudaEvent))] internal static unsafe partial class CudaEventDispatch;

@@ -306,9 +306,13 @@ public sealed partial class PtxParser
         }
         if (Take(','))
         {
-            // Texture and tensor coordinates: kept for form; what uses them is refused when it is launched.
+            // Coordinates of textures and surfaces.
             List<PtxOperand> more = [];
-            do more.Add(Operand(false)); while (Take(','));
+            do
+            {
+                PtxOperand coordinates = Operand(false);
+                if (coordinates.Kind == OperandKind.Vector) more.AddRange(coordinates.Elements); else more.Add(coordinates);
+            } while (Take(','));
             memory.Elements = [.. more];
         }
         Want(']');

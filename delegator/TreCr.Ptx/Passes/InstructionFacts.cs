@@ -20,7 +20,7 @@ public static class InstructionFacts
     public static bool WritesFirst(PtxInstruction i) => i.Name switch
     {
         "st" or "red" or "bra" or "brx" or "call" or "ret" or "exit" or "trap" or "brkpt" or "membar" or "fence" or "prefetch" or "prefetchu" or "nanosleep"
-            or "discard" or "applypriority" or "pmevent" or "griddepcontrol" or "setmaxnreg" or "cp" or "stmatrix" => false,
+            or "discard" or "applypriority" or "pmevent" or "griddepcontrol" or "setmaxnreg" or "cp" or "stmatrix" or "sust" or "sured" => false,
         "bar" or "barrier" => i.Opcode.Has("red"),
         _ => true,
     };

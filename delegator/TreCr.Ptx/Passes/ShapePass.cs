@@ -79,7 +79,7 @@ public static class ShapePass
             }
             Recorder recorder = new(defined);
             InstructionFacts.ForDefs(i, ref recorder);
-            if (i.Name is "st" or "atom" or "red" or "cp" or "bar" or "barrier" || i.Name == "ld" && i.Opcode.Strong) clean = false;
+            if (i.Name is "st" or "atom" or "red" or "cp" or "sust" or "bar" or "barrier" || i.Name == "ld" && i.Opcode.Strong) clean = false;
             foreach (int r in recorder.Defined)
                 if ((b.LiveIn[r >> 6] >> r & 1) != 0) { clean = false; break; }
         }
@@ -174,6 +174,13 @@ public static class ShapePass
                 if (o.Register >= 0) result = stride[o.Register];
                 if (o.Register2 >= 0 && stride[o.Register2] != 0) result = stride[o.Register2] == Unknown ? Unknown : Shapes.Varying;
                 if (o.Negated && result is not (0 or Unknown)) result = Shapes.Varying;
+                // The coordinates of a texture.
+                foreach (PtxOperand e in o.Elements)
+                {
+                    long s = Of(f, e, stride, tidIsAffine);
+                    if (s == Unknown || result == Unknown) return Unknown;
+                    if (s != 0) result = Shapes.Varying;
+                }
                 return result;
             case OperandKind.Vector or OperandKind.List:
                 foreach (PtxOperand e in o.Elements)

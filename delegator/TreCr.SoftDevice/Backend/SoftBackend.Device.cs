@@ -145,7 +145,7 @@ public sealed unsafe partial class SoftBackend
         scheduler.WaitAll(c);
         List<object> dying;
         lock (gate)
-            dying = [.. handles.Keys.Where(o => o switch { SoftModule m => m.Context == c, SoftFunction f => f.Module.Context == c, SoftStream s => s.Context == c, SoftEventOwner e => e.Context == c, _ => false })];
+            dying = [.. handles.Keys.Where(o => o switch { SoftModule m => m.Context == c, SoftFunction f => f.Module.Context == c, SoftStream s => s.Context == c, SoftEventOwner e => e.Context == c, SoftImage i => i.Context == c, _ => false })];
         foreach (object o in dying)
         {
             if (o is SoftModule { Block: not 0 } m) allocator.Free(m.Block);

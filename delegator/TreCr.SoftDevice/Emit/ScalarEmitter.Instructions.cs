@@ -46,6 +46,10 @@ unsafe partial class ScalarEmitter
             case "prefetch" or "prefetchu" or "discard" or "applypriority" or "pmevent" or "brkpt" or "griddepcontrol" or "setmaxnreg": break;
             case "nanosleep": break; // the loop around it gives way, see SpinPass
             case "cp": EmitAsyncCopy(); break;
+            case "tex" or "tld4": EmitTexture(); break;
+            case "suld": EmitSurfaceLoad(); break;
+            case "sust": EmitSurfaceStore(); break;
+            case "txq" or "suq": EmitTextureQuery(); break;
             default: throw Unsupported();
         }
     }

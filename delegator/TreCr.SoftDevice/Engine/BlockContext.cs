@@ -69,6 +69,8 @@ public unsafe struct BlockContext
     /// <summary>groups of threads in lockstep, their saved registers, and room for what is done lane by lane; null where threads run one by one</summary>
     public GroupSlot* Groups;
     public byte* GroupFrames, Scratch;
+    /// <summary>what a texture or surface instruction reads or writes: 16 bytes on end</summary>
+    public uint Texel0, Texel1, Texel2, Texel3;
     /// <summary>GCHandle of the BlockRunner</summary>
     public nint Runner;
 }

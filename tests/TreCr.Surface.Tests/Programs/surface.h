@@ -30,6 +30,12 @@ typedef struct { u64 dst; size_t pitch; u32 value, element; size_t width, height
 typedef struct { host_function function; void *data; } host_node;
 typedef struct { int result; u64 error, error_from; } update_info;
 
+typedef struct { size_t width, height; u32 format, channels; } array_shape;
+typedef struct { size_t width, height, depth; u32 format, channels, flags; } box_shape;
+typedef struct { u32 type; u64 handle; u32 format, channels; size_t size, height, pitch; char rest[88]; u32 flags; } resource_desc;
+typedef struct { u32 address[3], filter, flags, anisotropy, mipmap_filter; float bias, min_level, max_level, border[4]; int rest[12]; } texture_desc;
+typedef struct { u32 format; size_t width, height, depth; u32 first_level, last_level, first_layer, last_layer; int rest[16]; } view_desc;
+
 typedef struct { u32 id; char pad[4]; union { char bytes[64]; int value; } val; } launch_attribute;
 typedef struct { u32 gx, gy, gz, bx, by, bz, shared; u64 stream; launch_attribute *attributes; u32 count; } launch_config;
 

@@ -11,8 +11,6 @@ internal static unsafe class Copies2D
 {
     private const uint Host = 1, Device = 2, Array = 3, Unified = 4;
 
-    private static int s_toldArray;
-
     [UnmanagedCallersOnly(EntryPoint = "cuMemcpy2D_v2")]
     public static CUresult Copy2D(CUDA_MEMCPY2D* copy) => Copy(copy, CUstream.Default, mayReturn: false);
 
@@ -38,7 +36,7 @@ internal static unsafe class Copies2D
         if (result != CUresult.CUDA_SUCCESS) return result;
         if (given == null) return CUresult.CUDA_ERROR_INVALID_VALUE;
         CUDA_MEMCPY2D copy = *given;
-        if (copy.SrcMemoryType == Array || copy.DstMemoryType == Array) return Unsupported.Use(ref s_toldArray, "cuMemcpy2D"u8, "with a CUDA array"u8);
+        if ((copy.SrcMemoryType == Array || copy.DstMemoryType == Array) && (result = Resolve(ref copy)) != CUresult.CUDA_SUCCESS) return result;
         if (copy.SrcMemoryType is 0 or > Unified || copy.DstMemoryType is 0 or > Unified) return CUresult.CUDA_ERROR_INVALID_VALUE;
         if (copy.WidthInBytes == 0 || copy.Height == 0) return CUresult.CUDA_SUCCESS;
         if (StreamCapture.IsActive && Node(in copy, stream, out result)) return result;
@@ -65,14 +63,26 @@ internal static unsafe class Copies2D
         return result;
     }
 
+    private static CUDA_MEMCPY3D BoxOf(in CUDA_MEMCPY2D copy) => new()
+    {
+        SrcXInBytes = copy.SrcXInBytes, SrcY = copy.SrcY, SrcMemoryType = copy.SrcMemoryType, SrcHost = copy.SrcHost, SrcDevice = copy.SrcDevice, SrcPitch = copy.SrcPitch, SrcArray = copy.SrcArray,
+        DstXInBytes = copy.DstXInBytes, DstY = copy.DstY, DstMemoryType = copy.DstMemoryType, DstHost = copy.DstHost, DstDevice = copy.DstDevice, DstPitch = copy.DstPitch, DstArray = copy.DstArray,
+        WidthInBytes = copy.WidthInBytes, Height = copy.Height, Depth = 1,
+    };
+
+    /// <summary>Memory in place of arrays.</summary>
+    private static CUresult Resolve(ref CUDA_MEMCPY2D copy)
+    {
+        CUDA_MEMCPY3D box = BoxOf(in copy);
+        CUresult result = Arrays.Resolve(ref box);
+        if (copy.SrcMemoryType == Array) (copy.SrcMemoryType, copy.SrcDevice, copy.SrcPitch) = (box.SrcMemoryType, box.SrcDevice, box.SrcPitch);
+        if (copy.DstMemoryType == Array) (copy.DstMemoryType, copy.DstDevice, copy.DstPitch) = (box.DstMemoryType, box.DstDevice, box.DstPitch);
+        return result;
+    }
+
     private static bool Node(in CUDA_MEMCPY2D copy, CUstream stream, out CUresult result)
     {
-        CUDA_MEMCPY3D box = new()
-        {
-            SrcXInBytes = copy.SrcXInBytes, SrcY = copy.SrcY, SrcMemoryType = copy.SrcMemoryType, SrcHost = copy.SrcHost, SrcDevice = copy.SrcDevice, SrcPitch = copy.SrcPitch,
-            DstXInBytes = copy.DstXInBytes, DstY = copy.DstY, DstMemoryType = copy.DstMemoryType, DstHost = copy.DstHost, DstDevice = copy.DstDevice, DstPitch = copy.DstPitch,
-            WidthInBytes = copy.WidthInBytes, Height = copy.Height, Depth = 1,
-        };
+        CUDA_MEMCPY3D box = BoxOf(in copy);
         CUDA_MEMCPY3D* at = &box;
         return StreamCapture.Takes(stream, () => GraphNodeParams.Memcpy(at), out result);
     }

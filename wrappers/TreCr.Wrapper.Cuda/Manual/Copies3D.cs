@@ -10,8 +10,6 @@ internal static unsafe class Copies3D
 {
     private const uint Host = 1, Device = 2, Array = 3, Unified = 4;
 
-    private static int s_toldArray;
-
     [UnmanagedCallersOnly(EntryPoint = "cuMemcpy3D_v2")]
     public static CUresult Copy3D(CUDA_MEMCPY3D* copy) => Copy(copy, CUstream.Default, mayReturn: false);
 
@@ -63,16 +61,23 @@ internal static unsafe class Copies3D
     internal static CUresult Check(in CUDA_MEMCPY3D copy)
     {
         if (copy.SrcMemoryType is 0 or > Unified || copy.DstMemoryType is 0 or > Unified) return CUresult.CUDA_ERROR_INVALID_VALUE;
-        if (copy.SrcMemoryType == Array || copy.DstMemoryType == Array) return Unsupported.Use(ref s_toldArray, "cuMemcpy3D"u8, "with a CUDA array"u8);
+        if (copy.SrcMemoryType == Array || copy.DstMemoryType == Array)
+        {
+            CUDA_MEMCPY3D resolved = copy;
+            CUresult result = Arrays.Resolve(ref resolved);
+            return result == CUresult.CUDA_SUCCESS ? Check(in resolved) : result;
+        }
         if (copy.SrcLod != 0 || copy.DstLod != 0) return CUresult.CUDA_ERROR_INVALID_VALUE;
         bool rows = copy.Height > 1 || copy.Depth > 1, slices = copy.Depth > 1;
         if (rows && (copy.SrcPitch < copy.SrcXInBytes + copy.WidthInBytes || copy.DstPitch < copy.DstXInBytes + copy.WidthInBytes)) return CUresult.CUDA_ERROR_INVALID_VALUE;
         return slices && (copy.SrcHeight < copy.SrcY + copy.Height || copy.DstHeight < copy.DstY + copy.Height) ? CUresult.CUDA_ERROR_INVALID_VALUE : CUresult.CUDA_SUCCESS;
     }
 
-    internal static CUresult Copy(in CUDA_MEMCPY3D copy, CUstream stream, bool mayReturn)
+    internal static CUresult Copy(in CUDA_MEMCPY3D given, CUstream stream, bool mayReturn)
     {
-        CUresult result = Check(in copy);
+        CUDA_MEMCPY3D copy = given;
+        CUresult result = Arrays.Resolve(ref copy);
+        if (result == CUresult.CUDA_SUCCESS) result = Check(in copy);
         if (copy.WidthInBytes == 0 || copy.Height == 0) return result;
         for (ulong z = 0; z < copy.Depth && result == CUresult.CUDA_SUCCESS; z++)
         {

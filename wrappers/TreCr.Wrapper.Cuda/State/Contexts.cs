@@ -54,6 +54,7 @@ internal static class Contexts
     {
         Functions.ForgetContext(context);
         Libraries.ForgetContext(context);
+        Images.Images.ForgetContext(context);
         ContextLocalStorage.EndContext(context);
     }
 }
