@@ -88,9 +88,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
 
     private protected override void EmitMethod()
     {
-        Label head = il.NewLabel(), done = il.NewLabel(), whole = il.NewLabel();
-        il.Ldarg(1);
-        il.Stloc(group);
+        Label head = il.NewLabel(), done = il.NewLabel(), whole = il.NewLabel(), nextBlock = il.NewLabel(), nextRow = il.NewLabel();
         EmitHoists();
         scratch = il.NewLocal(typeof(byte*));
         lane = il.NewLocal(typeof(int));
@@ -98,10 +96,20 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         Context("Scratch");
         il.Stloc(scratch);
         PrepareMasks();
+        LocalBuilder row = il.NewLocal(typeof(int)), endOfRow = il.NewLocal(typeof(int)), ctaid = hoistedSpecials.TryGetValue(SpecialRegister.CtaidX, out LocalBuilder? known) ? known : il.NewLocal(typeof(int));
+        il.Ldarg(1);
+        il.Stloc(row);
+        if (usesGroups)
+        {
+            il.Ldarg(1);
+            il.Stloc(group);
+        }
+        else EmitRunStart(row, endOfRow, ctaid, nextBlock, nextRow, done);
         il.Mark(head);
         il.Ldloc(group);
-        il.Ldarg(2);
-        il.Op(OpCodes.Bge, done);
+        if (usesGroups) il.Ldarg(2);
+        else il.Ldloc(endOfRow);
+        il.Op(OpCodes.Bge, usesGroups ? done : nextBlock);
         il.Ldloc(group);
         il.LdcI4(lanes);
         il.Op(OpCodes.Mul);
@@ -145,6 +153,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         il.Add();
         il.Stloc(group);
         il.Br(head);
+        if (!usesGroups) EmitRunEnd(row, endOfRow, ctaid, nextBlock, nextRow);
         il.Mark(done);
         il.Ret();
     }
@@ -260,9 +269,13 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
 
     private protected override void SaveFor(int target)
     {
-        ForRegisters(g.Blocks[target].LiveIn, mentioned, Save);
+        changedAt ??= ChangedPass.Run(g, b => b.End == BlockEnd.Suspend && IsBarrier(b.Body[^1]));
+        ForRegisters(g.Blocks[target].LiveIn, changedAt[block.Index], Save);
         SetGroup("State", () => il.LdcI4(target));
     }
+
+    /// <summary>per block: registers that the group's frame may not hold</summary>
+    ulong[][]? changedAt;
 
     /// <summary>Leaves the vector code: all lanes go on as threads, at one or two blocks.</summary>
     void Leave(Func<(int Block, Action Mask)> one, (int Block, Action Mask)? two)

@@ -55,6 +55,8 @@ public unsafe struct BlockContext
     /// <summary>The largest run of mapped device memory: accesses inside need no further look.</summary>
     public ulong WindowBase, WindowBytes;
     public uint NtidX, NtidY, NtidZ, CtaidX, CtaidY, CtaidZ, NctaidX, NctaidY, NctaidZ;
+    /// <summary>Groups of threads in lockstep may run for several blocks beside each other, [<see cref="FirstCtaidX"/>, <see cref="EndCtaidX"/>), so many groups of each block at a time.</summary>
+    public int FirstCtaidX, EndCtaidX, GroupsAtATime;
     public uint SmId, NSmId;
     public ulong GridId;
     /// <summary>packed tid of each thread: x | y &lt;&lt; 10 | z &lt;&lt; 20</summary>

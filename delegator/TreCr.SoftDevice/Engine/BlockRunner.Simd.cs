@@ -12,7 +12,6 @@ sealed unsafe partial class BlockRunner
     SimdVariant? simd;
     nuint groupCapacity, groupFrameCapacity;
     int groups, leftGroups;
-    bool groupsRan;
     readonly bool[] left = new bool[128];
     /// <summary>code of single threads, and its methods</summary>
     CompiledKernel code = null!;
@@ -21,6 +20,7 @@ sealed unsafe partial class BlockRunner
     {
         BlockContext* c = context;
         groups = (c->ThreadCount + simd!.Lanes - 1) / simd.Lanes;
+        c->GroupsAtATime = launch.BlockX % (uint)simd.Lanes == 0 ? (int)launch.BlockX / simd.Lanes : groups;
         if (c->Scratch == null) c->Scratch = (byte*)NativeMemory.AlignedAlloc(SimdVariant.ScratchBytes, 64);
         nuint frames = (nuint)(simd.Layout.FrameBytes * groups);
         if (frames > groupFrameCapacity)
@@ -36,7 +36,6 @@ sealed unsafe partial class BlockRunner
 
     void BeginSimd()
     {
-        groupsRan = false;
         if (leftGroups > 0) Array.Clear(left);
         leftGroups = 0;
         if (!simd!.UsesGroups) return;
@@ -62,6 +61,29 @@ sealed unsafe partial class BlockRunner
     }
 
     public void LeaveGroup(int group, int blockA, uint maskA, int blockB, uint maskB)
+    {
+        MakeThreads(group, blockA, maskA, blockB, maskB);
+        FinishLeft(group);
+    }
+
+    /// <summary>Threads of a group that was given up run to their end at once where no barrier can hold them up: their block may not be the last of its run.</summary>
+    void FinishLeft(int group)
+    {
+        if (simd!.UsesGroups) return;
+        int first = group * simd.Lanes, last = Math.Min(first + simd.Lanes, context->ThreadCount);
+        while (true)
+        {
+            bool yielded = false;
+            do RunWarp(code.Chunks, first, last);
+            while (ResolveWarp(first, last, ref yielded));
+            if (yielded) { Wake(first, last); continue; }
+            for (int t = first; t < last; t++)
+                if (context->Slots[t].Status != (int)ThreadStatus.Done) throw StuckFault();
+            return;
+        }
+    }
+
+    void MakeThreads(int group, int blockA, uint maskA, int blockB, uint maskB)
     {
         BlockContext* c = context;
         Interlocked.Increment(ref LeftGroups);
@@ -112,7 +134,7 @@ sealed unsafe partial class BlockRunner
 
     public void LeaveMasked(int group, int* masks, int state, int kind, uint members, uint waiting)
     {
-        LeaveGroup(group, 0, 0, 0, 0);
+        MakeThreads(group, 0, 0, 0, 0);
         BlockContext* c = context;
         int first = group * simd!.Lanes, count = Math.Min(simd.Lanes, c->ThreadCount - first);
         byte* from = c->GroupFrames + (long)group * simd.Layout.FrameBytes;
@@ -124,15 +146,19 @@ sealed unsafe partial class BlockRunner
                 if ((mask >> n & 1) != 0) (c->Slots[first + n].Status, c->Slots[first + n].State) = ((int)ThreadStatus.Running, b);
             CopyRegisters(b, mask, from, first, count);
         }
-        if (waiting == 0) return;
-        CopyRegisters(state, waiting, from, first, count);
-        Wait(group, state, kind, members, waiting);
+        if (waiting != 0)
+        {
+            CopyRegisters(state, waiting, from, first, count);
+            Wait(group, state, kind, members, waiting);
+        }
+        FinishLeft(group);
     }
 
     public void LeaveGroupWaiting(int group, int state, int kind, uint mask)
     {
-        LeaveGroup(group, state, uint.MaxValue, 0, 0);
+        MakeThreads(group, state, uint.MaxValue, 0, 0);
         Wait(group, state, kind, mask, uint.MaxValue);
+        FinishLeft(group);
     }
 
     void Wait(int group, int state, int kind, uint members, uint waiting)
@@ -158,9 +184,13 @@ sealed unsafe partial class BlockRunner
         BlockContext* c = context;
         while (true)
         {
-            if (simd!.UsesGroups || !groupsRan) chunks[0](c, 0, groups);
-            groupsRan = true;
-            if (leftGroups == 0 && !simd.UsesGroups) return BlockProgress.Done;
+            chunks[0](c, 0, groups);
+            if (!simd!.UsesGroups) return BlockProgress.Done;
+            if (leftGroups == 0 && AllTogether(out bool ended))
+            {
+                if (ended) return BlockProgress.Done;
+                continue;
+            }
             bool yielded = false;
             for (int n = 0; n < groups; n++)
             {
@@ -170,7 +200,7 @@ sealed unsafe partial class BlockRunner
                     do RunWarp(code.Chunks, first, last);
                     while (ResolveWarp(first, last, ref yielded));
                 }
-                else if (simd.UsesGroups) yielded |= c->Groups[n].Status == (int)ThreadStatus.Yielded;
+                else yielded |= c->Groups[n].Status == (int)ThreadStatus.Yielded;
             }
             bool released = ResolveBarriers();
             if (finished == c->ThreadCount) return BlockProgress.Done;
@@ -178,11 +208,26 @@ sealed unsafe partial class BlockRunner
             {
                 for (int n = 0; n < groups; n++)
                     if (left[n]) Wake(n * simd.Lanes, Math.Min(n * simd.Lanes + simd.Lanes, c->ThreadCount));
-                    else if (simd.UsesGroups && c->Groups[n].Status == (int)ThreadStatus.Yielded) c->Groups[n].Status = (int)ThreadStatus.Running;
+                    else if (c->Groups[n].Status == (int)ThreadStatus.Yielded) c->Groups[n].Status = (int)ThreadStatus.Running;
                 if (!released) return BlockProgress.Spinning;
             }
             else if (!released) throw StuckFault();
         }
+    }
+
+    /// <summary>True where all groups stand at one barrier, which opens, or all have ended: nearly always, where no group is given up.</summary>
+    bool AllTogether(out bool ended)
+    {
+        GroupSlot* slots = context->Groups;
+        int status = slots->Status, barrier = slots->Barrier;
+        ended = status == (int)ThreadStatus.Done;
+        if (!ended && status != (int)ThreadStatus.Barrier) return false;
+        for (int n = 1; n < groups; n++)
+            if (slots[n].Status != status || !ended && slots[n].Barrier != barrier) return false;
+        if (ended) return true;
+        context->Arrived[barrier] = 0;
+        for (int n = 0; n < groups; n++) slots[n].Status = (int)ThreadStatus.Running;
+        return true;
     }
 
     void Wake(int first, int last)

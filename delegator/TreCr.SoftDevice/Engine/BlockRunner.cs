@@ -92,14 +92,27 @@ sealed unsafe partial class BlockRunner : IDisposable
         NativeMemory.AlignedFree(p);
     }
 
-    /// <summary>Starts block <paramref name="index"/> (x fastest); <see cref="Step"/> runs it.</summary>
+    /// <summary>Starts block <paramref name="index"/> (x fastest), and such behind it as can run with it; <see cref="Step"/> runs them.</summary>
+    /// <param name="most">blocks to start at most</param>
     /// <param name="methods">the kernel's methods, or those of its fast variant</param>
-    public void Begin(ulong index, ChunkMethod[] methods)
+    /// <returns>number of blocks that were started</returns>
+    public int Begin(ulong index, ulong most, ChunkMethod[] methods)
     {
         BlockContext* c = context;
         chunks = methods;
         (c->CtaidX, c->CtaidY, c->CtaidZ) = launch.BlockAt(index);
         finished = 0;
+        // Blocks that wait for nobody and share nothing between their groups run row by row, so that memory is read in long lines.
+        int count = simd is null || simd.UsesGroups || launch.SharedBytes > 0 ? 1 : (int)Math.Min(most, launch.GridX - c->CtaidX);
+        c->FirstCtaidX = (int)c->CtaidX;
+        c->EndCtaidX = (int)c->CtaidX + count;
+        Start();
+        return count;
+    }
+
+    void Start()
+    {
+        BlockContext* c = context;
         if (simd is not null) { BeginSimd(); return; }
         if (!Kernel.UsesSlots) return;
         for (int n = 0; n < 16; n++) c->Arrived[n] = 0;

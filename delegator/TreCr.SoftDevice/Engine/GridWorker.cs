@@ -22,9 +22,9 @@ sealed class GridWorker(int number, int workers) : IDisposable
             while (launch.Take(out ulong first, out ulong end))
             {
                 ChunkMethod[] code = allFast || fast is not null && RangeProof.Holds(fast, launch, memory, first, end) ? fast!.Chunks : launch.Simd?.Chunks ?? launch.Kernel.Chunks;
-                for (ulong b = first; b < end && launch.Fault is null; b++)
+                for (ulong b = first; b < end && launch.Fault is null;)
                 {
-                    runner.Begin(b, code);
+                    b += (ulong)runner.Begin(b, end - b, code);
                     if (Finish(runner, launch, 4)) continue;
                     parked.Add(runner);
                     runner = Idle();
