@@ -35,7 +35,7 @@ public static class Fault
         FaultPoint.None => [],
         FaultPoint.StoreWrite => s_all,
         FaultPoint.StoreSync or FaultPoint.ManifestRename => [.. s_all.Where(k => k != FaultKind.Torn)],
-        >= FaultPoint.RestoreStart and <= FaultPoint.RestoreDetach or FaultPoint.DelegatorRestore or FaultPoint.DelegatorServe => s_plain,
+        >= FaultPoint.RestoreStart and <= FaultPoint.LazyUnregister or FaultPoint.DelegatorRestore or FaultPoint.DelegatorServe => s_plain,
         _ => [.. s_plain, FaultKind.KillPeer],
     };
 

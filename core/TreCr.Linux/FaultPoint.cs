@@ -43,6 +43,16 @@ public enum FaultPoint
     /// <summary>Some threads are detached, others are not.</summary>
     RestoreDetach,
 
+    // Lazy restore, in the engine: the program runs.
+    /// <summary>Pages of a frame were copied, others are missing.</summary>
+    LazyCopied,
+    /// <summary>The program has changed its address space: the event is read and not noted yet.</summary>
+    LazyEvent,
+    /// <summary>All pages are there, all areas are still registered with userfaultfd.</summary>
+    LazyFilled,
+    /// <summary>An area is given back to the kernel, others are not.</summary>
+    LazyUnregister,
+
     // Store.
     /// <summary>A manifest is written and durable, before it is renamed into place.</summary>
     ManifestRename,

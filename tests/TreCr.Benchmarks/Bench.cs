@@ -88,7 +88,7 @@ internal sealed class Bench(string outDirectory)
     {
         double[] sorted = [.. values.Order()];
         string goal = _goals.TryGetValue(name, out double g) ? $"   goal {g:0.###} {unit}: {(sorted[sorted.Length / 2] <= g ? "reached" : "not reached")}" : "";
-        Console.WriteLine($"{name,-44} {sorted[sorted.Length / 2],10:0.###} {unit,-5} (min {sorted[0]:0.###}, max {sorted[^1]:0.###}){goal}");
+        Console.WriteLine($"{name,-44} {sorted[sorted.Length / 2],10:0.###} {unit,-5} (min {sorted[0]:0.###}, max {sorted[^1]:0.###}{(sorted.Length == Runs ? "" : $", of {sorted.Length}")}){goal}");
     }
 
     private static Dictionary<string, double> ReadGoals(string path)

@@ -46,6 +46,7 @@ internal static class EngineLoop
                     case "forget": snapshots.Remove(f[1]); break;
                     case "save": SnapshotFile.Write(snapshots[f[1]], f[2]); break;
                     case "load": snapshots[f[1]] = SnapshotFile.Read(f[2]); break;
+                    case "needs": SnapshotFile.AddProcessorFlags(snapshots[f[1]], f[2]); break;
                     case "compare": answer = SnapshotFile.Difference(snapshots[f[1]], snapshots[f[2]]) is { } difference ? "error\t" + difference : "ok"; break;
                     case "restore":
                         GivenDescriptors given = new();

@@ -47,11 +47,13 @@ internal sealed class Scenario(string init, string scenario, string[] command)
                 "lazy" => Repeat(int.Parse(argument), LazyCycle),
                 "lazypre" => Repeat(int.Parse(argument), () => LazyCycle() ?? PreCopy()),
                 "lazykill" => LazyKill(int.Parse(argument)),
+                "lazyfault" => LazyFault(argument),
                 "dumpfault" => DumpFault(argument),
                 "restorefault" => RestoreFault(argument),
                 "check" => Findings(),
                 "restorepre" => Repeat(int.Parse(argument), RestorePreCopied),
                 "refused" => Refused(),
+                "othercpu" => OtherProcessor(),
                 "closens" => CloseNamespace(),
                 "ahead" => null,
                 _ => "unknown step " + step,
@@ -60,11 +62,12 @@ internal sealed class Scenario(string init, string scenario, string[] command)
         }
         if (_stdin < 0) return 0;
         Sys.Close(_stdin);
-        // Ends of earlier incarnations of the pid (killed half restored) may still be in the queue: the last one counts, when the process is gone.
+        // Ends of earlier incarnations of the pid (killed half restored) may still be in the queue: the last one counts, when the process is gone. Without such kills there is none.
+        int later = scenario.Contains("fault") || scenario.Contains("kill") ? 100 : 0;
         Span<PollEntry> gone = [new PollEntry { Fd = _program.Pidfd, Events = Sys.POLLIN }];
         if (Sys.Poll(gone, 20_000) <= 0) return Fail("the program did not end");
         int? status = _namespace.WaitForExit(_program.Pid, 5_000);
-        while (_namespace.WaitForExit(_program.Pid, 100) is { } later) status = later;
+        while (_namespace.WaitForExit(_program.Pid, later) is { } last) status = last;
         if (status is not { } ended) return Fail("the program did not end");
         DrainOutput(0);
         Console.Out.Write(_output);
@@ -131,6 +134,7 @@ internal sealed class Scenario(string init, string scenario, string[] command)
 
     private string[] Ask0 = [];
     private int[] _received = [];
+    private bool _survived;
 
     private string? Do(string text, params int[] descriptors)
     {
@@ -181,28 +185,62 @@ internal sealed class Scenario(string init, string scenario, string[] command)
         int missing = 0;
         for (int i = 0; i < rounds; i++)
         {
-            string name = Name(), file = Path.Combine(_directory, name);
-            string? error = Do($"freeze\t{_program.Pid}") ?? Do($"capture\t{name}\t{Externals}") ?? Do($"save\t{name}\t{file}") ?? Do("kill") ?? Reaped() ?? Do($"restore\t{name}\tlazy", _programIn, _programOut, 2);
-            int[] held = _received;
-            error ??= NoteLazy(held) ?? (held.Length == 0 ? "the restore is not lazy" : Do("release"));
+            string? error = LazyRestoreAnd(() =>
+            {
+                Thread.Sleep(_random.Next(0, 20)); // random moment of the kill, not a wait for anything
+                Sys.Kill(_engine.HostPid, Sys.SIGKILL);
+            }, out bool served);
             if (error is not null) return error;
-            Thread.Sleep(_random.Next(0, 20)); // random moment of the kill, not a wait for anything
-            Sys.Kill(_engine.HostPid, Sys.SIGKILL);
-            Sys.Poll([new PollEntry { Fd = _engine.Pidfd, Events = Sys.POLLIN }], 10_000);
-            byte[] status = new byte[8];
-            unsafe { fixed (byte* p = status) Sys.Raw(SyscallNumber.Pread64, held[1], (long)p, 8, 0); }
-            if (status[4] == 0) missing++;
-            StartEngine();
-            error = Do($"load\t{name}\t{file}") ?? Do($"takeover\t{name}", held);
-            // It died between reading an event and noting it: nobody can go on, and the program is restarted from the same image.
-            if (error is not null && error.Contains("while it noted a change") && _namespace.Signal(_program.Pid, Sys.SIGKILL) is 0 or -Errno.ESRCH) error = Reaped() ?? Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release");
-            foreach (int fd in held) Sys.Close(fd); // not before a kill: pages that are missing would become zero
-            if (error is not null) return error;
-            Sys.Close(_program.Pidfd);
-            _program = _namespace.AdoptProgram(_program.Pid);
+            if (!served) missing++;
         }
         Console.Error.WriteLine($"host: pages were missing at {missing} of {rounds} kills");
         return missing > 0 ? null : "no kill fell into the time in which pages were missing";
+    }
+
+    /// <summary>The engine that serves the pages dies at a point.</summary>
+    private string? LazyFault(string fault)
+    {
+        for (int tries = 0; tries < 6; tries++)
+        {
+            string? error = LazyRestoreAnd(() => { }, out _, fault);
+            if (error is not null || !_survived) return error;
+        }
+        return "the engine did not come by in six restores";
+    }
+
+    /// <summary>Dump, kill, lazy restore; the engine dies, and another takes over.</summary>
+    private string? LazyRestoreAnd(Action kill, out bool served, string fault = "")
+    {
+        served = _survived = false;
+        string name = Name(), file = Path.Combine(_directory, name);
+        string? error = Do($"freeze\t{_program.Pid}") ?? Do($"capture\t{name}\t{Externals}") ?? Do($"save\t{name}\t{file}") ?? Do("kill") ?? Reaped() ?? Do($"fault\t{fault}")
+            ?? Do($"restore\t{name}\tlazy", _programIn, _programOut, 2);
+        int[] held = _received;
+        error ??= NoteLazy(held) ?? (held.Length == 0 ? "the restore is not lazy" : Do("release"));
+        if (error is not null && !error.Contains("engine died")) return error; // at once, with the answer to the release
+        kill();
+        for (long end = Environment.TickCount64 + 60_000; Sys.Poll([new PollEntry { Fd = _engine.Pidfd, Events = Sys.POLLIN }], 20) <= 0;)
+        {
+            _survived = fault.Length > 0 && ProcessEngine.IsServed(held);
+            if (_survived) break; // all pages were there before the point was reached: once more
+            if (Environment.TickCount64 > end) return "the engine did not die";
+        }
+        served = ProcessEngine.IsServed(held);
+        if (!_survived) StartEngine();
+        error = _survived ? Do("fault\t") : Do($"load\t{name}\t{file}") ?? Do($"takeover\t{name}", held);
+        // It died between reading an event and noting it: nobody can go on, and the program is restarted from the same image.
+        if (error is not null && error.Contains("while it noted a change") && _namespace.Signal(_program.Pid, Sys.SIGKILL) is 0 or -Errno.ESRCH)
+        {
+            Console.Error.WriteLine("host: nobody can go on");
+            error = Reaped() ?? Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release");
+        }
+        foreach (int fd in held) Sys.Close(fd); // not before a kill: pages that are missing would become zero
+        File.Delete(file);
+        if (error is not null) return error;
+        if (_namespace.WaitForExit(_program.Pid, 0) is { } ended) return $"the program ended with status {ended:x}";
+        Sys.Close(_program.Pidfd);
+        _program = _namespace.AdoptProgram(_program.Pid);
+        return null;
     }
 
     /// <summary>What happens to the world while the program is away: the shell command in TRECR_TEST_BETWEEN.</summary>
@@ -229,6 +267,7 @@ internal sealed class Scenario(string init, string scenario, string[] command)
     {
         if (Do($"freeze\t{_program.Pid}") is { } error) return error;
         string? refused = Do($"capture\t{Name()}\t{Externals}");
+        if (refused is not null) Console.WriteLine(refused);
         return Do("resume") ?? (refused is null ? "nothing was refused" : refused.Contains("Refused") ? null : refused);
     }
 
@@ -302,6 +341,20 @@ internal sealed class Scenario(string init, string scenario, string[] command)
         }
         _program = _namespace.AdoptProgram(_program.Pid);
         return Do("fault\t");
+    }
+
+    /// <summary>An image of a machine whose processor could more is refused by name, with nothing left behind; the same image restores where nothing is missing.</summary>
+    private string? OtherProcessor()
+    {
+        string name = Name();
+        string? error = Do($"freeze\t{_program.Pid}") ?? Do($"capture\t{name}\t{Externals}") ?? Do("kill") ?? Reaped() ?? Do($"needs\t{name}\tavx9000 sse17");
+        if (error is not null) return error;
+        string? refused = Do($"restore\t{name}", _programIn, _programOut, 2);
+        if (refused is null || !refused.Contains("this CPU lacks avx9000, sse17")) return $"not refused by name: {refused ?? "restored"}";
+        if ((Do($"needs\t{name}\t") ?? Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release")) is { } failed) return failed;
+        Sys.Close(_program.Pidfd);
+        _program = _namespace.AdoptProgram(_program.Pid);
+        return null;
     }
 
     private string? CloseNamespace()

@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using TreCr.Images;
 
 namespace TreCr.Process.Host;
@@ -34,6 +35,17 @@ internal static class SnapshotFile
         return snapshot;
     }
 
+    /// <summary>As if the snapshot came from a processor that has more features; none: as it was.</summary>
+    public static void AddProcessorFlags(MemorySnapshot snapshot, string flags)
+    {
+        foreach (string record in snapshot.Records.Where(r => r.StartsWith("process")))
+        {
+            ProcessImage image = ProcessImage.Parser.ParseFrom(snapshot.GetRecord(record));
+            image.Host.CpuFlags = string.Join(' ', image.Host.CpuFlags.Split(' ').Where(f => f is not ("avx9000" or "sse17")).Concat(flags.Split(' ', StringSplitOptions.RemoveEmptyEntries)));
+            snapshot.PutRecord(record, image.ToByteArray());
+        }
+    }
+
     /// <summary>Compares the present pages of two captures made in one freeze; null: equal.</summary>
     public static string? Difference(ISnapshotReader a, ISnapshotReader b)
     {
@@ -57,11 +69,16 @@ internal static class SnapshotFile
             moved.Add((t.RseqAddress, t.RseqAddress + 32));
             moved.Add((stack - 8192, stack - 128));
         }
+        ulong read = ulong.MaxValue;
         foreach (var run in runs)
             for (ulong page = run.Start; page < run.End; page += 4096)
             {
                 ulong frame = page & ~0xffffUL; int at = (int)(page - frame);
-                x.ReadFrame((long)frame, p); y.ReadFrame((long)frame, q);
+                if (frame != read)
+                {
+                    x.ReadFrame((long)frame, p); y.ReadFrame((long)frame, q);
+                    read = frame;
+                }
                 foreach (var (start, end) in moved)
                     for (ulong i = Math.Max(start, page); i < Math.Min(end, page + 4096); i++) p[i - frame] = q[i - frame];
                 if (!p.AsSpan(at, 4096).SequenceEqual(q.AsSpan(at, 4096))) 

@@ -13,8 +13,9 @@ internal sealed class Soak(string init, string sources, int seed, double minutes
     private const int RunMs = 180_000, CyclesMs = 900_000;
 
     private static readonly string[] s_cycled = ["counter", "threads", "tree", "many", "pipeline.sh"];
-    private static readonly string[] s_steps = ["go:3", "cycle:3", "fresh:1", "pre:3", "restorepre:2", "cycle:6", "go:1 fresh:1", "pre:1 cycle:1"];
-    private static readonly string[] s_notHere = ["refuse", "objects", "server"]; // other tests say what they are to do
+    private static readonly string[] s_steps = ["go:3", "cycle:3", "fresh:1", "pre:3", "restorepre:2", "cycle:6", "go:1 fresh:1", "pre:1 cycle:1", "lazy:2 check", "lazypre:2", "lazy:1 cycle:1"];
+    private static readonly string[] s_notHere = ["refuse", "objects", "Runtime"]; // what is refused is not here, the others come by scripts
+    private static readonly string[] s_large = ["pages", "writer"]; // much memory is missing when their engine is killed
 
     private readonly string _directory = Directory.CreateTempSubdirectory("trecr-soak-").FullName;
 
@@ -41,6 +42,7 @@ internal sealed class Soak(string init, string sources, int seed, double minutes
             string name = programs.Keys.ElementAt(random.Next(programs.Count));
             string scenario = (random.Next(4) == 0 ? "ahead " : "") + string.Join(' ', Enumerable.Range(0, random.Next(1, 4)).Select(_ => s_steps[random.Next(s_steps.Length)]));
             bool user = random.Next(3) == 0;
+            if (s_large.Contains(name) && !user && random.Next(2) == 0) scenario += " lazykill:3";
             int own = random.Next(1, 1_000_000);
             (int code, string text) = Execute(name, scenario, own, user);
             runs++;
@@ -71,7 +73,19 @@ internal sealed class Soak(string init, string sources, int seed, double minutes
                 programs[name] = 0;
             }
         }
+        Script("workload", $"exec {Environment.ProcessPath} workload");
+        if (Execute("javac", ["-d", _directory, Path.Combine(sources, "Runtime.java")], 120_000).Code == 0) Script("Runtime.java", $"exec java -XX:-UsePerfData -cp {_directory} Runtime");
+        string objects = Path.Combine(_directory, "objects.source");
+        File.Copy(Path.Combine(sources, "objects.py"), objects);
+        foreach (string kind in Execute("python3", [objects], 60_000).Text.Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries)) Script("objects-" + kind, $"exec python3 {objects} {kind}");
         return programs;
+
+        void Script(string name, string line)
+        {
+            File.WriteAllText(Path.Combine(_directory, name), $"#!/bin/sh\n{line}\n");
+            File.SetUnixFileMode(Path.Combine(_directory, name), (UnixFileMode)0x1ed);
+            programs[name] = 0;
+        }
     }
 
     private (int Code, string Text) Execute(string name, string scenario, int runSeed, bool unprivileged, int timeoutMs = RunMs)
@@ -86,7 +100,11 @@ internal sealed class Soak(string init, string sources, int seed, double minutes
         ProcessStartInfo start = new(file, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/tmp" };
         start.Environment["SEED"] = runSeed.ToString();
         start.Environment["HOME"] = "/tmp/";
-        using System.Diagnostics.Process process = System.Diagnostics.Process.Start(start)!;
+        start.Environment["DOTNET_EnableDiagnostics"] = "0"; // a socket and a FIFO for debuggers
+        System.Diagnostics.Process process;
+        try { process = System.Diagnostics.Process.Start(start)!; }
+        catch (System.ComponentModel.Win32Exception e) { return (127, e.Message); }
+        using System.Diagnostics.Process _ = process;
         StringBuilder text = new();
         Task output = Task.Run(async () => { while (await process.StandardOutput.ReadLineAsync() is { } l) lock (text) text.AppendLine(l); });
         Task errors = Task.Run(async () => { while (await process.StandardError.ReadLineAsync() is { } l) lock (text) text.AppendLine(l); });

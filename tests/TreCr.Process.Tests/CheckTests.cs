@@ -4,7 +4,7 @@ using System.Net.Sockets;
 namespace TreCr.Process.Tests;
 
 /// <summary>What cannot be saved is named before anything is touched, all findings at once, and the program goes on.</summary>
-[TestFixture, Parallelizable(ParallelScope.None)]
+[TestFixture, Parallelizable(ParallelScope.Self)]
 public sealed class CheckTests
 {
     [TestCase("tcp", "TCP socket 127.0.0.1:", "of a program outside the job")]
@@ -26,6 +26,7 @@ public sealed class CheckTests
     [TestCase("unshared", "a table of descriptors of its own")]
     [TestCase("timer", "processor time of a thread")]
     [TestCase("pty", "terminal (/dev/pts/")]
+    [TestCase("chroot", "root directory is /tmp (chroot)")]
     [TestCase("many", "TCP socket", "processor time", "lease")]
     public void Names(string what, params string[] findings)
     {
@@ -47,6 +48,24 @@ public sealed class CheckTests
         TreCr.Linux.Sys.Close(master);
         TreCr.Linux.Sys.Close(terminal);
         Assert.That(outcome.Output, Does.Contain("done"));
+    }
+
+    /// <summary>In a network namespace whose receive buffers may not grow, so that bytes under way cannot be taken over. Root would not be bound by it.</summary>
+    [Test]
+    public void BytesWithoutRoom()
+    {
+        const string Python = "/usr/bin/python3", Narrow = """
+            import ctypes, fcntl, os, socket, struct, sys
+            if ctypes.CDLL(None).unshare(0x40000000): sys.exit(77)
+            fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh", b"lo", 0x49))
+            try: open("/proc/sys/net/ipv4/tcp_rmem", "w").write("4096 4096 8192")
+            except OSError: sys.exit(77)
+            os.execvp(sys.argv[1], sys.argv[1:])
+            """;
+        if (!File.Exists(Python)) Assert.Ignore("no /usr/bin/python3");
+        Outcome outcome = Runner.Run("refused", [Runner.Program("refuse"), "room"], unprivileged: true, through: [Python, "-c", Narrow]);
+        if (outcome.ExitCode == 77) Assert.Ignore("no network namespace of our own");
+        Assert.That(outcome.Expect(0).Output, Does.Match("has [0-9]+ bytes under way for which its reader has no room.*net.ipv4.tcp_rmem").And.Contain("done"));
     }
 
     [Test]

@@ -1,12 +1,12 @@
 namespace TreCr.Process.Tests;
 
 /// <summary>Each program plain, dumped while it runs, and dumped, killed and restored again and again; as root and as an ordinary user.</summary>
-[TestFixture, Parallelizable(ParallelScope.None)]
+[TestFixture, Parallelizable(ParallelScope.Self)]
 public sealed class DumpRestoreTests
 {
     private static readonly (string Name, int Exit)[] s_programs =
     [
-        ("counter", 7), ("static", 7), ("threads", 0), ("blocking", 0), ("calls", 0), ("many", 0), ("memory", 0), ("pages", 0), ("clocks", 0), ("append", 0), ("tree", 0), ("forker", 0), ("pipeline.sh", 0), ("parent.py", 0), ("Runtime.java", 0), ("runtime.js", 0),
+        ("counter", 7), ("static", 7), ("threads", 0), ("blocking", 0), ("calls", 0), ("many", 0), ("memory", 0), ("pages", 0), ("clocks", 0), ("append", 0), ("rare", 0), ("tree", 0), ("forker", 0), ("pipeline.sh", 0), ("parent.py", 0), ("Runtime.java", 0), ("runtime.js", 0),
         ("workload", 0),
     ];
 
@@ -39,6 +39,13 @@ public sealed class DumpRestoreTests
         Runner.Run("", ["/etc/passwd"]).Expect(126);
         Runner.Run("", ["/tmp"]).Expect(126);
     }
+
+    /// <summary>From a processor with more features: refused by name before anything is made, and what is there restores.</summary>
+    [TestCase(false), TestCase(true)]
+    public void ProcessorWithFewerFeatures(bool unprivileged) => Runner.Run("othercpu", [Runner.Program("threads")], unprivileged).Expect(0).ExpectSameRun();
+
+    [Test]
+    public void HugePagesAreHugeAgain() => Runner.Run("cycle:2 fresh:1", [Runner.Program("rare")], environment: new() { ["WANT_HUGE"] = "1" }).Expect(0).ExpectSameRun();
 
     [Test]
     public void NothingIsLeftWhenTheNamespaceCloses() => Runner.Run("closens", [Runner.Program("threads")]).Expect(0);

@@ -1,7 +1,7 @@
 namespace TreCr.Process.Tests;
 
 /// <summary>The engine dies, or a step fails, at each point of dump and restore. The program runs on, or nothing of it is left and the image restores.</summary>
-[TestFixture, Parallelizable(ParallelScope.None)]
+[TestFixture, Parallelizable(ParallelScope.Self)]
 public sealed class FaultTests
 {
     [TestCase("threads"), TestCase("blocking")]
@@ -30,7 +30,8 @@ public sealed class FaultTests
         const string Python = "/usr/bin/python3";
         if (!File.Exists(Python)) Assert.Ignore("no /usr/bin/python3");
         string scenario = string.Join(' ', faults.Split(' ').Select(f => "dumpfault:DumpReadout" + f)) + " cycle:1";
-        Outcome outcome = Runner.Run(scenario, [Python, Runner.Source("objects.py"), name], unprivileged).Expect(0).ExpectSameRun();
+        Outcome outcome;
+        lock (Runner.Ports) outcome = Runner.Run(scenario, [Python, Runner.Source("objects.py"), name], unprivileged).Expect(0).ExpectSameRun();
         Assert.That(outcome.Output, Does.Not.Contain("fault not reached"));
     }
 

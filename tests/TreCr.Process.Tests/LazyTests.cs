@@ -1,7 +1,7 @@
 namespace TreCr.Process.Tests;
 
 /// <summary>Programs that run before their memory is there. Each checks all of it itself, at once and at the end.</summary>
-[TestFixture, Parallelizable(ParallelScope.None)]
+[TestFixture, Parallelizable(ParallelScope.Self)]
 public sealed class LazyTests
 {
     /// <remarks>memory reads its own smaps, which say which areas have a userfaultfd: <c>check</c> waits until none has.</remarks>
@@ -14,8 +14,17 @@ public sealed class LazyTests
     public void ACheckpointMeanwhileIsWhole(string program) => Runner.Run("lazypre:3 lazy:1", [Runner.Program(program)], seed: 12).Expect(0).ExpectSameRun();
 
     /// <summary>The engine is killed while pages are missing: what needs one waits for the next engine, and nothing is lost.</summary>
-    [Test]
-    public void AnotherEngineGoesOn() => Runner.Run("lazykill:4", [Runner.Program("pages")], seed: 13).Expect(0).ExpectSameRun();
+    [TestCase("pages"), TestCase("writer")]
+    public void AnotherEngineGoesOn(string program) => Runner.Run("lazykill:4", [Runner.Program(program)], seed: 13).Expect(0).ExpectSameRun();
+
+    /// <summary>The engine dies at each point of serving: while pages are missing, when none is, when a part of the areas is the kernel's again. Only an event that was read and not noted ends the program.</summary>
+    [TestCase("writer"), TestCase("pages")]
+    public void EngineDies(string program)
+    {
+        string error = Runner.Run("lazyfault:LazyCopied:kill lazyfault:LazyCopied:9:kill lazyfault:LazyFilled:kill lazyfault:LazyUnregister:kill lazyfault:LazyUnregister:2:kill lazyfault:LazyEvent:kill", [Runner.Program(program)],
+            seed: 15).Expect(0).ExpectSameRun().Error;
+        Assert.That(error.Split("host: nobody can go on"), Has.Length.EqualTo(2));
+    }
 
     /// <summary>Page faults of system calls cannot be served by an ordinary user: the memory comes first, and it is said.</summary>
     [Test]

@@ -1,7 +1,7 @@
 namespace TreCr.Process.Tests;
 
 /// <summary>Kinds of kernel objects, one program each: plain, with checkpoints, killed and restored; as root and as an ordinary user. Started once, whatever happens to it.</summary>
-[TestFixture, Parallelizable(ParallelScope.None)]
+[TestFixture, Parallelizable(ParallelScope.Self)]
 public sealed class ObjectTests
 {
     private const string Python = "/usr/bin/python3";
@@ -23,7 +23,7 @@ public sealed class ObjectTests
     {
         const string Node = "/usr/bin/node";
         if (!File.Exists(Node)) Assert.Ignore("no /usr/bin/node");
-        Runner.Run(scenario, [Node, Runner.Source("server.js")], unprivileged).Expect(0).ExpectSameRun();
+        lock (Runner.Ports) Runner.Run(scenario, [Node, Runner.Source("server.js")], unprivileged).Expect(0).ExpectSameRun();
     }
 
     /// <summary>While the program is away somebody appends to its log and writes over its beginning: the log is again as at the checkpoint.</summary>
@@ -55,7 +55,8 @@ public sealed class ObjectTests
         try
         {
             File.SetUnixFileMode(starts, (UnixFileMode)0x1b6);
-            Outcome outcome = Runner.Run(scenario, [Python, Runner.Source("objects.py"), name], unprivileged, environment: new() { ["TRECR_STARTS"] = starts }).Expect(0).ExpectSameRun();
+            Outcome outcome;
+            lock (Runner.Ports) outcome = Runner.Run(scenario, [Python, Runner.Source("objects.py"), name], unprivileged, environment: new() { ["TRECR_STARTS"] = starts }).Expect(0).ExpectSameRun();
             Assert.That(new FileInfo(starts).Length, Is.EqualTo(1), "number of starts");
             return outcome;
         }

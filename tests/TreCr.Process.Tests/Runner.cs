@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Reflection;
 
+// Two fixtures side by side: each run has its own namespaces and directory, and mostly waits.
+[assembly: LevelOfParallelism(2)]
+
 namespace TreCr.Process.Tests;
 
 /// <summary>Compiles the C programs once and runs scenarios of TreCr.Process.Host on them, as root or as an ordinary user without any capability.</summary>
@@ -8,6 +11,9 @@ namespace TreCr.Process.Tests;
 public sealed class Runner
 {
     private static string s_directory = "", s_init = "";
+
+    /// <summary>Held while a program runs that takes its TCP ports again at a restore: another one that asks for any port could get one of them meanwhile.</summary>
+    public static readonly Lock Ports = new();
 
     private static string Metadata(string key) => typeof(Runner).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(a => a.Key == key).Value!;
 
@@ -30,8 +36,10 @@ public sealed class Runner
         if (Has("javac")) Execute("javac", ["-d", s_directory, java], 120_000).Expect(0);
         File.WriteAllText(Program("Runtime.java"), "#!/bin/sh\nexec java -XX:-UsePerfData -cp \"$(dirname \"$0\")\" Runtime\n");
         File.SetUnixFileMode(Program("Runtime.java"), (UnixFileMode)0x1ed);
-        s_init = Environment.GetEnvironmentVariable("TRECR_INIT") ?? "";
-        if (s_init.Length == 0)
+        s_init = Path.Combine(s_directory, "trecr-init");
+        // build.sh, which has just made it, names the checkout.
+        if (Environment.GetEnvironmentVariable("TRECR_ROOT") is { Length: > 0 } built && File.Exists(Path.Combine(built, "out/trecr-init"))) File.Copy(Path.Combine(built, "out/trecr-init"), s_init);
+        else
         {
             s_init = Path.Combine(s_directory, "init", "trecr-init");
             Execute("dotnet", ["publish", Path.Combine(root, "process/TreCr.Init"), "-c", "Release", "-o", Path.GetDirectoryName(s_init)!, "-v", "q"], 300_000).Expect(0);
@@ -54,14 +62,15 @@ public sealed class Runner
 
     /// <summary>Runs one scenario.</summary>
     /// <param name="unprivileged">as user 65534 without capabilities, new privileges or bounding set</param>
-    public static Outcome Run(string scenario, string[] command, bool unprivileged = false, int seed = 1, int timeoutMs = 120_000, Dictionary<string, string>? environment = null)
+    /// <param name="through">command of root that executes what its arguments say</param>
+    public static Outcome Run(string scenario, string[] command, bool unprivileged = false, int seed = 1, int timeoutMs = 120_000, Dictionary<string, string>? environment = null, string[]? through = null)
     {
         if (unprivileged && Environment.UserName != "root") Assert.Ignore("needs root to become another user");
         if (command[0] == Program("Runtime.java") && !Has("javac")) Assert.Ignore("no Java compiler (javac) here");
         if (command[0] == Program("runtime.js") && !Has("node")) Assert.Ignore("no Node.js here");
-        string[] host = [Metadata("Host"), "run", s_init, scenario, .. command];
-        if (!unprivileged) return Execute(host[0], host[1..], timeoutMs, seed, environment);
-        return Execute("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs", "--bounding-set", "-all", .. host], timeoutMs, seed, environment);
+        string[] user = unprivileged ? ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs", "--bounding-set", "-all"] : [];
+        string[] all = [.. through ?? [], .. user, Metadata("Host"), "run", s_init, scenario, .. command];
+        return Execute(all[0], all[1..], timeoutMs, seed, environment);
     }
 
     private static Outcome Execute(string file, string[] arguments, int timeoutMs, int seed = 1, Dictionary<string, string>? environment = null)

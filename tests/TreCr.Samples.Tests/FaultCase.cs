@@ -32,6 +32,7 @@ internal sealed record FaultCase(string Point, string Role, string Kind, int Nth
     [
         ("DumpReadoutAsked", "the samples have nothing that init reads out; FaultTests.EngineDiesInReadout of TreCr.Process.Tests does it"),
         ("DumpReadoutTaken", "the samples have nothing that init reads out; FaultTests.EngineDiesInReadout of TreCr.Process.Tests does it"),
+        .. from point in (string[])["LazyCopied", "LazyEvent", "LazyFilled", "LazyUnregister"] select (point, "only lazy restarts come by; LazyTests.EngineDies of TreCr.Process.Tests does it"),
     ];
 
     /// <summary>Kinds, as <c>trecr faults list</c> names them.</summary>
@@ -59,7 +60,7 @@ internal sealed record FaultCase(string Point, string Role, string Kind, int Nth
     {
         "torn" => point == "StoreWrite",
         "enospc" => point is "StoreWrite" or "StoreSync" or "ManifestRename",
-        "killpeer" => !OfRestart.Any(p => p.Point == point),
+        "killpeer" => !OfRestart.Any(p => p.Point == point) && !point.StartsWith("Lazy"),
         _ => true,
     };
 

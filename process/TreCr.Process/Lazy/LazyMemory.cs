@@ -16,7 +16,7 @@ namespace TreCr.Process.Lazy;
 /// </remarks>
 internal sealed unsafe class LazyMemory
 {
-    private const ulong Frame = ISnapshotWriter.FrameSizeBytes;
+    private const ulong Frame = ISnapshotWriter.FrameSizeBytes, LowestAddress = 1 << 16, EndOfAddresses = 0x7ffffffff000;
 
     private readonly List<PageRun> _runs;
     private readonly ulong[] _frames;
@@ -96,14 +96,16 @@ internal sealed unsafe class LazyMemory
         return null;
     }
 
+    /// <summary>Where no page is missing any more an event changes nothing that a successor would need.</summary>
     private void SetUnsure(bool unsure)
     {
-        if (_state is { } state) state.Status = unsure || _unfinishedChildren > 0 ? LazyStatus.Unsure : LazyStatus.Serving;
+        if (_state is { } state) state.Status = unsure && _areas.Count > 0 || _unfinishedChildren > 0 ? LazyStatus.Unsure : LazyStatus.Serving;
     }
 
     private LazyMemory? Note(byte* message)
     {
         ulong* words = (ulong*)(message + 8);
+        if (message[0] != UserFault.PageFault) Fault.At(FaultPoint.LazyEvent);
         switch (message[0])
         {
             case UserFault.PageFault:
@@ -239,22 +241,30 @@ internal sealed unsafe class LazyMemory
         for (; low < _runs.Count && _runs[low].Start < to; low++) yield return new PageRun(Math.Max(from, _runs[low].Start), Math.Min(to, _runs[low].End));
     }
 
-    /// <summary>Wakes threads whose fault a server before this one has read.</summary>
-    public void WakeAll()
-    {
-        foreach (LazyArea area in _areas) UserFault.Wake(Descriptor, area.Start, area.End - area.Start);
-    }
+    /// <summary>Wakes threads whose fault a server before this one has read, also outside the areas: those wait for a page of zeros.</summary>
+    public void WakeAll() => UserFault.Wake(Descriptor, LowestAddress, EndOfAddresses - LowestAddress);
 
-    /// <summary>All pages are there: the kernel takes over. Zero pages outside the areas are served until then.</summary>
-    /// <returns>false: the program changed its areas meanwhile; to be called again after <see cref="ReadMessages"/></returns>
+    /// <summary>All pages are there: the kernel takes over. Zero pages are served until then.</summary>
+    /// <returns>false: the program changed its areas meanwhile, or a child of it misses pages; to be called again after <see cref="ReadMessages"/></returns>
     public bool TryFinish()
     {
+        // Of a child whose pages are missing only this server knows: "done" would let the supervisor close what the program is killed by if this server dies.
+        if (!IsDone && _state is not null && _unfinishedChildren > 0) return false;
         if (!IsDone && _state is not null)
         {
+            // From here on a successor has nothing to copy: in memory that is not registered any more it could not, and no event would ever say why.
+            // A child that is forked now has all pages.
+            _areas = [];
+            _state.TrySet(_areas);
+            Fault.At(FaultPoint.LazyFilled);
             try
             {
                 foreach (Vma area in Vma.ReadAll(_state.Pid))
-                    if (area.Has("um")) UserFault.Unregister(Descriptor, area.Start, area.LengthBytes);
+                {
+                    if (!area.Has("um")) continue;
+                    UserFault.Unregister(Descriptor, area.Start, area.LengthBytes);
+                    Fault.At(FaultPoint.LazyUnregister);
+                }
                 if (Vma.ReadAll(_state.Pid).Any(a => a.Has("um"))) return false;
             }
             catch (IOException) { } // it ended

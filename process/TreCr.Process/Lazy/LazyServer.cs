@@ -132,6 +132,7 @@ internal sealed unsafe class LazyServer : IDisposable
             else
             {
                 copied = true;
+                Fault.At(FaultPoint.LazyCopied);
                 _decoded.TryDequeue(out _);
                 lock (_gate)
                 {

@@ -220,5 +220,7 @@ internal sealed unsafe class RestoreMemory
             if (v.Path.StartsWith("[anon:", StringComparison.Ordinal)) _batch.AddOptional("prctl(PR_SET_VMA)", SyscallNumber.Prctl, PR_SET_VMA, 0, start, length, _batch.Text(v.Path[6..^1]));
         }
         foreach (PageRun g in _guards) _batch.Add("madvise(MADV_GUARD_INSTALL)", SyscallNumber.Madvise, (long)g.Start, (long)(g.End - g.Start), 102);
+        foreach (VmaImage v in _image.Vmas) // last: nothing changes them any more
+            if ((VmaKind)v.Kind != VmaKind.Kernel && Has(v, "sl")) _batch.Add($"mseal {v.Start:x}", SyscallNumber.Mseal, (long)v.Start, (long)(v.End - v.Start), 0);
     }
 }

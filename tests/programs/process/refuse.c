@@ -58,8 +58,13 @@ int main(int argc, char **argv)
     if (!strcmp(w, "timer") || many) { CHECK(clone(&sleeper, stack + sizeof stack, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_FS | CLONE_FILES, 0) > 0); struct sigevent s = { .sigev_notify = SIGEV_NONE }; CHECK(timer_create(CLOCK_THREAD_CPUTIME_ID, &s, &timer) == 0); }
     int id = -1; void *m = 0; if (!strcmp(w, "shm")) { id = shmget(IPC_PRIVATE, 4096, 0600); m = shmat(id, 0, 0); CHECK(m != (void *)-1); shmctl(id, IPC_RMID, 0); }
     if (!strcmp(w, "pty")) CHECK(open(argv[4], O_RDWR | O_NOCTTY) >= 0); // its master is in the test
+    if (!strcmp(w, "chroot")) CHECK(chroot("/tmp") == 0);
+    int end = -1; long queued = 0; if (!strcmp(w, "room")) { // more on the way than the reader may ever have room for
+        struct sockaddr_in a = { AF_INET, 0, { htonl(INADDR_LOOPBACK) } }; socklen_t n = sizeof a; int l = socket(AF_INET, SOCK_STREAM, 0); CHECK(bind(l, (void *)&a, n) == 0 && listen(l, 1) == 0 && getsockname(l, (void *)&a, &n) == 0);
+        fd = socket(AF_INET, SOCK_STREAM, 0); CHECK(connect(fd, (void *)&a, n) == 0); end = accept(l, 0, 0); CHECK(end >= 0); close(l); char some[1000]; ssize_t sent; while ((sent = send(fd, some, sizeof some, MSG_DONTWAIT)) > 0) queued += sent; }
     printf("ready %d\n", getpid());
     char c; CHECK(read(0, &c, 1) == 0);
+    if (end >= 0) { shutdown(fd, SHUT_WR); char some[1000]; ssize_t got; while ((got = read(end, some, sizeof some)) > 0) queued -= got; CHECK(got == 0 && queued == 0); }
     if (child) { kill(child, SIGKILL); CHECK(waitpid(child, 0, 0) == child); }
     if (m) { memset(m, 1, 4096); }
     if (other[0]) unlink(other);

@@ -1,5 +1,5 @@
 // Writes all over a 64 MiB area in ways that write tracking could miss: stores, kernel writes (read into it), unmap and map again at one address,
-// mremap, DONTNEED, mprotect, heap growth. Keeps a checksum of its own and checks it at the end.
+// mremap, DONTNEED, mprotect, heap growth. Keeps a checksum of its own and checks it at the end. WRITER_PAGES: fewer pages.
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,11 +10,13 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #define CHECK(c) do { if (!(c)) { printf("FAILED line %d: %s errno %d\n", __LINE__, #c, errno); fflush(stdout); exit(1); } } while (0)
-#define PAGES 16384
-static unsigned long *area; static unsigned long want[PAGES], seed; static unsigned long next(void) { seed = seed * 6364136223846793005UL + 1442695040888963407UL; return seed >> 24; }
+#define MOST 16384
+static unsigned PAGES = MOST;
+static unsigned long *area; static unsigned long want[MOST], seed; static unsigned long next(void) { seed = seed * 6364136223846793005UL + 1442695040888963407UL; return seed >> 24; }
 static void put(unsigned p, unsigned long v) { area[(unsigned long)p * 512 + p % 512] = want[p] = v; }
 int main(void)
 {
+    if (getenv("WRITER_PAGES")) { PAGES = atoi(getenv("WRITER_PAGES")); CHECK(PAGES >= 256 && PAGES <= MOST); }
     setvbuf(stdout, 0, _IOLBF, 0); unsigned nonce; CHECK(getrandom(&nonce, 4, 0) == 4); seed = nonce;
     area = mmap(0, PAGES * 4096UL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); CHECK(area != MAP_FAILED);
     for (unsigned p = 0; p < PAGES / 2; p++) put(p, next());
