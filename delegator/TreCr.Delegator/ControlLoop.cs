@@ -115,6 +115,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
                 if (!Need().Gate(TimeSpan.FromMilliseconds(request.Gate.DeadlineMs), out string? blocker)) reply.Error = $"{blocker} did not end within {request.Gate.DeadlineMs} ms";
                 else _writer?.HoldFrames();
                 break;
+            case Request.VerbOneofCase.Prepare when request.Prepare.Refine: Refine(reply); break;
             case Request.VerbOneofCase.Prepare: Prepare(request.Prepare.BaseManifestHash); break;
             case Request.VerbOneofCase.DelegatorCapture: Capture(request.DelegatorCapture.BaseManifestHash, reply); break;
             case Request.VerbOneofCase.Open: Need().Open(); break;
@@ -190,6 +191,21 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         }
     }
 
+    /// <summary>The program runs: copies once more what was written since <see cref="Prepare"/>.</summary>
+    private void Refine(Reply reply)
+    {
+        if (_writer is null || _precopy is null) return; // nothing was copied ahead
+        _writer.ThrowIfFailed();
+        PhaseTimes times = new();
+        Need().Refine(_writer, _precopy, times);
+        Add(times, reply);
+    }
+
+    private static void Add(PhaseTimes times, Reply reply)
+    {
+        foreach (PhaseTimes.Phase phase in times.All) reply.Phases.Add(new PhaseTime { Name = phase.Name, Microseconds = (ulong)phase.Microseconds, Bytes = (ulong)phase.Bytes });
+    }
+
     private void Capture(ByteString baseManifest, Reply reply)
     {
         Session session = Need();
@@ -203,7 +219,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
             Abandon();
             throw;
         }
-        foreach (PhaseTimes.Phase phase in times.All) reply.Phases.Add(new PhaseTime { Name = phase.Name, Microseconds = (ulong)phase.Microseconds, Bytes = (ulong)phase.Bytes });
+        Add(times, reply);
         if (_writer.WaitedMicroseconds > 0) reply.Findings.Add($"the copy of device memory waited {_writer.WaitedMicroseconds / 1000} ms for the store: too little memory for what was written");
         _preparedBase = null; // captured: a second capture begins anew
     }

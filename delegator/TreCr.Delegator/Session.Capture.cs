@@ -17,8 +17,17 @@ internal sealed unsafe partial class Session
 
     /// <summary>Buffers made ready for a stop, beyond those for frames that are known to change: segment, records.</summary>
     private const int SpareFrames = 64;
+
+    /// <summary>How long rounds after the copy ahead may go on.</summary>
+    private const int RefineMs = 10_000;
+
     private readonly Dictionary<string, HashSet<long>> _hotFrames = [];
     private const string SessionName = "session", GmmuName = "gmmu", HandlesName = "handles", PinnedPart = "pinned";
+
+    /// <summary>Where device memory is this process's own: what was written of it. Made at the first checkpoint.</summary>
+    private WrittenFrames? DeviceWrites => _backend.DeviceMemoryIsHostMemory ? _deviceWrites ??= new WrittenFrames() : null;
+
+    private WrittenFrames? _deviceWrites;
 
     private static string DevicePart(int ordinal) => $"device-{ordinal}";
 
@@ -33,12 +42,32 @@ internal sealed unsafe partial class Session
         for (int i = 0; i < _capacityBytes.Length && _backend.DeviceMemoryIsHostMemory; i++)
         {
             ulong slot = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes;
-            FramePart.Copy(writer, DevicePart(i), (long)SegmentLayout.DeviceSlotBytes, AllocationFrames.Of(allocations, slot, SegmentLayout.DeviceSlotBytes), slot, baseHashes, precopy);
+            FramePart.Copy(writer, DevicePart(i), (long)SegmentLayout.DeviceSlotBytes, AllocationFrames.Of(allocations, slot, SegmentLayout.DeviceSlotBytes), slot, baseHashes, precopy, DeviceWrites);
         }
         FramePart.Copy(writer, PinnedPart, (long)SegmentLayout.PinnedBytes, AllocationFrames.Of(allocations, SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes), SegmentLayout.PinnedBase,
             baseHashes, precopy);
         writer.PrepareFrames(precopy.HotCount + SpareFrames);
         return precopy;
+    }
+
+    /// <summary>After <see cref="CopyAhead"/>, when the stop is near: copies what was written meanwhile in rounds, until it is little. Any thread.</summary>
+    public void Refine(ISnapshotWriter writer, Precopy precopy, PhaseTimes times)
+    {
+        if (DeviceWrites is not { Works: true } tracker) return;
+        CopyRounds rounds = new(RefineMs);
+        long bytes;
+        do
+        {
+            bytes = 0;
+            Allocation[] allocations = _memory.LiveAllocations();
+            for (int i = 0; i < _capacityBytes.Length; i++)
+            {
+                ulong slot = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes;
+                bytes += FramePart.CopyAgain(writer, DevicePart(i), AllocationFrames.Of(allocations, slot, SegmentLayout.DeviceSlotBytes), slot, precopy, tracker);
+            }
+            times.Mark($"round {rounds.Count + 1}", bytes);
+        }
+        while (rounds.Another(bytes));
     }
 
     /// <summary>
@@ -82,7 +111,8 @@ internal sealed unsafe partial class Session
         {
             ulong slot = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes;
             long[] frames = AllocationFrames.Of(state.Allocations, slot, SegmentLayout.DeviceSlotBytes);
-            written += FramePart.Write(writer, DevicePart(i), (long)SegmentLayout.DeviceSlotBytes, frames, (offset, scratch) => ReadDevice(slot + (ulong)offset, scratch), baseHashes, precopy, hashes);
+            written += FramePart.Write(writer, DevicePart(i), (long)SegmentLayout.DeviceSlotBytes, frames, (offset, scratch) => ReadDevice(slot + (ulong)offset, scratch), baseHashes, precopy, hashes,
+                DeviceWrites is { } tracker ? (tracker, slot) : null);
         }
         times?.Mark("device", written);
         written += FramePart.Write(writer, PinnedPart, (long)SegmentLayout.PinnedBytes, AllocationFrames.Of(state.Allocations, SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes),

@@ -64,7 +64,7 @@ public sealed class ProcessEngine : IDisposable
     /// read. The program runs.
     /// </summary>
     /// <param name="limitMs">no further round after this time</param>
-    public void Refine(ISnapshotWriter writer, int limitMs) => _tracer.Run(() => _trackers.Refine(writer, Environment.TickCount64 + limitMs, Times));
+    public void Refine(ISnapshotWriter writer, int limitMs) => _tracer.Run(() => _trackers.Refine(writer, limitMs, Times));
 
     /// <summary>Runs a step that stops threads; where one could not be stopped the tracer thread ends, and with it every attachment.</summary>
     private void ReplacingTracer(Action step)

@@ -6,11 +6,12 @@ namespace TreCr.Benchmarks;
 
 /// <summary>
 /// Stop time of a 1 GiB program: the longest gap one of its threads sees, natively and with a first and a second checkpoint taken meanwhile; and GB/s from
-/// asking for the checkpoint to its being durable.
+/// asking for the checkpoint to its being durable. Then the stop of programs whose memory is on the software device.
 /// </summary>
 internal static class CheckpointBench
 {
     private const int MemoryMiB = 1024;
+    private static readonly int[] s_deviceMiB = [256, 2048];
 
     public static void Run(Bench bench)
     {
@@ -37,6 +38,26 @@ internal static class CheckpointBench
         bench.Row("checkpoint: stop per GiB, first", "ms", firstStop.Select(v => v / gib));
         bench.Row("checkpoint: stop per GiB, second", "ms", secondStop.Select(v => v / gib));
         bench.Row("checkpoint: to durable, first", "GB/s", rate);
+        foreach (int mib in s_deviceMiB) Device(bench, mib);
+    }
+
+    /// <summary>Device memory that does not compress, of which 1 % is written a second.</summary>
+    private static void Device(Bench bench, int mib)
+    {
+        string program = bench.CompileCuda("resident"), size = mib.ToString(CultureInfo.InvariantCulture);
+        List<double> first = [], second = [];
+        for (int i = 0; i < Math.Min(Bench.Runs, 3); i++)
+        {
+            bench.NewStore();
+            using Process job = bench.Start(bench.Trecr, "run", "--device", "soft", "--job", $"device{mib}-{i}", "--", program, size, "1");
+            while (job.StandardOutput.ReadLine() is string line && line != "ready") { }
+            first.Add(Checkpoint(bench, $"device{mib}-{i}"));
+            second.Add(Checkpoint(bench, $"device{mib}-{i}"));
+            job.StandardInput.Close();
+            Bench.Finish(job, 120, "resident");
+        }
+        bench.Row($"checkpoint: {mib} MiB on the device, stop, first", "ms", first);
+        bench.Row($"checkpoint: {mib} MiB on the device, stop, second", "ms", second);
     }
 
     private static double Checkpoint(Bench bench, string job)

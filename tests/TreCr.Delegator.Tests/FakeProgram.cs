@@ -129,11 +129,12 @@ internal sealed unsafe class FakeProgram : IDisposable
     public void Synchronize() => Ask(0x0108, []);
 
     /// <summary>Gate and capture, as a checkpoint does; the gate stays closed.</summary>
-    public MemorySnapshot Capture(MemorySnapshot? parent = null, FrameHashes? known = null, FrameHashes? hashes = null)
+    /// <param name="ahead">what was begun while the program ran</param>
+    public MemorySnapshot Capture(MemorySnapshot? parent = null, FrameHashes? known = null, FrameHashes? hashes = null, (MemorySnapshot Snapshot, Precopy Copied)? ahead = null)
     {
         if (!Session.Gate(TimeSpan.FromSeconds(20), out string? blocker)) throw new InvalidOperationException($"gate: {blocker}");
-        MemorySnapshot snapshot = new(parent);
-        LastWritten = Session.Capture(snapshot, known, hashes ?? new FrameHashes());
+        MemorySnapshot snapshot = ahead?.Snapshot ?? new(parent);
+        LastWritten = Session.Capture(snapshot, known, hashes ?? new FrameHashes(), ahead?.Copied);
         return snapshot;
     }
 

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using NUnit.Framework;
 using TreCr.Delegator.Snapshot;
 using TreCr.Images;
+using TreCr.Linux;
 
 namespace TreCr.Delegator.Tests;
 
@@ -15,7 +16,7 @@ public class RandomRunTests
     public void RestartsDoNotShow(int seed)
     {
         string plain = Run(seed, restarts: false, out _), restarted = Run(seed, restarts: true, out int count);
-        TestContext.Out.WriteLine($"seed {seed}: {count} restarts");
+        TestContext.Out.WriteLine($"seed {seed}: {count} captures");
         Assert.That(count, Is.GreaterThan(2));
         Assert.That(restarted, Is.EqualTo(plain));
     }
@@ -31,6 +32,7 @@ public class RandomRunTests
         ulong module = program.LoadModule(Kernels.Mix), function = program.Function(module, "mix");
         MemorySnapshot? last = null;
         FrameHashes? hashes = null;
+        (MemorySnapshot Snapshot, Precopy Copied)? ahead = null;
         count = 0;
         void See(ulong value) => digest.AppendData(BitConverter.GetBytes(value));
         for (int i = 0; i < Steps; i++)
@@ -88,16 +90,48 @@ public class RandomRunTests
                     program.Launch(function, (uint)(n + 127) / 128, 128, stream, memory, (ulong)n, (ulong)i);
                     break;
             }
-            if (!restarts || when.Next(12) != 0) continue;
+            if (ahead is { } begunAhead && when.Next(3) == 0) program.Session.Refine(begunAhead.Snapshot, begunAhead.Copied, new PhaseTimes());
+            if (!restarts || when.Next(8) != 0) continue;
+            if (ahead is null && when.Next(2) == 0)
+            {
+                // Copied while kernels run; the program goes on for some steps.
+                MemorySnapshot begun = new(last);
+                ahead = (begun, program.Session.CopyAhead(begun, hashes));
+                continue;
+            }
             count++;
             FrameHashes now = new();
-            last = program.Capture(last, hashes, now);
-            hashes = now;
+            MemorySnapshot snapshot = program.Capture(last, hashes, now, ahead);
+            ahead = null;
+            AssertSame(snapshot, program.Capture());
+            if (when.Next(4) == 0)
+            {
+                program.Session.Open(); // this epoch was given up: the one before stays the base
+                continue;
+            }
+            (last, hashes) = (snapshot, now);
             if (when.Next(3) == 0) program.Session.Open(); else program.Restart(last, hashes = new FrameHashes());
         }
         program.Synchronize();
         foreach ((ulong address, int words) in buffers) digest.AppendData(program.FromDevice(address, words * 4));
         See(BitConverter.ToUInt32(program.FromDevice(program.Ask(0x0204, [1, 1, module, 0], 3, [.. "total"u8, 0])[0], 4)));
         return Convert.ToHexString(digest.GetHashAndReset());
+    }
+
+    /// <summary>What was kept, copied ahead and captured is what a capture of everything finds at the same moment.</summary>
+    private static void AssertSame(ISnapshotReader incremental, ISnapshotReader full)
+    {
+        byte[] expected = new byte[ISnapshotWriter.FrameSizeBytes], actual = new byte[ISnapshotWriter.FrameSizeBytes];
+        foreach (string name in full.Parts)
+        {
+            IPartReader one = incremental.OpenPart(name), other = full.OpenPart(name);
+            Assert.That(one.FrameOffsets, Is.EqualTo(other.FrameOffsets), name);
+            foreach (long offset in other.FrameOffsets)
+            {
+                one.ReadFrame(offset, actual);
+                other.ReadFrame(offset, expected);
+                Assert.That(actual.AsSpan().SequenceEqual(expected), $"{name}: frame at 0x{offset:x}");
+            }
+        }
     }
 }

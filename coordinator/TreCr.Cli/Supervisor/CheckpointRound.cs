@@ -100,9 +100,16 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         Reply prepared = Ask(_engine.Peer, new Request { Prepare = new PrepareRequest { Pid = supervisor.ProgramPid, Track = !supervisor.Options.NoTrack, BaseManifestHash = hash } });
         _timing.Add("prepare", prepared);
         foreach (string finding in prepared.Findings) supervisor.NoteOnce(finding);
-        foreach (Session session in supervisor.Listener.Sessions.Where(s => s.IsConnected))
+        Session[] sessions = [.. supervisor.Listener.Sessions.Where(s => s.IsConnected)];
+        foreach (Session session in sessions)
             _timing.Add("prepare delegator", session.Delegator.Peer.Ask(new Request { Prepare = new PrepareRequest { BaseManifestHash = supervisor.BaseOf(RankRecord.DelegatorRole, session.Pid) } }, Left(), TrecrError.CheckpointFailed));
-        if (!supervisor.Options.NoTrack) _timing.Add("refine", Ask(_engine.Peer, new Request { Prepare = new PrepareRequest { Pid = supervisor.ProgramPid, Refine = true } }));
+        if (supervisor.Options.NoTrack) return;
+        // Both at once: each is nearest to the stop then.
+        Request refine = new() { Prepare = new PrepareRequest { Pid = supervisor.ProgramPid, Refine = true } };
+        Task delegators = Task.Run(() => InParallel(sessions, s => _timing.Add("refine delegator", s.Delegator.Peer.Ask(refine.Clone(), Left(), TrecrError.CheckpointFailed))));
+        try { _timing.Add("refine", Ask(_engine.Peer, refine.Clone())); }
+        finally { Task.WaitAny(delegators); }
+        delegators.GetAwaiter().GetResult();
     }
 
     /// <summary>The program runs, delegators issue nothing new, and what was issued ends.</summary>
@@ -254,10 +261,12 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     }
 
     /// <summary>Asks all delegators at once; the first failure is thrown when all have answered.</summary>
-    private void InParallel(Action<Session> action)
+    private void InParallel(Action<Session> action) => InParallel(_sessions, action);
+
+    private static void InParallel(IReadOnlyList<Session> sessions, Action<Session> action)
     {
-        if (_sessions.Count == 1) action(_sessions[0]);
-        else if (_sessions.Count > 1) Task.WhenAll(_sessions.Select(s => Task.Run(() => action(s)))).GetAwaiter().GetResult();
+        if (sessions.Count == 1) action(sessions[0]);
+        else if (sessions.Count > 1) Task.WhenAll(sessions.Select(s => Task.Run(() => action(s)))).GetAwaiter().GetResult();
     }
 
     private int Left() => (int)Math.Clamp(_deadline - Environment.TickCount64, 1, int.MaxValue);

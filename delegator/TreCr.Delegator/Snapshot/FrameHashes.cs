@@ -3,13 +3,16 @@ namespace TreCr.Delegator.Snapshot;
 /// <summary>Hashes of the frames of one snapshot, kept in memory, so that the next one writes only what changed.</summary>
 internal sealed class FrameHashes
 {
-    private readonly Dictionary<string, Dictionary<long, UInt128>> _parts = [];
+    private readonly Dictionary<string, FrameTable> _parts = [];
 
-    /// <summary>Hashes of a part by frame offset; empty when the snapshot has no such part.</summary>
-    public IReadOnlyDictionary<long, UInt128> Part(string name) => _parts.GetValueOrDefault(name) ?? [];
-
-    public void Set(string name, Dictionary<long, UInt128> hashes)
+    /// <summary>Of a part; empty when the snapshot has no such part.</summary>
+    public FrameTable Part(string name)
     {
-        lock (_parts) _parts[name] = hashes;
+        lock (_parts) return _parts.GetValueOrDefault(name, FrameTable.Empty);
+    }
+
+    public void Set(string name, FrameTable frames)
+    {
+        lock (_parts) _parts[name] = frames;
     }
 }

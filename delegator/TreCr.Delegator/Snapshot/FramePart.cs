@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using TreCr.Images;
 using TreCr.Linux;
 using TreCr.XxHash;
@@ -19,90 +20,158 @@ internal static unsafe class FramePart
     /// <param name="baseHashes">of the base snapshot that the writer was opened with; null: none</param>
     /// <param name="precopy">what was written into this snapshot while the program ran; null: nothing</param>
     /// <param name="hashes">receives those of this snapshot</param>
+    /// <param name="tracked">who knows what was written, and the address of offset 0; null: every frame is looked at</param>
     /// <returns>bytes that had to be written</returns>
     /// <remarks>The hash is computed over the bytes that are copied: nothing runs meanwhile (design.md §4).</remarks>
-    public static long Write(ISnapshotWriter writer, string name, long lengthBytes, long[] offsets, Source source, FrameHashes? baseHashes, Precopy? precopy, FrameHashes hashes)
+    public static long Write(ISnapshotWriter writer, string name, long lengthBytes, long[] offsets, Source source, FrameHashes? baseHashes, Precopy? precopy, FrameHashes hashes, (WrittenFrames Frames, ulong Start)? tracked = null)
     {
         IPartWriter part = precopy?.Parts.GetValueOrDefault(name) ?? writer.OpenPart(name, lengthBytes);
-        IReadOnlyDictionary<long, UInt128>? copied = precopy?.Hashes.Part(name);
-        IReadOnlyDictionary<long, UInt128>? known = baseHashes?.Part(name);
+        FrameTable copied = precopy?.Hashes.Part(name) ?? FrameTable.Empty, known = baseHashes?.Part(name) ?? FrameTable.Empty;
+        int[] inCopy = copied.Locate(offsets), inBase = known.Locate(offsets);
         UInt128[] computed = new UInt128[offsets.Length];
         bool[] changed = new bool[offsets.Length], kept = new bool[offsets.Length];
+        bool[] unwritten = tracked?.Frames.Scan(tracked.Value.Start, offsets, computed) ?? new bool[offsets.Length];
+        ConcurrentDictionary<long, nint>? held = precopy?.Held(name);
+        // What was copied ahead and not written since needs no look.
+        List<int> open = [];
+        for (int i = 0; i < offsets.Length; i++)
+            if (!unwritten[i] || inCopy[i] < 0 || copied.Hashes[inCopy[i]] != computed[i] || held!.ContainsKey(offsets[i])) open.Add(i);
         long written = 0;
-        Run(offsets.Length, (i, scratch) =>
+        Run(open.Count, (n, scratch) =>
         {
-            ReadOnlySpan<byte> bytes = new(source(offsets[i], scratch), FrameBytes);
-            UInt128 hash = XxHash128.HashToUInt128(bytes);
-            computed[i] = hash;
-            if (copied is not null && copied.TryGetValue(offsets[i], out UInt128 before))
+            int i = open[n];
+            byte* bytes = null;
+            if (!unwritten[i])
             {
-                if (before == hash) return;
-                changed[i] = true;
+                bytes = source(offsets[i], scratch);
+                computed[i] = XxHash128.HashToUInt128(new ReadOnlySpan<byte>(bytes, FrameBytes));
             }
-            if (known is not null && known.TryGetValue(offsets[i], out UInt128 old) && old == hash && part.CanKeep(offsets[i]))
+            nint buffer = 0;
+            held?.TryRemove(offsets[i], out buffer);
+            bool asCopied = inCopy[i] >= 0 && copied.Hashes[inCopy[i]] == computed[i];
+            changed[i] = inCopy[i] >= 0 && !asCopied;
+            kept[i] = !asCopied && inBase[i] >= 0 && known.Hashes[inBase[i]] == computed[i] && part.CanKeep(offsets[i]);
+            if (kept[i]) part.KeepFrame(offsets[i]);
+            if (asCopied || kept[i])
             {
-                part.KeepFrame(offsets[i]);
-                kept[i] = true;
+                if (buffer != 0) writer.ReturnFrame(buffer);
                 return;
             }
-            part.WriteFrame(offsets[i], bytes);
+            if (bytes is null && buffer == 0) bytes = source(offsets[i], scratch);
+            if (buffer == 0) part.WriteFrame(offsets[i], new ReadOnlySpan<byte>(bytes, FrameBytes));
+            else
+            {
+                // Held, and perhaps written once more since.
+                if (bytes is not null) Buffer.MemoryCopy(bytes, (void*)buffer, FrameBytes, FrameBytes);
+                part.WriteTaken(offsets[i], buffer);
+            }
             Interlocked.Add(ref written, FrameBytes);
         });
-        Dictionary<long, UInt128> result = new(offsets.Length);
-        for (int i = 0; i < offsets.Length; i++) result[offsets[i]] = computed[i];
-        // What was freed since it was copied must not be in the image: a frame of zeroes is no frame.
-        if (copied is not null)
+        if (held is not null)
         {
-            foreach (long offset in copied.Keys)
-                if (!result.ContainsKey(offset)) part.WriteFrame(offset, [0]);
-            HashSet<long> hot = precopy!.Hot(name);
+            foreach (nint unused in held.Values) writer.ReturnFrame(unused); // freed since
+            held.Clear();
+        }
+        // What was freed since it was copied must not be in the image: a frame of zeroes is no frame.
+        int[] gone = new FrameTable(offsets, computed).Locate(copied.Offsets);
+        for (int i = 0; i < gone.Length; i++)
+            if (gone[i] < 0) part.WriteFrame(copied.Offsets[i], [0]);
+        if (precopy?.Hot(name) is { } hot)
+        {
             for (int i = 0; i < offsets.Length; i++)
                 if (changed[i]) hot.Add(offsets[i]);
                 else if (kept[i]) hot.Remove(offsets[i]);
         }
-        hashes.Set(name, result);
+        hashes.Set(name, new FrameTable(offsets, computed));
+        tracked?.Frames.Note(tracked.Value.Start, offsets, computed, AllTrue(offsets.Length));
         return written;
+    }
+
+    private static bool[] AllTrue(int count)
+    {
+        bool[] all = new bool[count];
+        Array.Fill(all, true);
+        return all;
     }
 
     /// <summary>Writes frames of memory that the program and the device go on changing: each is copied first, hash and frame are made of the copy.</summary>
     /// <param name="start">address of offset 0 in this process; frames that are not mapped any more are left out</param>
-    public static void Copy(ISnapshotWriter writer, string name, long lengthBytes, long[] offsets, ulong start, FrameHashes? baseHashes, Precopy precopy)
+    /// <param name="tracker">who knows what was written; null: every frame is looked at</param>
+    public static void Copy(ISnapshotWriter writer, string name, long lengthBytes, long[] offsets, ulong start, FrameHashes? baseHashes, Precopy precopy, WrittenFrames? tracker = null)
     {
         IPartWriter part = precopy.Parts[name] = writer.OpenPart(name, lengthBytes);
-        IReadOnlyDictionary<long, UInt128>? known = baseHashes?.Part(name);
+        FrameTable known = baseHashes?.Part(name) ?? FrameTable.Empty;
+        int[] inBase = known.Locate(offsets);
         UInt128[] computed = new UInt128[offsets.Length];
         bool[] taken = new bool[offsets.Length];
         HashSet<long> hot = precopy.Hot(name);
+        bool[] unwritten = tracker?.Scan(start, offsets, computed) ?? new bool[offsets.Length];
         // Nothing is known of this memory yet: it is looked at twice, and what changes in between is left to the capture, else it would be stored twice.
-        UInt128[]? first = known is null ? new UInt128[offsets.Length] : null;
+        UInt128[]? first = baseHashes is null ? new UInt128[offsets.Length] : null;
         if (first is not null)
         {
-            writer.RequireRoom((long)offsets.Length * FrameBytes, (fraction, frame) => Fetch(offsets[(int)(fraction * offsets.Length)], (byte*)frame));
+            writer.RequireRoom((long)offsets.Length * FrameBytes, (fraction, frame) => Fetch(start, offsets[(int)(fraction * offsets.Length)], (byte*)frame));
             Run(offsets.Length, (i, scratch) =>
             {
-                if (Fetch(offsets[i], scratch)) first[i] = XxHash128.HashToUInt128(new ReadOnlySpan<byte>(scratch, FrameBytes));
+                if (unwritten[i]) first[i] = computed[i];
+                else if (Fetch(start, offsets[i], scratch)) first[i] = XxHash128.HashToUInt128(new ReadOnlySpan<byte>(scratch, FrameBytes));
             });
         }
         Run(offsets.Length, (i, scratch) =>
         {
-            if (hot.Contains(offsets[i]) || !Fetch(offsets[i], scratch)) return;
+            bool mayKeep = inBase[i] >= 0 && part.CanKeep(offsets[i]);
+            if (unwritten[i] && mayKeep && known.Hashes[inBase[i]] == computed[i])
+            {
+                part.KeepFrame(offsets[i]);
+                taken[i] = true;
+                return;
+            }
+            if (hot.Contains(offsets[i]) || !Fetch(start, offsets[i], scratch)) return;
             ReadOnlySpan<byte> bytes = new(scratch, FrameBytes);
             UInt128 hash = XxHash128.HashToUInt128(bytes);
             if (first is not null && first[i] != hash) return;
-            if (known is not null && known.TryGetValue(offsets[i], out UInt128 old) && old == hash && part.CanKeep(offsets[i])) part.KeepFrame(offsets[i]);
+            if (mayKeep && known.Hashes[inBase[i]] == hash) part.KeepFrame(offsets[i]);
             else part.WriteFrame(offsets[i], bytes);
             computed[i] = hash;
             taken[i] = true;
         });
-        Dictionary<long, UInt128> result = new(offsets.Length);
         for (int i = 0; i < offsets.Length; i++)
-            if (taken[i]) result[offsets[i]] = computed[i];
-            else hot.Add(offsets[i]);
-        precopy.Hashes.Set(name, result);
-
-        // Through the kernel: memory that is being freed is a short read, not a fault.
-        bool Fetch(long offset, byte* into) => Sys.ProcessVmRead(Environment.ProcessId, start + (ulong)offset, into, FrameBytes) == FrameBytes;
+            if (!taken[i]) hot.Add(offsets[i]);
+        precopy.Hashes.Set(name, FrameTable.Of(offsets, computed, taken));
+        tracker?.Note(start, offsets, computed, [.. taken.Zip(unwritten, (now, before) => now || before)]);
     }
+
+    /// <summary>Copies once more, into buffers that are held, what was written since it was copied ahead. The program runs.</summary>
+    /// <param name="start">as for <see cref="Copy"/></param>
+    /// <returns>bytes copied</returns>
+    public static long CopyAgain(ISnapshotWriter writer, string name, long[] offsets, ulong start, Precopy precopy, WrittenFrames tracker)
+    {
+        UInt128[] computed = new UInt128[offsets.Length];
+        bool[] valid = tracker.Scan(start, offsets, computed);
+        ConcurrentDictionary<long, nint> held = precopy.Held(name);
+        int[] written = [.. Enumerable.Range(0, offsets.Length).Where(i => !valid[i])];
+        long bytes = 0;
+        int patienceMs = 1000; // the workers give buffers back, but each round that waits finds more written
+        Run(written.Length, (n, _) =>
+        {
+            int i = written[n];
+            if (!held.TryGetValue(offsets[i], out nint buffer) && (buffer = writer.TakeFrame(Volatile.Read(ref patienceMs))) == 0)
+            {
+                Volatile.Write(ref patienceMs, 0);
+                return;
+            }
+            held[offsets[i]] = buffer;
+            if (!Fetch(start, offsets[i], (byte*)buffer)) return; // being freed; still counts as written
+            computed[i] = XxHash128.HashToUInt128(new ReadOnlySpan<byte>((byte*)buffer, FrameBytes));
+            valid[i] = true;
+            Interlocked.Add(ref bytes, FrameBytes);
+        });
+        tracker.Note(start, offsets, computed, valid);
+        return bytes;
+    }
+
+    /// <summary>Through the kernel: memory that is being freed is a short read, not a fault.</summary>
+    private static bool Fetch(ulong start, long offset, byte* into) => Sys.ProcessVmRead(Environment.ProcessId, start + (ulong)offset, into, FrameBytes) == FrameBytes;
 
     /// <summary>Takes the bytes of a frame.</summary>
     public delegate void Target(long offset, byte* bytes);
@@ -123,9 +192,7 @@ internal static unsafe class FramePart
             computed[i] = XxHash128.HashToUInt128(new ReadOnlySpan<byte>(scratch, FrameBytes));
             target(offsets[i], scratch);
         });
-        Dictionary<long, UInt128> result = new(offsets.Count);
-        for (int i = 0; i < offsets.Count; i++) result[offsets[i]] = computed[i];
-        hashes.Set(name, result);
+        hashes.Set(name, new FrameTable([.. offsets], computed));
     }
 
     private delegate void Step(int index, byte* scratch);

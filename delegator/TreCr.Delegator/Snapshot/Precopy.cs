@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using TreCr.Images;
 
 namespace TreCr.Delegator.Snapshot;
@@ -21,4 +22,11 @@ internal sealed class Precopy(Dictionary<string, HashSet<long>> hot)
     {
         lock (hot) return hot.TryGetValue(part, out HashSet<long>? frames) ? frames : hot[part] = [];
     }
+
+    /// <summary>
+    /// Copies of frames that were written again after they had been copied ahead, in buffers of the writer. They stay in memory, and only their last state is stored.
+    /// </summary>
+    public ConcurrentDictionary<long, nint> Held(string part) => _held.GetOrAdd(part, _ => new());
+
+    private readonly ConcurrentDictionary<string, ConcurrentDictionary<long, nint>> _held = new();
 }

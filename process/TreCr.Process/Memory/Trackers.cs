@@ -15,7 +15,7 @@ internal sealed class Trackers
     private int _root;
 
     /// <summary>Rounds after the copy ahead, at least where they have anything to do; a round that copied so little is the last; buffers made ready for the stop.</summary>
-    private const int MostRounds = 12, LeastRounds = 3, LittleBytes = 512 << 10, SpareFrames = 64, MostNewFrames = 1024;
+    private const int SpareFrames = 64, MostNewFrames = 1024;
 
     /// <summary>A thread is still attached that could not be stopped.</summary>
     public bool MustReplaceTracer { get; set; }
@@ -94,23 +94,23 @@ internal sealed class Trackers
     /// </summary>
     /// <param name="deadlineMs">on Environment.TickCount64: no further round after it</param>
     /// <param name="times">receives the rounds</param>
-    public void Refine(ISnapshotWriter writer, long deadlineMs, PhaseTimes times)
+    public void Refine(ISnapshotWriter writer, long limitMs, PhaseTimes times)
     {
         times.Restart();
         _flags.Clear();
         ForEach(pid => _flags[pid] = AreaFlags.Read(pid));
         times.Mark("smaps");
-        long before = long.MaxValue;
-        for (int round = 0; round < MostRounds && !_byPid.IsEmpty; round++)
+        CopyRounds rounds = new(limitMs);
+        long bytes;
+        do
         {
-            long bytes = 0;
+            bytes = 0;
             int frames = 0;
             ForEach(pid => bytes += _byPid[pid].Refine(writer, Vma.ReadAll(pid, withFlags: false), ref frames));
             writer.PrepareFrames(SpareFrames + Math.Min(MostNewFrames, frames)); // the stop will find fewer
-            times.Mark($"round {round + 1}", bytes);
-            if (bytes <= LittleBytes || (round >= LeastRounds && (bytes > before / 10 * 9 || Environment.TickCount64 > deadlineMs))) break;
-            before = bytes;
+            times.Mark($"round {rounds.Count + 1}", bytes);
         }
+        while (rounds.Another(bytes));
 
         void ForEach(Action<int> step)
         {

@@ -16,11 +16,9 @@ namespace TreCr.Process.Memory;
 /// protection and so counts as written. Areas that lost the flag <c>uw</c> (unmapped and mapped again, moved by mremap) are dirty as a whole.
 /// Source: Documentation/admin-guide/mm/userfaultfd.rst and pagemap.rst, process.md §4.
 /// </remarks>
-internal sealed unsafe class WriteTracker : IDisposable
+internal sealed class WriteTracker : IDisposable
 {
     private const ulong Frame = ISnapshotWriter.FrameSizeBytes;
-    private const long UffdioApi = 0xc018aa3f, UffdioRegister = 0xc020aa00, UffdioWriteProtect = 0xc018aa06;
-    private const int UserModeOnly = 1;
 
     private readonly int _uffd;
     private readonly PageScanner _scanner;
@@ -46,15 +44,7 @@ internal sealed unsafe class WriteTracker : IDisposable
     public string PartName { get; }
 
     /// <summary>The memory that was tracked is gone: the process has executed another program, or ended.</summary>
-    public bool IsStale
-    {
-        get
-        {
-            ulong* range = stackalloc ulong[3]; // the page at 4096 is never mapped: ENOENT while the memory exists
-            (range[0], range[1], range[2]) = (4096, 4096, 0);
-            return Sys.Raw(SyscallNumber.Ioctl, _uffd, UffdioWriteProtect, (long)range) == -Errno.ESRCH;
-        }
-    }
+    public bool IsStale => AsyncWriteProtection.IsStale(_uffd);
 
     /// <summary>Makes the descriptor inside the frozen process, takes it over and closes it there: the program sees none.</summary>
     /// <exception cref="ProcessException">the kernel has no userfaultfd, or no asynchronous mode (before 6.7)</exception>
@@ -65,15 +55,13 @@ internal sealed unsafe class WriteTracker : IDisposable
         injector.Borrow(leader);
         try
         {
-            long inside = injector.Call(leader, SyscallNumber.Userfaultfd, Sys.O_CLOEXEC | Sys.O_NONBLOCK | UserModeOnly);
+            long inside = injector.Call(leader, SyscallNumber.Userfaultfd, Sys.O_CLOEXEC | Sys.O_NONBLOCK | AsyncWriteProtection.UserModeOnly);
             if (inside < 0) throw new ProcessException($"userfaultfd: {Errno.Describe((int)-inside)}");
             pidfd = Sys.PidfdOpen(frozen.Pid);
             uffd = Sys.PidfdGetfd(pidfd, (int)inside);
             injector.Call(leader, SyscallNumber.Close, inside);
             Sys.Check(uffd, "pidfd_getfd", "userfaultfd");
-            ulong* api = stackalloc ulong[3]; // UFFD_API; features: PAGEFAULT_FLAG_WP, WP_HUGETLBFS_SHMEM, WP_UNPOPULATED, WP_ASYNC; ioctls
-            (api[0], api[1], api[2]) = (0xAA, 1 | 1 << 12 | 1 << 13 | 1 << 15, 0);
-            Sys.Check(Sys.Raw(SyscallNumber.Ioctl, uffd, UffdioApi, (long)api), "ioctl(UFFDIO_API)");
+            AsyncWriteProtection.Begin(uffd);
             return new WriteTracker(frozen.Pid, uffd, partName);
         }
         catch
@@ -102,7 +90,7 @@ internal sealed unsafe class WriteTracker : IDisposable
             if (!ScanTracked(area, present is null ? null : all, changed, guarded))
             {
                 // New here, moved, or mapped again since: all of it counts as written. What the walk had protected before it failed is among that.
-                if (!Register(area) || !ScanTracked(area, all, [], guarded))
+                if (!AsyncWriteProtection.Register(_uffd, area.Start, area.LengthBytes) || !ScanTracked(area, all, [], guarded))
                 {
                     Clear();
                     long result = _scanner.ScanArea(area.Start, area.End, area.Inode != 0, all, [], guarded, 0);
@@ -131,20 +119,6 @@ internal sealed unsafe class WriteTracker : IDisposable
             changed.Clear();
             guarded.Clear();
         }
-    }
-
-    /// <remarks>
-    /// A page that mremap puts beside a tracked area merges with it; the kernel then takes the tracking from both, but leaves the protection bits of the neighbour's
-    /// pages, and a write makes such a page writable with its bit kept (seen on 6.18): it would count as clean for ever. Taking the protection away clears the bits.
-    /// Unlike UFFDIO_UNREGISTER, which passes over areas that lost their tracking since UFFDIO_REGISTER, it fails where that happens in between.
-    /// </remarks>
-    private bool Register(Vma area)
-    {
-        ulong* range = stackalloc ulong[4];
-        (range[0], range[1], range[2], range[3]) = (area.Start, area.LengthBytes, 2, 0); // mode WP
-        if (Sys.Raw(SyscallNumber.Ioctl, _uffd, UffdioRegister, (long)range) < 0) return false;
-        (range[0], range[1], range[2]) = (area.Start, area.LengthBytes, 0); // mode: not protected
-        return Sys.Raw(SyscallNumber.Ioctl, _uffd, UffdioWriteProtect, (long)range) >= 0;
     }
 
     /// <summary>Notes what was written since the last call, and protects everything (again). The program runs.</summary>

@@ -1,0 +1,30 @@
+namespace TreCr.Delegator.Snapshot;
+
+/// <summary>Frames of a part with their hashes. Two sorted arrays: a capture looks at each frame of the device inside its stop.</summary>
+/// <param name="offsets">in the part, ascending</param>
+/// <param name="hashes">one for each</param>
+internal sealed class FrameTable(long[] offsets, UInt128[] hashes)
+{
+    public static FrameTable Empty { get; } = new([], []);
+
+    public long[] Offsets => offsets;
+    public UInt128[] Hashes => hashes;
+
+    /// <summary>Those of the frames that are <paramref name="taken"/>.</summary>
+    public static FrameTable Of(long[] offsets, UInt128[] hashes, bool[] taken)
+        => new([.. offsets.Where((_, i) => taken[i])], [.. hashes.Where((_, i) => taken[i])]);
+
+    /// <summary>Where frames stand in this table.</summary>
+    /// <param name="wanted">offsets, ascending</param>
+    /// <returns>an index for each; -1: not here</returns>
+    public int[] Locate(long[] wanted)
+    {
+        int[] places = new int[wanted.Length];
+        for (int i = 0, at = 0; i < wanted.Length; i++)
+        {
+            while (at < offsets.Length && offsets[at] < wanted[i]) at++;
+            places[i] = at < offsets.Length && offsets[at] == wanted[i] ? at : -1;
+        }
+        return places;
+    }
+}
