@@ -171,7 +171,6 @@ public sealed class FaultTests
     }
 
     [TestCase("wgmma.fence.sync.aligned;", "wgmma.fence.sync.aligned")]
-    [TestCase("tex.2d.v4.f32.f32 {%f1,%f1,%f1,%f1}, [%rd1, {%f1,%f1}];", "tex.2d")]
     [TestCase("frobnicate.b32 %r1, %r0;", "frobnicate.b32")]
     public void UnsupportedInstructionIsRefusedByNameAtLaunch(string instruction, string name)
     {

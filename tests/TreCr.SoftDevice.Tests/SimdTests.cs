@@ -37,7 +37,7 @@ public sealed class SimdTests
     }
 
     /// <summary>Runs a launch with groups and without; the memory must be the same after both.</summary>
-    static unsafe (long Left, string? Difference) Both(string ptx, string kernel, (uint, uint, uint) grid, (uint, uint, uint) block, Func<Machine, (object[] Arguments, ulong At, int Bytes)> setUp)
+    internal static unsafe (long Left, string? Difference) Both(string ptx, string kernel, (uint, uint, uint) grid, (uint, uint, uint) block, Func<Machine, (object[] Arguments, ulong At, int Bytes)> setUp)
     {
         byte[][] results = new byte[2][];
         long left = 0;

@@ -52,6 +52,9 @@ sealed unsafe class ProgramBuilder
     /// <summary>Instructions of a kernel that is compiled for groups at most, and of one of its blocks.</summary>
     const int SimdLimit = 400, SimdBlock = 200;
 
+    /// <summary>Values that differ between lanes, living at once, of a kernel that is better off in groups of 32: each takes four of the sixteen vector registers then.</summary>
+    const int LightPressure = 3;
+
     /// <summary>Every block can be begun at: for threads that have left a group.</summary>
     bool resumable;
 
@@ -140,6 +143,7 @@ sealed unsafe class ProgramBuilder
         if (!resumable && !calls && UseSimd && Mutation is null && VectorMath.IsSupported && entry.Body.Count <= SimdLimit)
         {
             kernel.UsesWarps = graphs[0].Blocks.Exists(b => b.End == BlockEnd.Suspend && !(b.Body[^1].Name is "bar" or "barrier" && !b.Body[^1].Opcode.Has("warp")));
+            kernel.IsLight = PressurePass.Run(graphs[0], ShapePass.Run(graphs[0], true)) <= LightPressure;
             kernel.MakeSimd = (lanes, tidIsAffine) => MakeSimd(entry, lanes, tidIsAffine);
             kernel.MakeFastSimd = (variant, proven) => EmitSimd(entry, variant.Graph, variant.Shapes, variant.Divergence, variant.Layout, variant.Lanes, variant.UsesGroups, proven.Select(a => a.Instruction));
         }

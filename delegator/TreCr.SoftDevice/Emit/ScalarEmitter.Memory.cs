@@ -10,6 +10,9 @@ namespace TreCr.SoftDevice.Emit;
 /// <summary>Memory access. <see cref="Address"/> is the only place where an address that a kernel computed becomes a pointer.</summary>
 unsafe partial class ScalarEmitter
 {
+    /// <summary>The address at hand was checked by other means.</summary>
+    private protected bool alreadyChecked;
+
     private protected static OpCode Load(PtxType type) => type switch
     {
         PtxType.B8 or PtxType.U8 => OpCodes.Ldind_U1, PtxType.S8 => OpCodes.Ldind_I1,
@@ -100,7 +103,7 @@ unsafe partial class ScalarEmitter
     /// <param name="low">distance from the address to the first access that this check stands for</param><param name="high">and to the last</param>
     private protected void Check(LocalBuilder address, int k, LocalBuilder? start, LocalBuilder? limit, string faultHelper, long low = 0, long high = 0)
     {
-        if (!program.Checked || program.Proven.Contains(current)) return;
+        if (!program.Checked || alreadyChecked || program.Proven.Contains(current)) return;
         Label slow = il.NewLabel(), good = il.NewLabel();
         il.Ldloc(address);
         if (low != 0)

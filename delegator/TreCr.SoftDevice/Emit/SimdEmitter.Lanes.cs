@@ -26,6 +26,8 @@ sealed unsafe partial class SimdEmitter
         foreach (PtxOperand o in i.Operands.Skip(InstructionFacts.WritesFirst(i) ? 1 : 0)) Mention(o, sources);
         InstructionFacts.ForDefs(i, ref d);
         if (targets.Exists(r => !shapes.IsVarying(r))) throw new NotVectorException(i.Opcode.Text);
+        bool isUnrolled = CanUnroll(i, targets);
+        if (!inMasked && !isUnrolled) laneWeight += blockWeight;
         // Compilers write atom where nobody reads the old value.
         HashSet<int> unread = [.. targets.Where(r => (read[r >> 6] >> r & 1) == 0)];
         Dictionary<int, int> place = [];
@@ -34,6 +36,17 @@ sealed unsafe partial class SimdEmitter
             if (!shapes.IsVarying(r) || g.Classes[r] == RegisterClass.Pred || unread.Contains(r) && !sources.Contains(r)) continue;
             place[r] = place.Count;
             if (sources.Contains(r) || mask is not null) ToScratch(r, place[r]);
+        }
+        Label end = il.NewLabel();
+        if (isUnrolled)
+        {
+            Label slow = il.NewLabel();
+            EmitLaneChecks(i, slow);
+            EmitSideBySide(i, place, end);
+            EmitLanes(i, sources, [.. targets.Where(r => !unread.Contains(r))], place);
+            // Needless where nothing was checked; the compiler drops what nobody reaches.
+            il.Br(end);
+            il.Mark(slow);
         }
         LocalBuilder left = Temporary(RegisterClass.I32);
         Dictionary<int, LocalBuilder> results = [];
@@ -143,6 +156,7 @@ sealed unsafe partial class SimdEmitter
                 il.Stloc(parts[p]);
             }
         }
+        il.Mark(end);
     }
 
     static void Mention(PtxOperand o, List<int> list)

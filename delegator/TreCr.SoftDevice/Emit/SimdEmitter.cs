@@ -431,7 +431,6 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
             }
         }
         if (!ShapePass.IsPerThread(i) && TryVector(i)) return;
-        if (!inMasked) laneWeight += blockWeight;
         EmitPerLane(i, special);
     }
 

@@ -197,6 +197,17 @@ static unsafe partial class VectorMath
     [MethodImpl(Inline)] public static void MaskStoreDouble(DV v, byte* p, LV m) => Avx.MaskStore((double*)p, m.AsDouble(), v);
     [MethodImpl(Inline)] public static int HighestLane(int bits) => System.Numerics.BitOperations.Log2((uint)bits);
 
+    // Bounds and alignment of addresses: distances are from a window's start less 2^63 or 2^31, limits count in units of 1 << k bytes.
+    [MethodImpl(Inline)] public static LV DistanceS64(LV a, long add) => a + Vector256.Create(add ^ long.MinValue);
+    [MethodImpl(Inline)] public static IV DistanceS32(IV a, long add) => a + Vector256.Create((int)add ^ int.MinValue);
+    [MethodImpl(Inline)] public static LV BelowS64(LV distance, ulong limit, int k) => Vector256.GreaterThan(Vector256.Create((long)(limit << k) ^ long.MinValue), distance);
+    [MethodImpl(Inline)] public static IV BelowS32(IV distance, ulong limit, int k) => Vector256.GreaterThan(Vector256.Create((int)(limit << k) ^ int.MinValue), distance);
+    [MethodImpl(Inline)] public static int IsInsideS64(LV below, LV low, long mask) => (~Bits(below) & 15) == 0 && Avx.TestZ(low, Vector256.Create(mask)) ? 1 : 0;
+    [MethodImpl(Inline)] public static int IsInsideS32(IV below, IV low, long mask) => (~Bits(below) & 255) == 0 && Avx.TestZ(low, Vector256.Create((int)mask)) ? 1 : 0;
+
+    [MethodImpl(Inline)] public static LV IsAtS64(LV a, long first, LV distances) => Vector256.Equals(a, Vector256.Create(first) + distances);
+    [MethodImpl(Inline)] public static int AllS64(LV a) => Bits(a) == 15 ? 1 : 0;
+
     [MethodImpl(Inline)] public static int VoteAll(int bits) => bits == -1 ? 1 : 0;
     [MethodImpl(Inline)] public static int VoteAny(int bits) => bits != 0 ? 1 : 0;
     [MethodImpl(Inline)] public static int VoteUni(int bits) => bits is 0 or -1 ? 1 : 0;

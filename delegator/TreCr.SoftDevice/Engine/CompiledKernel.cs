@@ -48,7 +48,7 @@ sealed unsafe class CompiledKernel
         if (MakeSimd is null) return null;
         // tid.x counts up inside every group where rows are whole groups, or there is one row.
         bool row = launch.BlockY == 1 && launch.BlockZ == 1;
-        int lanes = UsesWarps ? 32 : !row && launch.BlockX % 16 != 0 && launch.BlockX % 8 == 0 ? 8 : 16;
+        int lanes = UsesWarps || IsLight && (row ? launch.BlockThreads : (int)launch.BlockX) % 32 == 0 ? 32 : !row && launch.BlockX % 16 != 0 && launch.BlockX % 8 == 0 ? 8 : 16;
         if (launch.BlockThreads < lanes) return null;
         (int, bool) key = (lanes, row || launch.BlockX % lanes == 0);
         lock (simd)
@@ -63,6 +63,9 @@ sealed unsafe class CompiledKernel
             return simd[key] = made;
         }
     }
+
+    /// <summary>so few values live at once that groups of 32 threads keep them in registers</summary>
+    public bool IsLight;
 
     /// <summary>it has warp collectives</summary>
     public bool UsesWarps;

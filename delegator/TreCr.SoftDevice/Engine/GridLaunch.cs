@@ -55,6 +55,9 @@ sealed unsafe class GridLaunch
         batch = (int)Math.Clamp(Blocks / (ulong)(8 * workers), 1, 64);
     }
 
+    /// <summary>Blocks that a worker takes at a time.</summary>
+    public int Batch => batch;
+
     public bool HasBlocks => Volatile.Read(ref nextBlock) < Blocks && Fault is null;
 
     /// <summary>Takes the next batch of blocks.</summary>

@@ -18,10 +18,11 @@ sealed class GridWorker(int number, int workers) : IDisposable
         {
             runner.Prepare(launch, memory, number, workers);
             FastVariant? fast = launch.Simd is { } simd ? simd.Fast : launch.Kernel.Fast;
-            bool allFast = fast is not null && RangeProof.Holds(fast, launch, memory, 0, launch.Blocks);
+            (ulong fastFrom, ulong fastTo) = fast is null ? default : FastBlocks(fast, launch, memory);
             while (launch.Take(out ulong first, out ulong end))
             {
-                ChunkMethod[] code = allFast || fast is not null && RangeProof.Holds(fast, launch, memory, first, end) ? fast!.Chunks : launch.Simd?.Chunks ?? launch.Kernel.Chunks;
+                bool isFast = first >= fastFrom && end <= fastTo || fast is not null && RangeProof.Holds(fast, launch, memory, first, end);
+                ChunkMethod[] code = isFast ? fast!.Chunks : launch.Simd?.Chunks ?? launch.Kernel.Chunks;
                 for (ulong b = first; b < end && launch.Fault is null;)
                 {
                     b += (ulong)runner.Begin(b, end - b, code);
@@ -49,6 +50,15 @@ sealed class GridWorker(int number, int workers) : IDisposable
             idle.AddRange(parked);
             parked.Clear();
         }
+    }
+
+    /// <summary>Blocks without those at the ends of the grid that the fast variant is good for, found by a few looks instead of one for each batch: all, or all but a first and a last part.</summary>
+    static (ulong From, ulong To) FastBlocks(FastVariant fast, GridLaunch launch, AccessMap memory)
+    {
+        ulong blocks = launch.Blocks;
+        for (ulong part = 0; part * 2 < blocks; part = part == 0 ? (ulong)launch.Batch : part * 4)
+            if (RangeProof.Holds(fast, launch, memory, part, blocks - part)) return (part, blocks - part);
+        return default;
     }
 
     static bool Finish(BlockRunner runner, GridLaunch launch, int tries)
