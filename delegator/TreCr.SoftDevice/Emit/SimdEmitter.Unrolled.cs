@@ -15,12 +15,12 @@ sealed unsafe partial class SimdEmitter
     const int MostUnrolled = 12;
     /// <summary>Instructions of a kernel in which they are worth it outside of loops too.</summary>
     const int SmallKernel = 100;
-    int unrolled;
+    int unrolled, mostUnrolled = MostUnrolled;
 
     bool CanUnroll(PtxInstruction i, List<int> targets)
     {
         PtxOpcode op = i.Opcode;
-        if (mask is not null || inMasked || unrolled >= MostUnrolled || blockWeight <= 1 && f.Body.Count > SmallKernel || i.Name is not ("ld" or "ldu" or "st" or "atom" or "red") || op.Vector != 1 || op.Type is PtxType.None or PtxType.B128
+        if (mask is not null || inMasked || unrolled >= mostUnrolled || blockWeight <= 1 && f.Body.Count > SmallKernel || i.Name is not ("ld" or "ldu" or "st" or "atom" or "red") || op.Vector != 1 || op.Type is PtxType.None or PtxType.B128
             || op.Space is not (PtxSpace.Global or PtxSpace.Generic or PtxSpace.Const or PtxSpace.Shared) || targets.Exists(r => g.Classes[r] == RegisterClass.Pred)) return false;
         foreach (PtxOperand o in i.Operands)
         {

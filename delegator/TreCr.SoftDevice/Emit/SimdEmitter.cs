@@ -83,6 +83,12 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         size = e.il.Size;
         // Where a quarter of the work goes lane by lane anyway, threads one by one are faster (histogram: 1.5 to 2 times).
         if (!ProgramBuilder.AlwaysGroups && e.laneWeight * 4 >= e.weight) return null;
+        if (e.il.TooBig && e.unrolled > 0)
+        {
+            e = new(program, g, shapes, divergence, layout, lanes, usesGroups) { mostUnrolled = 0 };
+            e.EmitMethod();
+            size = e.il.Size;
+        }
         return e.il.TooBig ? null : e.method.CreateDelegate<ChunkMethod>();
     }
 
