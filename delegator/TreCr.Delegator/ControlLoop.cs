@@ -174,7 +174,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
 
     private static ReadOnlySpan<byte> Bytes(ref SessionWelcome welcome) => MemoryMarshal.AsBytes(new ReadOnlySpan<SessionWelcome>(in welcome));
 
-    private SnapshotStore Store => _store ??= SnapshotStore.OpenExisting(options.Store);
+    private SnapshotStore Store => _store ??= SnapshotStore.Open(options.Store, new StoreOptions { Create = false, MemoryLimitBytes = options.MemoryBytes });
 
     /// <summary>The program runs: opens the snapshot and copies ahead.</summary>
     private void Prepare(ByteString baseManifest)

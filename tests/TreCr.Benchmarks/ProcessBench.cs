@@ -95,7 +95,7 @@ internal static partial class ProcessBench
                 again.WaitForExit(30_000);
             }
             if (mebibytes < 1024) continue;
-            foreach (string line in bench.Run(300, s_mover, mebibytes.ToString(CultureInfo.InvariantCulture), Math.Min(64, Environment.ProcessorCount).ToString(CultureInfo.InvariantCulture), Path.Combine(bench.Scratch, "mover")).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            foreach (string line in bench.Run(300, s_mover, mebibytes.ToString(CultureInfo.InvariantCulture), Math.Min(64, Environment.ProcessorCount).ToString(CultureInfo.InvariantCulture), Path.Combine(bench.Scratch, "moved")).Split('\n', StringSplitOptions.RemoveEmptyEntries))
                 (line.StartsWith("dump ") ? moverDump : moverRestore).Add(double.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture));
         }
         bench.Row(name + ": stop, first", "ms", first);

@@ -230,11 +230,11 @@ public sealed class BadInputTests
     }
 
     /// <summary>Options of cli.md that this version does not have are refused by name.</summary>
-    [TestCase("--max-extra-memory")]
-    public void OptionsOfLater_AreNamed(string option)
+    [TestCase("checkpoint", "--max-extra-memory"), TestCase("checkpoint", "--bundle")]
+    public void OptionsOfLater_AreNamed(string verb, string option)
     {
-        (int code, _, string errors) = _place.Do("restart", option, "job");
+        (int code, _, string errors) = _place.Do(verb, option, "job");
         Assert.That(code, Is.EqualTo(2));
-        Assert.That(errors, Does.StartWith($"trecr: trecr restart {option}: this version does not have this option").And.EndsWith("(TRECR-0002)"));
+        Assert.That(errors, Does.StartWith($"trecr: trecr {verb} {option}: this version does not have this option").And.EndsWith("(TRECR-0002)"));
     }
 }

@@ -47,6 +47,21 @@ public sealed class DoctorTests
         Assert.That(findings["installation"].Text, Does.Contain($"{empty}/trecr-init"));
     }
 
+    /// <summary>A part of /proc is hidden, as in a container: the kernel permits no other /proc, and what is to be done is said for that, not for user namespaces.</summary>
+    [Test]
+    public void AHiddenPartOfProc_IsNotAMatterOfUserNamespaces()
+    {
+        using RunningProgram tried = _place.Other("/usr/bin/unshare", "--user", "--map-root-user", "--mount", "/bin/sh", "-c", "mount -t tmpfs tmpfs /proc/tty");
+        if (tried.WaitForExit(Workplace.Limit) != 0) Assert.Ignore($"no user namespace with a mount here: {tried.Errors}");
+        // The second namespace may not uncover what the first one has covered.
+        _place.RunBehind("/usr/bin/unshare", "--user", "--map-root-user", "--mount", "/bin/sh", "-c", "mount -t tmpfs tmpfs /proc/tty && exec /usr/bin/unshare --user --map-root-user --mount \"$@\"", "sh");
+        (int code, var findings) = Doctor();
+        Assert.That(code, Is.EqualTo(1));
+        Assert.That(findings["namespaces"].State, Is.EqualTo("missing"));
+        Assert.That(findings["namespaces"].Text, Does.Contain("mount(/proc)"));
+        Assert.That(findings["namespaces"].Cure, Does.Contain("unmask=ALL").And.Not.Contains("user.max_user_namespaces"));
+    }
+
     /// <summary>The driver is asked in a child: what it answers, and that its crash is only a finding.</summary>
     [TestCase("return 0;", "ok", "Test GPU (9.1); driver for CUDA 12.4"), TestCase("return 999;", null, "cuInit answers 999"), TestCase("__builtin_trap();", null, "said nothing")]
     public void TheDriverIsAskedItself(string init, string? state, string text)

@@ -85,6 +85,66 @@ public sealed class ElsewhereTests(bool unprivileged)
         CheckWhole(output, third);
     }
 
+    /// <summary>As long as a program has mapped it, and as long as a checkpoint names it: a bundle stays, however old. What nothing needs goes, but nothing that was just made.</summary>
+    [Test]
+    public void Gc_RemovesBundlesThatNothingNeeds()
+    {
+        Install();
+        List<string> output = [.. StopAt("--bundle")];
+        File.Delete(_program);
+        string[] bundles;
+        using (RunningProgram second = _place.Start("restart", "count"))
+        {
+            WaitUntilRestarted(second);
+            bundles = Directory.GetDirectories($"{_place.StorePath}/bundles");
+            Assert.That(bundles, Has.One.Items);
+            foreach (string name in (string[])["0123", "4567"]) Age(_place.Other("mkdir", "-p", $"{_place.StorePath}/bundles/{name}/usr/bin"), name == "0123" ? $"{_place.StorePath}/bundles/{name}" : null);
+            Age(null, bundles[0]);
+            Gc("0123"); // the program has no checkpoint that names the other
+            Assert.That(_place.Checkpoint("--stop"), Is.EqualTo("count.2"));
+            second.WaitForExit(Workplace.Limit);
+            output.AddRange(second.Output);
+        }
+        Gc(null);
+        Assert.That(Directory.GetDirectories($"{_place.StorePath}/bundles"), Has.Length.EqualTo(2).And.Contains(bundles[0]));
+        _place.Release();
+        using RunningProgram third = _place.Start("restart", "count");
+        CheckWhole(output, third);
+
+        void Age(RunningProgram? made, string? directory)
+        {
+            if (made is not null) Assert.That(made.WaitForExit(Workplace.Limit), Is.Zero, made.Errors);
+            if (directory is not null) Assert.That(_place.Other("touch", "-d", "yesterday", directory).WaitForExit(Workplace.Limit), Is.Zero);
+        }
+
+        void Gc(string? removed)
+        {
+            (int code, string[] lines, string errors) = _place.Do("gc", "--keep", "1");
+            Assert.That(code, Is.Zero, errors);
+            Assert.That(lines.Where(l => l.StartsWith("removed bundles/")), Is.EqualTo(removed is null ? Array.Empty<string>() : [$"removed bundles/{removed}"]));
+        }
+    }
+
+    /// <summary>192 MiB are copied in the stop: with 16 MiB for copies the program waits for the store, which is said, and what is saved is whole.</summary>
+    [Test]
+    public void ExtraMemory_IsBounded_AndWaitingIsSaid()
+    {
+        string program = _place.CompileCounter("-DBLOCK_MIB=192");
+        List<string> output = [];
+        foreach (string[] limit in (string[][])[[], ["--max-extra-memory", "16M"]])
+        {
+            using RunningProgram run = _place.StartCounter(30, options: ["--no-track", .. limit], program: program);
+            _place.Checkpoint("--stop");
+            Assert.That(run.WaitForExit(Workplace.Limit), Is.EqualTo(137), run.Errors);
+            Assert.That(run.Errors, limit.Length > 0 ? Does.Contain("for the store: too little memory") : Does.Not.Contain("too little memory"));
+            output = [.. run.Output];
+        }
+        _place.Release();
+        File.WriteAllText(_place.StartFile, "1");
+        using RunningProgram restart = _place.Start("restart", "count", "--max-extra-memory", "32M");
+        CheckWhole(output, restart);
+    }
+
     [Test]
     public void WithoutTracking_NothingWatchesTheProgram_AndItRestarts()
     {

@@ -27,7 +27,7 @@ internal static unsafe class KernelChecks
             ptrace = Ptrace(space.InitPid);
         }
         catch (TrecrException e) { namespaces = DoctorFinding.Missing("namespaces", e.Message, "build or install trecr-init"); }
-        catch (LaunchException e) { namespaces = DoctorFinding.Missing("namespaces", e.Message, AllowUserNamespaces); }
+        catch (LaunchException e) { namespaces = DoctorFinding.Missing("namespaces", e.Message, e.Cure.Length > 0 ? e.Cure : AllowUserNamespaces); }
         return [namespaces, ptrace];
     }
 

@@ -9,15 +9,15 @@ using TreCr.Store;
 namespace TreCr.Cli;
 
 /// <summary>Answers the supervisor's requests with the process engine and the store, one at a time. Ends when the supervisor closes, or when threads can be let go in no other way; a frozen program then runs on.</summary>
-/// <param name="saveFilesBelowBytes">-1: the engine's own limit</param>
-internal sealed class EngineServer(int control, string storePath, long saveFilesBelowBytes, bool bundle) : IDisposable
+/// <param name="saveFilesBelowBytes">-1: the engine's own limit</param><param name="memoryBytes">for copies of the program's memory that are not stored yet; 0: by what is free</param>
+internal sealed class EngineServer(int control, string storePath, long saveFilesBelowBytes, long memoryBytes, bool bundle) : IDisposable
 {
     /// <summary>How long rounds after the copy ahead may go on.</summary>
     private const int RefineMs = 10_000;
 
     private readonly RankConnection _connection = new(control);
     private readonly ProcessEngine _engine = saveFilesBelowBytes < 0 ? new() { Bundle = bundle } : new() { Bundle = bundle, SaveFilesBelowBytes = saveFilesBelowBytes };
-    private readonly SnapshotStore _store = SnapshotStore.OpenExisting(storePath);
+    private readonly SnapshotStore _store = SnapshotStore.Open(storePath, new StoreOptions { Create = false, MemoryLimitBytes = memoryBytes });
     private StoreSnapshotWriter? _writer;
     private StoreSnapshotReader? _reader;
 

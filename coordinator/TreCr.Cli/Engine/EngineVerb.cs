@@ -11,7 +11,7 @@ internal static class EngineVerb
         if (control < 0) throw arguments.Usage("is started by run and restart");
         // Nothing that is started later may inherit it.
         Sys.Check(Sys.Raw(SyscallNumber.Fcntl, control, Sys.F_SETFD, 1), "fcntl", $"fd {control}");
-        using EngineServer server = new(control, Installation.Store(arguments), arguments.Size("--save-files-below", -1, 0), arguments.Has("--bundle"));
+        using EngineServer server = new(control, Installation.Store(arguments), arguments.Size("--save-files-below", -1, 0), arguments.Size("--max-extra-memory", 0, 1), arguments.Has("--bundle"));
         server.Run();
         return 0;
     }

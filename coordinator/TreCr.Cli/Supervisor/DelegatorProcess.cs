@@ -16,8 +16,9 @@ internal sealed class DelegatorProcess : IDisposable
     /// <summary>Readable when it has ended.</summary>
     public int Pidfd { get; }
 
+    /// <param name="maxExtraMemoryBytes">of the job, <see cref="JobOptions.MaxExtraMemoryBytes"/></param>
     /// <exception cref="TrecrException">it could not be started</exception>
-    public static DelegatorProcess Start(string job, string store, string device, string name)
+    public static DelegatorProcess Start(string job, string store, string device, long maxExtraMemoryBytes, string name)
     {
         const int ADDR_NO_RANDOMIZE = 0x0040000;
         string path = Installation.Delegator;
@@ -35,7 +36,9 @@ internal sealed class DelegatorProcess : IDisposable
             table.AddOptional("personality", SyscallNumber.Personality, ADDR_NO_RANDOMIZE);
             table.AddDefaultSignals();
             List<string> environment = [.. Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Select(e => $"{e.Key}={e.Value}")];
-            table.AddExecute(path, ["trecr-delegator", "--control-fd", "3", "--store", store, "--device", device, "--job", job], environment);
+            List<string> words = ["trecr-delegator", "--control-fd", "3", "--store", store, "--device", device, "--job", job];
+            if (maxExtraMemoryBytes > 0) words.AddRange(["--max-extra-memory", $"{maxExtraMemoryBytes / 2}"]);
+            table.AddExecute(path, words, environment);
             CloneResult result = table.Run();
             if (!result.Succeeded) throw new TrecrException(TrecrError.DelegatorStart, $"cannot start {path}: {result.FailedStep}: {Errno.Describe(result.ErrorNumber)}");
             return new DelegatorProcess(new RankPeer(ours, name, TrecrError.DelegatorLost), result.Pid, result.Pidfd);

@@ -34,6 +34,7 @@ internal sealed class EngineProcess : IDisposable
         {
             List<string> words = ["trecr", "engine", "--control-fd", "3", "--store", store];
             if (options.SaveFilesBelowBytes >= 0) words.AddRange(["--save-files-below", $"{options.SaveFilesBelowBytes}"]);
+            if (options.MaxExtraMemoryBytes > 0) words.AddRange(["--max-extra-memory", $"{options.MaxExtraMemoryBytes / 2}"]); // the other half is the delegators'
             if (options.Bundle) words.Add("--bundle");
             SpawnedProcess process = space.SpawnEngine(Installation.Trecr, words, [theirs]);
             Fault.Peer = process.HostPid;

@@ -20,6 +20,9 @@ internal sealed record JobOptions
     /// <summary>Writes of the program are not tracked: it is never slowed, and each checkpoint reads all of its memory.</summary>
     public bool NoTrack { get; init; }
 
+    /// <summary>Memory that a checkpoint may take beside the program's, engine and delegators together; 0: what they choose by the memory that is free.</summary>
+    public long MaxExtraMemoryBytes { get; init; }
+
     /// <summary>Full paths of the program's hooks.</summary>
     public IReadOnlyList<string> Hooks { get; init; } = [];
 
@@ -36,6 +39,7 @@ internal sealed record JobOptions
         new("--save-files-below", "SIZE", "files open for writing up to this size are saved too (default 64M)"),
         new("--bundle", "", "save programs and libraries with each checkpoint, for a restart where they are missing"),
         new("--no-track", "", "do not track what the program writes: every checkpoint copies all of its memory while it stands still"),
+        new("--max-extra-memory", "SIZE", "memory that a checkpoint may take for copies, 16M or more; where it is not enough the program stands still until they are stored, which is said (default: by the free memory)"),
         new("--hook", "FILE", "a command or shared library to run before and after each checkpoint and after a restart; may be repeated"),
         new("--hook-timeout", "SECONDS", "longest time for one hook (default 30)"),
     ];
@@ -47,5 +51,6 @@ internal sealed record JobOptions
         Hooks = [.. arguments.Values("--hook").Select(h => JobHooks.Resolve(h) ?? throw arguments.Usage($"--hook {h}: no such command or shared library"))],
         HookTimeoutSeconds = arguments.Number("--hook-timeout", 0, 1, 86_400),
         IntervalSeconds = arguments.Number("--interval", 0, 1, 10_000_000), StoreLimitBytes = arguments.Size("--store-limit", 0, 1), SaveFilesBelowBytes = arguments.Size("--save-files-below", -1, 0),
+        MaxExtraMemoryBytes = arguments.Size("--max-extra-memory", 0, 16 << 20),
     };
 }

@@ -59,7 +59,16 @@ internal sealed partial class RankSupervisor : IDisposable
     /// <summary>Where the program finds us: the same for a job at every start, because a restored program remembers it.</summary>
     public string SessionPath { get; }
 
-    public JobOptions Options { get; init; } = new();
+    public JobOptions Options
+    {
+        get;
+        init
+        {
+            field = value;
+            Listener.MaxExtraMemoryBytes = value.MaxExtraMemoryBytes;
+        }
+    } = new();
+
     public StandardStreams Streams { get; set; } = null!;
     public string ProgramPath { get; set; } = "";
 

@@ -32,6 +32,9 @@ internal sealed class SessionListener : IDisposable
         _listener = Sys.ListenUnix(path);
     }
 
+    /// <summary>What delegators are told.</summary>
+    public long MaxExtraMemoryBytes { get; set; }
+
     /// <summary>A delegator was started; for the job's file.</summary>
     public Action<int> OnDelegator { get; set; } = static _ => { };
 
@@ -119,7 +122,7 @@ internal sealed class SessionListener : IDisposable
             if (_closed) return;
             number = _nextNumber++;
         }
-        DelegatorProcess delegator = DelegatorProcess.Start(_job, _store, _device, $"delegator of process {hello.Pid}");
+        DelegatorProcess delegator = DelegatorProcess.Start(_job, _store, _device, MaxExtraMemoryBytes, $"delegator of process {hello.Pid}");
         OnDelegator(delegator.HostPid);
         Session session = new(number, hello.Pid, hostPid, hello.ConnectionDescriptor, delegator);
         try

@@ -146,7 +146,7 @@ internal static class RestartVerb
         {
             foreach (SessionState session in state.Sessions)
             {
-                DelegatorProcess delegator = DelegatorProcess.Start(supervisor.Job, store, device, $"delegator of process {session.Pid}");
+                DelegatorProcess delegator = DelegatorProcess.Start(supervisor.Job, store, device, supervisor.Options.MaxExtraMemoryBytes, $"delegator of process {session.Pid}");
                 jobLock.Note("delegator", delegator.HostPid);
                 delegators.Add((delegator, []));
             }

@@ -227,15 +227,18 @@ internal static class StoreVerbs
         {
             KeepLast = arguments.Number("--keep", 3, 1), Keep = [.. arguments.Values("--keep-id")], DropDamaged = arguments.Has("--drop-damaged"), Wait = TimeSpan.FromSeconds(5),
         });
+        IReadOnlyList<string> bundles = Bundles.RemoveUnused(store);
         if (arguments.Json)
             Output.Json("trecr.gc/1", j =>
             {
                 j.WriteStrings("removed_checkpoints", report.RemovedCheckpoints);
+                j.WriteStrings("removed_bundles", bundles);
                 j.WriteNumbers(("removed_packs", report.RemovedPacks), ("rewritten_packs", report.RewrittenPacks), ("freed_bytes", report.FreedBytes));
             });
         else
         {
             foreach (string id in report.RemovedCheckpoints) Output.Line($"removed {id}");
+            foreach (string bundle in bundles) Output.Line($"removed bundles/{bundle}");
             Output.Line($"freed {Output.Bytes((ulong)Math.Max(0, report.FreedBytes))}: {report.RemovedPacks} packs removed, {report.RewrittenPacks} rewritten");
         }
         return 0;

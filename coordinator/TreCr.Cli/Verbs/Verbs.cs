@@ -7,19 +7,17 @@ internal static class Verbs
 {
     private static readonly Option s_device = new("--device", "KIND", "auto (default: a GPU where there is one), soft, cuda");
 
-    private static readonly string[] s_laterOfJobs = ["--max-extra-memory"];
-
     public static IReadOnlyList<Verb> All { get; } =
     [
         new("run", "[--job NAME] [--device KIND] -- CMD...", "runs a program under TreCr; the exit code is the program's",
             [new("--job", "NAME", "name of the job (default: the program's name and a number)"), s_device, .. JobOptions.Options],
-            ["trecr run -- ./app 10", "trecr run --job heat --device soft -- ./heat2d 4096", "trecr run --interval 600 -- ./app"], RunVerb.Run) { TakesCommand = true, Later = ["--portable", .. s_laterOfJobs] },
+            ["trecr run -- ./app 10", "trecr run --job heat --device soft -- ./heat2d 4096", "trecr run --interval 600 -- ./app"], RunVerb.Run) { TakesCommand = true, Later = ["--portable"] },
         new("checkpoint", "JOB [--stop]", "saves a running job; prints the checkpoint's id last",
             [new("--stop", "", "end the program once the checkpoint is durable"), new("--deadline", "SECONDS", "give up after this long (default 300)")],
-            ["trecr checkpoint heat", "trecr checkpoint heat --stop --json"], JobVerbs.Checkpoint) { MinOperands = 1, MaxOperands = 1, Later = ["--bundle", "--no-track", .. s_laterOfJobs] },
+            ["trecr checkpoint heat", "trecr checkpoint heat --stop --json"], JobVerbs.Checkpoint) { MinOperands = 1, MaxOperands = 1, Later = ["--bundle", "--no-track", "--max-extra-memory"] },
         new("restart", "ID|JOB [--device KIND]", "restarts a checkpoint, or a job's newest; the exit code is the program's",
             [s_device, new("--trust", "", "accept a checkpoint of another user, or an imported one: its code will run as you"), .. RestartChanges.Options, .. JobOptions.Options],
-            ["trecr restart heat", "trecr restart heat.3 --cpus 0-3 --map-path /old/data=/new/data"], RestartVerb.Run) { MinOperands = 1, MaxOperands = 1, Later = s_laterOfJobs },
+            ["trecr restart heat", "trecr restart heat.3 --cpus 0-3 --map-path /old/data=/new/data"], RestartVerb.Run) { MinOperands = 1, MaxOperands = 1 },
         new("status", "[JOB]", "running jobs", [], ["trecr status", "trecr status heat --json"], JobVerbs.Status) { MaxOperands = 1 },
         new("list", "[JOB]", "checkpoints in the store", [], ["trecr list", "trecr list heat --json"], StoreVerbs.List) { MaxOperands = 1 },
         new("inspect", "ID|JOB", "what a checkpoint holds", [], ["trecr inspect heat.3"], StoreVerbs.Inspect) { MinOperands = 1, MaxOperands = 1 },
@@ -44,7 +42,7 @@ internal static class Verbs
         new("completion", "SHELL", "completion for bash or zsh", [], ["trecr completion bash >~/.local/share/bash-completion/completions/trecr", "source <(trecr completion zsh)"], CompletionVerb.Run) { MinOperands = 1, MaxOperands = 1 },
         new("manual", "", "this manual as a page for man(1)", [], ["trecr manual | man -l -"], ManualVerb.Run),
         new("engine", "--control-fd N", "the process that freezes, dumps and restores (started by run and restart)",
-            [new("--control-fd", "N", "socket of the supervisor"), new("--save-files-below", "SIZE", "see run"), new("--bundle", "", "see run")], ["(not for hands)"], EngineVerb.Run) { Hidden = true },
+            [new("--control-fd", "N", "socket of the supervisor"), new("--save-files-below", "SIZE", "see run"), new("--max-extra-memory", "SIZE", "see run"), new("--bundle", "", "see run")], ["(not for hands)"], EngineVerb.Run) { Hidden = true },
         new(SharedLibrary.VerbName, "LIBRARY EVENT", "calls a hook in a shared library (started by run and restart)", [], ["(not for hands)"], SharedLibrary.Run) { MinOperands = 2, MaxOperands = 2, Hidden = true },
         new(GpuProbe.VerbName, "", "asks NVIDIA's driver for its devices (started by doctor)", [], ["(not for hands)"], GpuProbe.Run) { Hidden = true },
     ];

@@ -22,8 +22,11 @@ public readonly record struct SpawnedProcess(int HostPid, int Pid, int Pidfd);
 /// <summary>A program or a namespace could not be started.</summary>
 /// <param name="exitCode">what trecr run ends with: 125, 126 not executable, 127 not found</param>
 /// <param name="errorNumber">errno, or 0</param>
-public sealed class LaunchException(int exitCode, int errorNumber, string message) : Exception(message)
+public sealed class LaunchException(int exitCode, int errorNumber, string message, string cure = "") : Exception(cure.Length > 0 ? $"{message}; {cure}" : message)
 {
+    /// <summary>How to permit what was refused, also the end of the message; empty: not known.</summary>
+    public string Cure => cure;
+
     public int ExitCode => exitCode;
     public int ErrorNumber => errorNumber;
 }

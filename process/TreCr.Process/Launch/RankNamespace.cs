@@ -39,7 +39,7 @@ public sealed unsafe class RankNamespace : IDisposable
             bool user = !init.Succeeded && init.ErrorNumber is Errno.EPERM or Errno.EACCES;
             if (user) init = Clone(options, own, initControl, initEvents, withUser: true);
             if (!init.Succeeded)
-                throw new LaunchException(125, init.ErrorNumber, $"cannot make the namespaces of the job: {init.FailedStep}: {Errno.Describe(init.ErrorNumber)}" + Hint(init));
+                throw new LaunchException(125, init.ErrorNumber, $"cannot make the namespaces of the job: {init.FailedStep}: {Errno.Describe(init.ErrorNumber)}", Cure(init));
             Sys.Close(initControl); initControl = -1;
             Sys.Close(initEvents); initEvents = -1;
             Span<PollEntry> ready = [new PollEntry { Fd = control, Events = Sys.POLLIN }];
@@ -60,9 +60,9 @@ public sealed unsafe class RankNamespace : IDisposable
         }
     }
 
-    private static string Hint(CloneResult init) => init.FailedStep == "mount(/proc)" && init.ErrorNumber == Errno.EPERM
-        ? "; parts of /proc are hidden here, as containers do, and then the kernel permits no other: podman run --security-opt unmask=ALL, docker run --security-opt systempaths=unconfined" : init.FailedStep == "clone3" && init.ErrorNumber is Errno.EPERM or Errno.ENOSPC
-        ? "; user namespaces are off: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns" : "";
+    private static string Cure(CloneResult init) => init.FailedStep == "mount(/proc)" && init.ErrorNumber == Errno.EPERM
+        ? "parts of /proc are hidden here, as containers do, and then the kernel permits no other: podman run --security-opt unmask=ALL, docker run --security-opt systempaths=unconfined" : init.FailedStep == "clone3" && init.ErrorNumber is Errno.EPERM or Errno.ENOSPC
+        ? "user namespaces are off: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns" : "";
 
     private static CloneResult Clone(NamespaceOptions options, CapabilitySets own, int control, int events, bool withUser)
     {

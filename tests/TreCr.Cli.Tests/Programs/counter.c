@@ -13,7 +13,10 @@ static const char *hold;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t turn = PTHREAD_COND_INITIALIZER;
 static unsigned char *block;
-enum { BLOCK = 4 << 20 };
+#ifndef BLOCK_MIB
+#define BLOCK_MIB 4
+#endif
+enum { BLOCK = BLOCK_MIB << 20 };
 
 static void *worker(void *arg)
 {
