@@ -8,7 +8,7 @@ set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 root=$PWD report=$1 end=$((SECONDS + $2))
 sources=${TRECR_CUDA_SAMPLES:-/usr/share/doc/nvidia-cuda-samples/examples}
-work=$root/artifacts/cuda-samples
+work=${TRECR_SAMPLES_WORK:-$root/artifacts/cuda-samples}
 limit=${TRECR_SAMPLE_SECONDS:-100}
 out=${TRECR_OUT:-$root/out} # another build, while out/ is being worked on
 state=$work/state.tsv
@@ -53,7 +53,7 @@ why() { # why LOG CODE: the line that says most
 look_at() {
     local log=$work/logs/$name code
     ran=no passes=no restarts=no reason=
-    if ! (cd "$where" && timeout 600 make CUDA_PATH=/usr CUDA_SEARCH_PATH=/usr/lib/x86_64-linux-gnu HOST_COMPILER=g++-11 SMS=80 GENCODE_FLAGS='-gencode arch=compute_80,code=compute_80' EXTRA_NVCCFLAGS='-cudart shared' "$name") >"$log.build" 2>&1 \
+    if ! (cd "$where" && timeout 600 make CUDA_PATH=/usr CUDA_SEARCH_PATH=/usr/lib/x86_64-linux-gnu HOST_COMPILER=g++-11 SMS=80 GENCODE_FLAGS='-gencode arch=compute_80,code=compute_80' EXTRA_NVCCFLAGS='-cudart shared' build) >"$log.build" 2>&1 \
         || [ ! -x "$where/$name" ]; then
         reason="not built: $(grep -aiE 'error|warning|waiv|not found' "$log.build" | head -n 1 | tr '\t|' '  ' | cut -c1-200)"
         return
@@ -96,19 +96,23 @@ write_report() {
     {
         printf '# soak samples\n\nNVIDIA'\''s CUDA samples 11.8 (Debian nvidia-cuda-samples, nvcc 11.8, `compute_80`, shared cudart) on the software device; %s UTC, %s cores, Linux %s.\n\n' "$(date -u '+%F %H:%M')" "$(nproc)" "$(uname -r)"
         printf 'ran: exit code 0. passes: its own check found the results right, and finds them wrong when kernels are not launched or copies bring nothing. restarts: the same after checkpoint and SIGKILL before its middle launch and restart, as one program (tests/cuda-samples/shim.c).\n"unknown": the sample checks nothing.\n\n'
-        sort -t$'\t' -k1,1 "$state" | awk -F'\t' '{ n++; r += $3 == "yes"; p += $4 == "yes"; s += $5 == "yes" } END { printf "%d samples that need no display: %d ran, %d pass, %d restart.\n\n", n, r, p, s }'
+        sort -t$'\t' -k1,1 "$state" | awk -F'\t' '{ n++; r += $3 == "yes"; p += $4 == "yes"; s += $5 == "yes" } END { printf "%d samples looked at: %d ran, %d pass, %d restart.\n\n", n, r, p, s }'
         printf '| sample | ran | passes | restarts | reason why not |\n|---|---|---|---|---|\n'
         sort -t$'\t' -k1,1 "$state" | awk -F'\t' '{ printf "| %s | %s | %s | %s | %s |\n", $1, $3, $4, $5, $6 }'
+        printf '\n## Not looked at in the time given\n\n%s\n' "$(for m in "$work"/src/Samples/*/*/Makefile; do n=$(basename "$(dirname "$m")"); [ -n "$(left_out "$n")" ] || grep -q "^$n	" "$state" || echo "$n"; done | sort | paste -sd' ')"
         printf '\n## Left out\n\n| sample | why |\n|---|---|\n'
         awk -F'\t' '!/^#/ { printf "| %s | %s |\n", $1, $2 }' tests/cuda-samples/left-out.tsv
     } >"$report"
 }
 
 all=1
-for makefile in "$work"/src/Samples/*/*/Makefile; do
-    where=$(dirname "$makefile") name=$(basename "$(dirname "$makefile")")
+# Those that were never looked at come first, then those that did not restart with another build.
+for makefile in "$work"/src/Samples/*/*/Makefile "$work"/src/Samples/*/*/./Makefile; do
+    where=${makefile%/Makefile} where=${where%/.}
+    name=$(basename "$where")
     [ -z "$(left_out "$name")" ] || continue
-    if [ -n "${TRECR_SAMPLES-}" ]; then [[ " $TRECR_SAMPLES " == *" $name "* ]] || continue
+    if [ -n "${TRECR_SAMPLES-}" ]; then [[ " $TRECR_SAMPLES " == *" $name "* && $makefile != */./Makefile ]] || continue
+    elif [[ $makefile != */./Makefile ]] && grep -q "^$name	" "$state"; then continue
     elif awk -F'\t' -v n="$name" -v b="$build" '$1 == n && ($2 == b || $5 == "yes") { found = 1 } END { exit !found }' "$state"; then continue; fi
     [ $SECONDS -lt $end ] || { all=0; break; }
     began=$SECONDS

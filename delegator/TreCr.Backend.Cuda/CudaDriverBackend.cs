@@ -104,6 +104,12 @@ public sealed unsafe partial class CudaDriverBackend : ICudaBackend
 
     public CUresult trecrModuleLoad(CUmodule* module, void* image, nuint imageBytes)
     {
+        // Linked by the driver's own linker: written when a GPU can show that it works.
+        if (image != null && imageBytes >= LinkedImage.HeaderBytes && *(ulong*)image == LinkedImage.Magic)
+        {
+            Console.Error.WriteLine("trecr: linking of several images is not supported on a real GPU");
+            return CUresult.CUDA_ERROR_NOT_SUPPORTED;
+        }
         if (_moduleLoadData == null) return CUresult.CUDA_ERROR_NOT_SUPPORTED;
         CUresult result = _moduleLoadData(module, image);
         if (result == CUresult.CUDA_SUCCESS && _getParamInfo == null) _layouts.Loaded(*module, image, imageBytes);

@@ -8,11 +8,13 @@ internal static unsafe class ImageLength
 {
     private const uint WrapperMagic = 0x466243B1, FatbinMagic = 0xBA55ED50, ElfMagic = 0x464C457F;
 
-    private static int s_toldLinked;
+    /// <summary>The last image that was put together on this thread; freed by the next.</summary>
+    [ThreadStatic] private static nint t_linked;
 
     /// <summary>Finds the image that a pointer stands for and its length.</summary>
     /// <param name="image">in: what the program passed; out: a fatbin's header behind a wrapper struct, else the same</param>
-    /// <returns>CUDA_ERROR_INVALID_IMAGE: neither wrapper, fatbin, ELF nor text. CUDA_ERROR_NOT_SUPPORTED: fatbins to be linked together (nvcc -rdc=true).</returns>
+    /// <returns>CUDA_ERROR_INVALID_IMAGE: neither wrapper, fatbin, ELF, text, nor the result of a link</returns>
+    /// <remarks>Fatbins to be linked (nvcc -rdc=true) become one image, which is good until the next call on this thread.</remarks>
     public static CUresult Find(ref byte* image, out nuint bytes)
     {
         bytes = 0;
@@ -25,13 +27,17 @@ internal static unsafe class ImageLength
                 byte** list = *(byte***)(image + 16);
                 if (list != null && list[0] != null)
                 {
-                    if (list[1] != null)
-                        return Runtime.Unsupported.Use(ref s_toldLinked, "linking of several fatbins at load"u8, "(nvcc -rdc=true)"u8);
+                    if (list[1] != null) return Link(list, ref image, out bytes);
                     inner = list[0];
                 }
             }
             if (inner == null) return CUresult.CUDA_ERROR_INVALID_IMAGE;
             image = inner;
+        }
+        if (*(uint*)image == unchecked((uint)LinkedImage.Magic) && *(ulong*)image == LinkedImage.Magic)
+        {
+            bytes = *(nuint*)(image + 16);
+            return CUresult.CUDA_SUCCESS;
         }
         switch (*(uint*)image)
         {
@@ -47,6 +53,25 @@ internal static unsafe class ImageLength
                 bytes = (nuint)MemoryMarshal.CreateReadOnlySpanFromNullTerminated(image).Length + 1;
                 return CUresult.CUDA_SUCCESS;
         }
+    }
+
+    /// <param name="list">fat binaries, up to a NULL</param>
+    private static CUresult Link(byte** list, ref byte* image, out nuint bytes)
+    {
+        List<byte[]> pieces = [];
+        bytes = 0;
+        for (int n = 0; list[n] != null; n++)
+        {
+            if (*(uint*)list[n] != FatbinMagic) return CUresult.CUDA_ERROR_INVALID_IMAGE;
+            pieces.Add(new ReadOnlySpan<byte>(list[n], *(ushort*)(list[n] + 6) + (int)*(ulong*)(list[n] + 8)).ToArray());
+        }
+        byte[] whole = LinkedImage.Make(pieces);
+        NativeMemory.Free((void*)t_linked);
+        t_linked = (nint)NativeMemory.Alloc((nuint)whole.Length);
+        Marshal.Copy(whole, 0, t_linked, whole.Length);
+        image = (byte*)t_linked;
+        bytes = (nuint)whole.Length;
+        return CUresult.CUDA_SUCCESS;
     }
 
     /// <summary>End of the last section or program segment of a 64-bit ELF file; 0: not one.</summary>

@@ -54,6 +54,25 @@ public struct CUDA_MEMSET_NODE_PARAMS
     public ulong Width, Height;
 }
 
+/// <summary>CUDA_MEM_ALLOC_NODE_PARAMS, 120 bytes.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 120)]
+public struct CUDA_MEM_ALLOC_NODE_PARAMS
+{
+    /// <summary>Of the pool: 1 pinned; handle types; location 1 device.</summary>
+    [FieldOffset(0)] public int AllocationType;
+    [FieldOffset(4)] public int HandleTypes;
+    [FieldOffset(8)] public int LocationType;
+    [FieldOffset(12)] public int LocationId;
+
+    /// <summary>Program address of CUmemAccessDesc[], and their number.</summary>
+    [FieldOffset(88)] public ulong AccessDescriptions;
+    [FieldOffset(96)] public ulong AccessCount;
+    [FieldOffset(104)] public ulong Bytes;
+
+    /// <summary>Device address; written when the node is made.</summary>
+    [FieldOffset(112)] public ulong Address;
+}
+
 /// <summary>CUDA_HOST_NODE_PARAMS, 16 bytes: void (*)(void*) of the program and its argument.</summary>
 public struct CUDA_HOST_NODE_PARAMS
 {

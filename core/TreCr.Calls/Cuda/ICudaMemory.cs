@@ -50,10 +50,10 @@ public unsafe interface ICudaMemory
     CUresult cuMemAllocManaged([Out] CUdeviceptr* address, nuint bytes, uint flags);
 
     /// <summary>Stream-ordered allocation; the address is decided at once, reuse waits for the stream.</summary>
-    [Call(0x030d, CallClass.Answer), Creates(nameof(address)), Manual("refused by name while the stream captures")]
+    [Call(0x030d, CallClass.Answer), Creates(nameof(address)), Manual("a node where the stream captures; counted in a pool")]
     CUresult cuMemAllocAsync([Out] CUdeviceptr* address, nuint bytes, CUstream stream);
 
-    [Call(0x030e, CallClass.Answer), Destroys(nameof(address)), Manual("refused by name while the stream captures")]
+    [Call(0x030e, CallClass.Answer), Destroys(nameof(address)), Manual("a node where the stream captures; counted in a pool")]
     CUresult cuMemFreeAsync(CUdeviceptr address, CUstream stream);
 
     /// <summary>What the session knows of an address: behind cuPointerGetAttribute(s).</summary>

@@ -6,7 +6,7 @@ public unsafe interface ICudaStream
 {
     /// <param name="flags">0 blocking with respect to the legacy stream, 1 CU_STREAM_NON_BLOCKING</param>
     /// <param name="priority">clamped to the device's range</param>
-    [Call(0x0701, CallClass.Answer), Creates(nameof(stream))]
+    [Call(0x0701, CallClass.Answer), Creates(nameof(stream)), Manual("remembers the context of the stream")]
     CUresult cuStreamCreateWithPriority([Out] CUstream* stream, uint flags, int priority);
 
     /// <summary>Returns at once; queued work still runs.</summary>

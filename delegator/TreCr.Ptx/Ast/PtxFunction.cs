@@ -14,7 +14,7 @@ public readonly record struct PtxRegister(string Name, PtxType Type);
 public sealed class PtxFunction
 {
     public required string Name;
-    public bool IsEntry, IsExtern, Weak;
+    public bool IsEntry, IsExtern, Weak, Visible;
     public required PtxSignature Signature;
     public List<PtxRegister> Registers = [];
     public List<PtxInstruction> Body = [];

@@ -28,6 +28,8 @@ public enum SpecialRegister : byte
     TidX, TidY, TidZ, NtidX, NtidY, NtidZ, CtaidX, CtaidY, CtaidZ, NctaidX, NctaidY, NctaidZ,
     LaneId, WarpId, NWarpId, SmId, NSmId, GridId, LaneMaskEq, LaneMaskLt, LaneMaskLe, LaneMaskGt, LaneMaskGe,
     Clock, ClockHi, Clock64, GlobalTimer, GlobalTimerLo, GlobalTimerHi, DynamicSharedSize, TotalSharedSize, WarpSize, Zero,
+    /// <summary>%envreg1 and 2: address of the words that blocks of a cooperative launch meet at</summary>
+    GridWorkspaceHi, GridWorkspaceLo,
 }
 
 /// <summary>One operand.</summary>

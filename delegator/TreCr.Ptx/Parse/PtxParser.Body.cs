@@ -25,7 +25,7 @@ public sealed partial class PtxParser
         ["%clock"] = SpecialRegister.Clock, ["%clock_hi"] = SpecialRegister.ClockHi, ["%clock64"] = SpecialRegister.Clock64,
         ["%globaltimer"] = SpecialRegister.GlobalTimer, ["%globaltimer_lo"] = SpecialRegister.GlobalTimerLo, ["%globaltimer_hi"] = SpecialRegister.GlobalTimerHi,
         ["%dynamic_smem_size"] = SpecialRegister.DynamicSharedSize, ["%total_smem_size"] = SpecialRegister.TotalSharedSize,
-        ["WARP_SZ"] = SpecialRegister.WarpSize, ["%envreg0"] = SpecialRegister.Zero, ["%envreg1"] = SpecialRegister.Zero, ["%envreg2"] = SpecialRegister.Zero,
+        ["WARP_SZ"] = SpecialRegister.WarpSize, ["%envreg0"] = SpecialRegister.Zero, ["%envreg1"] = SpecialRegister.GridWorkspaceHi, ["%envreg2"] = SpecialRegister.GridWorkspaceLo,
     };
 
     void Declare(PtxVariable v)

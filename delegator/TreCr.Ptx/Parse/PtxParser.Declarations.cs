@@ -186,7 +186,7 @@ public sealed partial class PtxParser
 
     void Function(bool entry)
     {
-        PtxFunction f = new() { Name = "", Signature = new(), IsEntry = entry, IsExtern = linkExtern, Weak = linkWeak, Line = lexer.Line };
+        PtxFunction f = new() { Name = "", Signature = new(), IsEntry = entry, IsExtern = linkExtern, Weak = linkWeak, Visible = linkVisible, Line = lexer.Line };
         function = f;
         scopes.Clear();
         scopes.Push([]);

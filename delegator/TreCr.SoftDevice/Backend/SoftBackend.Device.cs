@@ -149,6 +149,7 @@ public sealed unsafe partial class SoftBackend
         foreach (object o in dying)
         {
             if (o is SoftModule { Block: not 0 } m) allocator.Free(m.Block);
+            if (o is SoftModule { Heap: not 0 } h) allocator.Free(h.Heap);
             Remove(o);
         }
         Remove(c);
@@ -171,6 +172,7 @@ public sealed unsafe partial class SoftBackend
     }
 
     // CUlimit: 0 stack, 1 printf FIFO, 2 malloc heap, 3 and 4 device runtime, 5 L2 granularity, 6 persisting L2.
+    const int MallocHeap = 2;
     readonly nuint[] limits = [1024, 1 << 20, 8 << 20, 2, 2048, 128, 0];
 
     public CUresult cuCtxGetLimit(nuint* value, int limit)

@@ -38,6 +38,7 @@ public sealed unsafe partial class SoftBackend
         launch.SharedBytes = sharedBytes == 0 ? kernel.StaticSharedBytes + 15 & ~15 : kernel.DynamicSharedOffset + (int)sharedBytes + 15 & ~15;
         launch.Output = s.Context.Output;
         launch.Tids = ThreadTables.For(blockX, blockY, blockZ);
+        launch.MakeCooperative((flags & 1) != 0);
         launch.SetParameters(parameters, parameterBytes);
         launch.Simd = kernel.SimdFor(launch, scheduler.Memory);
         if (launch.Simd is null) kernel.Specialise(launch, scheduler.Memory);

@@ -18,7 +18,7 @@ public sealed unsafe partial class SoftBackend
         if (module == null || image == null || imageBytes == 0 || imageBytes > int.MaxValue) return CUDA_ERROR_INVALID_VALUE;
         try
         {
-            SoftModule m = SoftModule.Load(new(image, (int)imageBytes), context, SoftDeviceFacts.Sm, zstd, n => allocator.Allocate(0, n));
+            SoftModule m = SoftModule.Load(new(image, (int)imageBytes), context, SoftDeviceFacts.Sm, zstd, Math.Max(limits[MallocHeap], 4096), n => allocator.Allocate(0, n));
             *module = new(Add(m));
             return CUDA_SUCCESS;
         }
@@ -37,6 +37,7 @@ public sealed unsafe partial class SoftBackend
         if (Find<SoftModule>(module.Value) is not { } m) return CUDA_ERROR_INVALID_HANDLE;
         scheduler.WaitAll(m.Context);
         if (m.Block != 0) allocator.Free(m.Block);
+        if (m.Heap != 0) allocator.Free(m.Heap);
         lock (m.Functions)
             foreach (SoftFunction f in m.Functions.Values) Remove(f);
         Remove(m);

@@ -5,6 +5,7 @@ using TreCr.Ptx;
 using TreCr.Ptx.Ast;
 using TreCr.Ptx.Container;
 using TreCr.Ptx.Parse;
+using TreCr.Ptx.Passes;
 using TreCr.SoftDevice.Emit;
 using TreCr.SoftDevice.Engine;
 using TreCr.SoftDevice.Streams;
@@ -23,6 +24,10 @@ sealed unsafe class SoftModule : ISymbolAddresses
     /// <summary>device address and size of the block; 0 where the module has no variables and no functions</summary>
     public ulong Block { get; private set; }
     public ulong BlockBytes { get; private set; }
+    /// <summary>device address of what malloc and free of the module's kernels use (<see cref="DeviceHeap"/>); 0 where they are not declared</summary>
+    public ulong Heap { get; private set; }
+    /// <summary>Its name among the addresses; no PTX name has this sign.</summary>
+    public const string HeapName = "@heap";
     public Dictionary<string, SoftFunction> Functions { get; } = [];
 
     public ulong Of(string name) => addresses.TryGetValue(name, out ulong a) ? a : throw new PtxException(PtxException.InvalidPtx, $"{name} has no definition in this module");
@@ -36,14 +41,24 @@ sealed unsafe class SoftModule : ISymbolAddresses
 
     /// <summary>Parses an image and places its variables.</summary>
     /// <exception cref="PtxException">200, 209, 218 or 222.</exception>
-    public static SoftModule Load(ReadOnlySpan<byte> image, SoftContext context, int deviceSm, ZstdDecoder? zstd, Func<ulong, ulong> allocate)
+    public static SoftModule Load(ReadOnlySpan<byte> image, SoftContext context, int deviceSm, ZstdDecoder? zstd, ulong heapBytes, Func<ulong, ulong> allocate)
     {
-        PtxModule ptx = PtxParser.Parse(TextOf(image, deviceSm, zstd));
+        PtxModule ptx = Parse(image, deviceSm, zstd);
         if (ptx.TargetSm > deviceSm || ptx.TargetSuffix != "" && ptx.TargetSm != deviceSm && ptx.TargetSuffix != "f")
             throw new PtxException(PtxException.InvalidPtx, $"the PTX is for sm_{ptx.TargetSm}{ptx.TargetSuffix}, the device is sm_{deviceSm}");
         SoftModule m = new() { Context = context, Ptx = ptx };
         m.Place(allocate);
+        if (ptx.Functions.Exists(f => f.IsExtern && f.Name is "malloc" or "free")) m.PlaceHeap(heapBytes, allocate);
         return m;
+    }
+
+    /// <summary>One image, or several that are linked here.</summary>
+    static PtxModule Parse(ReadOnlySpan<byte> image, int deviceSm, ZstdDecoder? zstd)
+    {
+        if (!LinkedImage.IsLinked(image)) return PtxParser.Parse(TextOf(image, deviceSm, zstd));
+        List<PtxModule> pieces = [];
+        foreach (Range piece in LinkedImage.Pieces(image) ?? throw new PtxException(PtxException.InvalidImage, "an image to be linked is cut off")) pieces.Add(PtxParser.Parse(TextOf(image[piece], deviceSm, zstd)));
+        return pieces.Count > 0 ? LinkPass.Run(pieces) : throw new PtxException(PtxException.InvalidImage, "nothing to link");
     }
 
     static ReadOnlySpan<byte> TextOf(ReadOnlySpan<byte> image, int deviceSm, ZstdDecoder? zstd)
@@ -89,6 +104,14 @@ sealed unsafe class SoftModule : ISymbolAddresses
                 new ReadOnlySpan<byte>(&value, x.SizeBytes).CopyTo(new((byte*)to + x.Offset, x.SizeBytes));
             }
         }
+    }
+
+    void PlaceHeap(ulong bytes, Func<ulong, ulong> allocate)
+    {
+        Heap = allocate(bytes);
+        if (Heap == 0) throw new OutOfMemoryException("no device memory for the kernels' heap");
+        DeviceHeap.Begin(Heap, bytes);
+        addresses[HeapName] = Heap;
     }
 
     /// <summary>A kernel by name; null where there is none.</summary>

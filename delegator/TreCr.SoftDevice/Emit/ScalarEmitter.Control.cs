@@ -1,7 +1,9 @@
+using System.Reflection;
 using System.Reflection.Emit;
 using TreCr.Ptx;
 using TreCr.Ptx.Ast;
 using TreCr.Ptx.Passes;
+using TreCr.SoftDevice.Backend;
 using TreCr.SoftDevice.Engine;
 
 namespace TreCr.SoftDevice.Emit;
@@ -344,6 +346,8 @@ unsafe partial class ScalarEmitter
         }
     }
 
+    static readonly MethodInfo HeapAllocate = typeof(DeviceHeap).GetMethod(nameof(DeviceHeap.Allocate))!, HeapFree = typeof(DeviceHeap).GetMethod(nameof(DeviceHeap.Free))!;
+
     /// <summary>Functions that the driver supplies.</summary>
     private protected void EmitRuntimeCall(PtxFunction callee, PtxOperand? returns, PtxOperand? arguments)
     {
@@ -365,6 +369,19 @@ unsafe partial class ScalarEmitter
                 il.Ldloc(thread);
                 for (int n = 0; n < 4; n++) Argument(n, n == 2 ? OpCodes.Ldind_I4 : OpCodes.Ldind_I8);
                 Call("AssertFail");
+                break;
+            case "malloc" when a.Length == 1 && returns is not null:
+                FrameAddress(ScopeOffset(returns.Elements[0]));
+                il.LdcI8((long)program.Addresses.Of(SoftModule.HeapName));
+                Argument(0, OpCodes.Ldind_I8);
+                il.Call(HeapAllocate);
+                il.Op(OpCodes.Stind_I8);
+                break;
+            case "free" when a.Length == 1:
+                il.Ldloc(thread);
+                il.LdcI8((long)program.Addresses.Of(SoftModule.HeapName));
+                Argument(0, OpCodes.Ldind_I8);
+                il.Call(HeapFree);
                 break;
             default: throw Unsupported($"device function {callee.Name}");
         }

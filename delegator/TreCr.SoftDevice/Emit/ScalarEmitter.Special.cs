@@ -19,6 +19,7 @@ unsafe partial class ScalarEmitter
         SpecialRegister.NtidX => "NtidX", SpecialRegister.NtidY => "NtidY", SpecialRegister.NtidZ => "NtidZ",
         SpecialRegister.CtaidX => "CtaidX", SpecialRegister.CtaidY => "CtaidY", SpecialRegister.CtaidZ => "CtaidZ",
         SpecialRegister.NctaidX => "NctaidX", SpecialRegister.NctaidY => "NctaidY", SpecialRegister.NctaidZ => "NctaidZ",
+        SpecialRegister.GridWorkspaceHi => "GridWorkspaceHi", SpecialRegister.GridWorkspaceLo => "GridWorkspaceLo",
         SpecialRegister.SmId => "SmId", SpecialRegister.NSmId => "NSmId", SpecialRegister.DynamicSharedSize => "DynamicSharedBytes", SpecialRegister.TotalSharedSize => "SharedBytes",
         _ => null,
     };

@@ -58,6 +58,8 @@ public unsafe struct BlockContext
     /// <summary>Groups of threads in lockstep may run for several blocks beside each other, [<see cref="FirstCtaidX"/>, <see cref="EndCtaidX"/>), so many groups of each block at a time.</summary>
     public int FirstCtaidX, EndCtaidX, GroupsAtATime;
     public uint SmId, NSmId;
+    /// <summary>0: no cooperative launch</summary>
+    public uint GridWorkspaceHi, GridWorkspaceLo;
     public ulong GridId;
     /// <summary>packed tid of each thread: x | y &lt;&lt; 10 | z &lt;&lt; 20</summary>
     public uint* Tids;

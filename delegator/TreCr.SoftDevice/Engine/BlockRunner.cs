@@ -70,6 +70,8 @@ sealed unsafe partial class BlockRunner : IDisposable
         (c->NctaidX, c->NctaidY, c->NctaidZ) = (launch.GridX, launch.GridY, launch.GridZ);
         c->SmId = (uint)worker;
         c->NSmId = (uint)workers;
+        ulong workspace = launch.Cooperative ? (ulong)launch.Workspace : 0;
+        (c->GridWorkspaceHi, c->GridWorkspaceLo) = ((uint)(workspace >> 32), (uint)workspace);
         c->GridId = launch.GridId;
         c->Tids = launch.Tids;
     }

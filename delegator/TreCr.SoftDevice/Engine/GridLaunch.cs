@@ -15,6 +15,11 @@ sealed unsafe class GridLaunch
     /// <summary>a copy of the parameter block, owned by this object</summary>
     public byte* Parameters;
     int parameterCapacity;
+    /// <summary>Blocks may wait for each other: grid.sync() of cooperative groups.</summary>
+    public bool Cooperative;
+    /// <summary>Where they meet: size and barrier words, as the header of cooperative groups has them (driver_abi.h); zero when the grid starts. Null before the first cooperative launch.</summary>
+    public uint* Workspace;
+    const int WorkspaceBytes = 4096;
     /// <summary>packed thread numbers of the block's shape; owned by <see cref="ThreadTables"/></summary>
     public uint* Tids;
 
@@ -31,6 +36,19 @@ sealed unsafe class GridLaunch
     /// <summary>the first fault; the launch hands out no more blocks</summary>
     public volatile DeviceFaultException? Fault;
     public (uint X, uint Y, uint Z) FaultBlock;
+
+    public void MakeCooperative(bool on)
+    {
+        Cooperative = on;
+        if (!on) return;
+        if (Workspace == null)
+        {
+            Workspace = (uint*)NativeMemory.AlignedAlloc(WorkspaceBytes, 4096);
+            PageTable.Mark((ulong)Workspace, WorkspaceBytes, true);
+        }
+        NativeMemory.Clear(Workspace, WorkspaceBytes);
+        Workspace[0] = 2 * sizeof(uint);
+    }
 
     public void SetParameters(void* source, nuint bytes)
     {
@@ -77,7 +95,13 @@ sealed unsafe class GridLaunch
         NativeMemory.AlignedFree(Parameters);
     }
 
-    ~GridLaunch() => Free();
+    ~GridLaunch()
+    {
+        Free();
+        if (Workspace == null) return;
+        PageTable.Mark((ulong)Workspace, WorkspaceBytes, false);
+        NativeMemory.AlignedFree(Workspace);
+    }
 }
 
 /// <summary>Thread numbers by block shape, made once per shape and kept.</summary>

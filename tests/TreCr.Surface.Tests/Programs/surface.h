@@ -30,6 +30,8 @@ typedef struct { u64 dst; size_t pitch; u32 value, element; size_t width, height
 typedef struct { host_function function; void *data; } host_node;
 typedef struct { int result; u64 error, error_from; } update_info;
 
+typedef struct { int type, handle_types, location_type, location; void *windows; unsigned char rest[8]; } memory_properties;
+typedef struct { int type, handle_types, location_type, location; char rest[72]; const int *access; size_t access_count, bytes; u64 address; } alloc_node;
 typedef struct { size_t width, height; u32 format, channels; } array_shape;
 typedef struct { size_t width, height, depth; u32 format, channels, flags; } box_shape;
 typedef struct { u32 type; u64 handle; u32 format, channels; size_t size, height, pitch; char rest[88]; u32 flags; } resource_desc;

@@ -170,18 +170,6 @@ internal static unsafe class DeviceQuestions
     [UnmanagedCallersOnly(EntryPoint = "cuDeviceGetDefaultMemPool")]
     public static CUresult GetDefaultMemPool(CUmemoryPool* pool, CUdevice device) => DefaultPool(pool, device);
 
-    [UnmanagedCallersOnly(EntryPoint = "cuDeviceGetMemPool")]
-    public static CUresult GetMemPool(CUmemoryPool* pool, CUdevice device) => DefaultPool(pool, device);
-
-    /// <summary>Allocations come from the device's own pool; another is not supported.</summary>
-    [UnmanagedCallersOnly(EntryPoint = "cuDeviceSetMemPool")]
-    public static CUresult SetMemPool(CUdevice device, CUmemoryPool pool)
-    {
-        CUmemoryPool own = default;
-        CUresult result = DefaultPool(&own, device);
-        return result != CUresult.CUDA_SUCCESS ? result : pool == own ? CUresult.CUDA_SUCCESS : CUresult.CUDA_ERROR_INVALID_VALUE;
-    }
-
     /// <param name="type">0 CU_EXEC_AFFINITY_TYPE_SM_COUNT: not offered</param>
     [UnmanagedCallersOnly(EntryPoint = "cuDeviceGetExecAffinitySupport")]
     public static CUresult GetExecAffinitySupport(int* supported, int type, CUdevice device)

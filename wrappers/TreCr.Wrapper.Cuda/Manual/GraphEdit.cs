@@ -31,7 +31,7 @@ internal static unsafe class GraphEdit
         return CUresult.CUDA_SUCCESS;
     });
 
-    private static CUresult Add(ulong* node, ulong graph, ulong* dependencies, nuint count, Func<(CUresult, NodeWork?)> make) => GraphCalls.Do(() =>
+    internal static CUresult Add(ulong* node, ulong graph, ulong* dependencies, nuint count, Func<(CUresult, NodeWork?)> make) => GraphCalls.Do(() =>
     {
         if (node == null || GraphObjects.Graph(graph) is not { } found || !GraphCalls.TryNodes(found, dependencies, count, out GraphNode[] before)) return CUresult.CUDA_ERROR_INVALID_VALUE;
         (CUresult result, NodeWork? work) = make();

@@ -11,10 +11,7 @@ namespace TreCr.Wrapper.Cuda.Manual;
 // CUDA Driver API, "Memory Management", "Unified Addressing", "Stream Ordered Memory Allocator".
 internal static unsafe class Memory
 {
-    private static int s_toldPool, s_toldCapture, s_toldPoolAttribute, s_toldPointerAttribute;
-
-    // Attributes 1 to 4 of each device's own pool: hints about reuse and release; kept for the program to read back.
-    private static readonly ulong[] PoolHints = new ulong[5 * SegmentLayout.MaxDevices];
+    private static int s_toldPointerAttribute;
 
     [UnmanagedCallersOnly(EntryPoint = "cuMemAllocHost_v2")]
     public static CUresult AllocHost(ulong* host, nuint bytes)
@@ -30,99 +27,6 @@ internal static unsafe class Memory
         CUresult result = Session.Enter(out ProgramThread* thread);
         return result != CUresult.CUDA_SUCCESS ? result : CudaMemoryCalls.Send_cuMemHostRegister_v2(thread, host, bytes, flags);
     }
-
-    /// <summary>From a device's own pool only; pools of the program's are not supported.</summary>
-    [UnmanagedCallersOnly(EntryPoint = "cuMemAllocFromPoolAsync")]
-    public static CUresult AllocFromPool(CUdeviceptr* address, nuint bytes, CUmemoryPool pool, CUstream stream) => FromPool(address, bytes, pool, stream);
-
-    [UnmanagedCallersOnly(EntryPoint = "cuMemAllocFromPoolAsync_ptsz")]
-    public static CUresult AllocFromPool_ptsz(CUdeviceptr* address, nuint bytes, CUmemoryPool pool, CUstream stream) => FromPool(address, bytes, pool, PerThread.Of(stream));
-
-    [UnmanagedCallersOnly(EntryPoint = "cuMemAllocAsync")]
-    public static CUresult AllocAsync(CUdeviceptr* address, nuint bytes, CUstream stream) => Ordered(address, bytes, stream);
-
-    [UnmanagedCallersOnly(EntryPoint = "cuMemAllocAsync_ptsz")]
-    public static CUresult AllocAsync_ptsz(CUdeviceptr* address, nuint bytes, CUstream stream) => Ordered(address, bytes, PerThread.Of(stream));
-
-    private static CUresult Ordered(CUdeviceptr* address, nuint bytes, CUstream stream)
-    {
-        CUresult result = Session.Enter(out ProgramThread* thread);
-        if (result != CUresult.CUDA_SUCCESS) return result;
-        return StreamCapture.IsActive && StreamCapture.Spoils(stream, out _) ? Unsupported.Use(ref s_toldCapture, "cuMemAllocAsync"u8, "in a capture"u8)
-            : CudaMemoryCalls.Send_cuMemAllocAsync(thread, CallClass.Answer, address, bytes, stream);
-    }
-
-    [UnmanagedCallersOnly(EntryPoint = "cuMemFreeAsync")]
-    public static CUresult FreeAsync(CUdeviceptr address, CUstream stream) => OrderedFree(address, stream);
-
-    [UnmanagedCallersOnly(EntryPoint = "cuMemFreeAsync_ptsz")]
-    public static CUresult FreeAsync_ptsz(CUdeviceptr address, CUstream stream) => OrderedFree(address, PerThread.Of(stream));
-
-    private static CUresult OrderedFree(CUdeviceptr address, CUstream stream)
-    {
-        CUresult result = Session.Enter(out ProgramThread* thread);
-        if (result != CUresult.CUDA_SUCCESS) return result;
-        return StreamCapture.IsActive && StreamCapture.Spoils(stream, out _) ? Unsupported.Use(ref s_toldCapture, "cuMemFreeAsync"u8, "in a capture"u8)
-            : CudaMemoryCalls.Send_cuMemFreeAsync(thread, CallClass.Answer, address, stream);
-    }
-
-    private static CUresult FromPool(CUdeviceptr* address, nuint bytes, CUmemoryPool pool, CUstream stream)
-    {
-        CUresult result = Session.Enter(out _);
-        if (result != CUresult.CUDA_SUCCESS) return result;
-        return PoolDevice(pool) < 0 ? Unsupported.Use(ref s_toldPool, "cuMemAllocFromPoolAsync"u8, "from a pool other than the device's own"u8)
-            : Ordered(address, bytes, stream);
-    }
-
-    [UnmanagedCallersOnly(EntryPoint = "cuMemPoolSetAttribute")]
-    public static CUresult PoolSetAttribute(CUmemoryPool pool, int attribute, void* value)
-    {
-        CUresult result = PoolHint(pool, attribute, value, out int index);
-        if (result == CUresult.CUDA_SUCCESS) PoolHints[index] = attribute == 4 ? *(ulong*)value : *(uint*)value;
-        return result;
-    }
-
-    [UnmanagedCallersOnly(EntryPoint = "cuMemPoolGetAttribute")]
-    public static CUresult PoolGetAttribute(CUmemoryPool pool, int attribute, void* value)
-    {
-        CUresult result = PoolHint(pool, attribute, value, out int index);
-        if (result != CUresult.CUDA_SUCCESS) return result;
-        if (attribute == 4) *(ulong*)value = PoolHints[index]; else *(uint*)value = (uint)PoolHints[index];
-        return CUresult.CUDA_SUCCESS;
-    }
-
-    private static CUresult PoolHint(CUmemoryPool pool, int attribute, void* value, out int index)
-    {
-        CUresult ready = Session.Ready;
-        int device = ready == CUresult.CUDA_SUCCESS ? PoolDevice(pool) : -1;
-        index = device * 5 + attribute;
-        if (ready != CUresult.CUDA_SUCCESS) return ready;
-        if (device < 0 || value == null) return CUresult.CUDA_ERROR_INVALID_VALUE;
-        return attribute is >= 1 and <= 4 ? CUresult.CUDA_SUCCESS : Unsupported.Use(ref s_toldPoolAttribute, "cuMemPoolGetAttribute"u8, "of memory in use or reserved"u8);
-    }
-
-    /// <summary>Freed memory goes back at once: nothing is kept that could be trimmed.</summary>
-    [UnmanagedCallersOnly(EntryPoint = "cuMemPoolTrimTo")]
-    public static CUresult PoolTrim(CUmemoryPool pool, nuint keepBytes)
-    {
-        CUresult ready = Session.Ready;
-        return ready != CUresult.CUDA_SUCCESS ? ready : PoolDevice(pool) < 0 ? CUresult.CUDA_ERROR_INVALID_VALUE : CUresult.CUDA_SUCCESS;
-    }
-
-    /// <param name="location">CUmemLocation: type (1 device), ordinal</param>
-    [UnmanagedCallersOnly(EntryPoint = "cuMemPoolGetAccess")]
-    public static CUresult PoolGetAccess(int* flags, CUmemoryPool pool, int* location)
-    {
-        const int readWrite = 3;
-        CUresult ready = Session.Ready;
-        if (ready != CUresult.CUDA_SUCCESS) return ready;
-        if (flags == null || location == null || PoolDevice(pool) < 0 || location[0] != 1 || !Devices.IsValid(new CUdevice(location[1]))) return CUresult.CUDA_ERROR_INVALID_VALUE;
-        *flags = location[1] == PoolDevice(pool) ? readWrite : 0;
-        return CUresult.CUDA_SUCCESS;
-    }
-
-    private static int PoolDevice(CUmemoryPool pool) => VirtualHandle.KindOf(pool.Value) == HandleKind.MemoryPool && VirtualHandle.SerialOf(pool.Value) - 1 < (ulong)Devices.Count
-        ? (int)VirtualHandle.SerialOf(pool.Value) - 1 : -1;
 
     // Managed memory lies in the pinned arena, where both sides reach it: where it should preferably be is a hint without effect.
 

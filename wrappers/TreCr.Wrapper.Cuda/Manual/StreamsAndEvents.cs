@@ -13,9 +13,8 @@ internal static unsafe class StreamsAndEvents
     [UnmanagedCallersOnly(EntryPoint = "cuStreamCreate")]
     public static CUresult Create(CUstream* stream, uint flags)
     {
-        CUresult result = Session.Enter(out ProgramThread* thread);
-        if (result != CUresult.CUDA_SUCCESS) return result;
-        return flags > 1 ? CUresult.CUDA_ERROR_INVALID_VALUE : CudaStreamCalls.Send_cuStreamCreateWithPriority(thread, stream, flags, 0);
+        CUresult result = Session.Enter(out _);
+        return result != CUresult.CUDA_SUCCESS ? result : flags > 1 ? CUresult.CUDA_ERROR_INVALID_VALUE : StreamQuestions.Create(stream, flags, 0);
     }
 
     // The unsuffixed names are separate symbols with the same 64-bit ABI; cuFFT takes cuEventDestroy by dlsym.

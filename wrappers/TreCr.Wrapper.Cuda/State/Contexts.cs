@@ -55,6 +55,8 @@ internal static class Contexts
         Functions.ForgetContext(context);
         Libraries.ForgetContext(context);
         Images.Images.ForgetContext(context);
+        Manual.VirtualMemory.ForgetContext(context);
+        Manual.StreamQuestions.ForgetContext(context);
         ContextLocalStorage.EndContext(context);
     }
 }

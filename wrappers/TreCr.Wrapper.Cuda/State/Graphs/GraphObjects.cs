@@ -49,6 +49,7 @@ internal static class GraphObjects
     public static void Remove(GraphNode node, List<UserObject> ended)
     {
         if (node.Work is ChildWork child) Remove(child.Child, ended);
+        node.Work.End();
         Known.Remove(node.Handle);
     }
 

@@ -12,6 +12,11 @@ internal abstract unsafe class NodeWork
     /// <summary>The same work for another node.</summary>
     public abstract NodeWork Copy();
 
+    /// <summary>The node is gone.</summary>
+    public virtual void End()
+    {
+    }
+
     /// <summary>Puts the work into a stream.</summary>
     public abstract CUresult Enqueue(ProgramThread* thread, CUstream stream);
 }

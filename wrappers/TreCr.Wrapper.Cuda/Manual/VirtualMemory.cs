@@ -1,0 +1,253 @@
+using System.Runtime.InteropServices;
+using TreCr.Calls;
+using TreCr.Calls.Cuda;
+using TreCr.Wrapper.Runtime;
+
+namespace TreCr.Wrapper.Cuda.Manual;
+
+// Hand-written: reservations and physical memory are the wrapper's own over plain device memory, which has fixed addresses and comes back at a restart. CUDA Driver API, "Virtual Memory
+// Management". A reservation has its memory from the start, so it counts as used; physical memory that is mapped nowhere has memory of its own. Differences that a program can see: the same
+// physical memory at two addresses is refused by name, and an access before cuMemSetAccess is no fault.
+internal static unsafe class VirtualMemory
+{
+    private const ulong Granularity = 2 << 20;
+    private const int Device = 1;
+
+    private static int s_toldTwice, s_toldExport;
+
+    private static readonly Lock Gate = new();
+    private static readonly Dictionary<ulong, Reservation> Reservations = [];
+    private static readonly Dictionary<ulong, Physical> Known = [];
+    private static ulong s_serial = VirtualHandle.FirstSerial;
+
+    /// <param name="Allocated">what cuMemAlloc gave, at or before Start</param>
+    private sealed record Reservation(ulong Start, ulong Bytes, ulong Allocated, ulong Context)
+    {
+        public List<Mapping> Mappings { get; } = [];
+    }
+
+    private sealed class Mapping(ulong start, Physical memory)
+    {
+        public ulong Start => start;
+        public Physical Memory => memory;
+
+        /// <summary>CUmemAccess_flags: 0 none, 1 read, 3 read and write.</summary>
+        public int Access { get; set; }
+    }
+
+    private sealed class Physical(ulong handle, ulong bytes, CUmemAllocationProp properties)
+    {
+        public ulong Handle => handle;
+        public ulong Bytes => bytes;
+        public CUmemAllocationProp Properties => properties;
+        public int References { get; set; } = 1;
+        public Mapping? Mapped { get; set; }
+
+        /// <summary>Where the contents lie while it is mapped nowhere; 0: it was never written.</summary>
+        public ulong Kept { get; set; }
+    }
+
+    private delegate CUresult Body(ProgramThread* thread);
+
+    private static CUresult Do(ReadOnlySpan<byte> name, Body body)
+    {
+        CUresult result = Session.Enter(out ProgramThread* thread);
+        if (result != CUresult.CUDA_SUCCESS) return result;
+        try
+        {
+            lock (Gate) return body(thread);
+        }
+        catch (Exception e) { return Session.Failed(name, e); }
+    }
+
+    /// <summary>The context's memory is gone.</summary>
+    public static void ForgetContext(ulong context)
+    {
+        lock (Gate)
+            foreach (Reservation r in Reservations.Values.Where(r => r.Context == context).ToArray())
+            {
+                foreach (Mapping m in r.Mappings) m.Memory.Mapped = null;
+                Reservations.Remove(r.Start);
+            }
+    }
+
+    private static CUresult Check(CUmemAllocationProp* properties)
+    {
+        if (properties == null || properties->Type != 1 || properties->LocationType != Device || !Devices.IsValid(new CUdevice(properties->LocationId))) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        return properties->RequestedHandleTypes != 0 ? Unsupported.Use(ref s_toldExport, "cuMemCreate"u8, "for other processes"u8) : CUresult.CUDA_SUCCESS;
+    }
+
+    /// <param name="option">0 minimum, 1 recommended: the same here</param>
+    [UnmanagedCallersOnly(EntryPoint = "cuMemGetAllocationGranularity")]
+    public static CUresult GetGranularity(nuint* bytes, CUmemAllocationProp* properties, int option)
+    {
+        CUresult ready = Session.Ready;
+        if (ready != CUresult.CUDA_SUCCESS) return ready;
+        if (bytes == null || option is not (0 or 1)) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        CUresult result = Check(properties);
+        if (result == CUresult.CUDA_SUCCESS) *bytes = (nuint)Granularity;
+        return result;
+    }
+
+    /// <param name="wanted">a hint, which the driver may ignore; so do we</param>
+    [UnmanagedCallersOnly(EntryPoint = "cuMemAddressReserve")]
+    public static CUresult Reserve(CUdeviceptr* address, nuint bytes, nuint alignment, CUdeviceptr wanted, ulong flags) => Do("cuMemAddressReserve"u8, thread =>
+    {
+        if (address == null || bytes == 0 || bytes % Granularity != 0 || flags != 0 || (alignment & (alignment - 1)) != 0 || alignment > 1 << 30) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        ulong align = Math.Max(Granularity, alignment);
+        CUdeviceptr got = default;
+        CUresult result = CudaMemoryCalls.Send_cuMemAlloc_v2(thread, &got, bytes);
+        if (result == CUresult.CUDA_SUCCESS && got.Value % align != 0)
+        {
+            CudaMemoryCalls.Send_cuMemFree_v2(thread, got);
+            result = CudaMemoryCalls.Send_cuMemAlloc_v2(thread, &got, bytes + (nuint)align);
+        }
+        if (result != CUresult.CUDA_SUCCESS) return result;
+        ulong start = (got.Value + align - 1) & ~(align - 1);
+        Reservations[start] = new Reservation(start, bytes, got.Value, thread->Context);
+        *address = new CUdeviceptr(start);
+        return CUresult.CUDA_SUCCESS;
+    });
+
+    /// <summary>The whole of a reservation in which nothing is mapped.</summary>
+    [UnmanagedCallersOnly(EntryPoint = "cuMemAddressFree")]
+    public static CUresult FreeAddress(CUdeviceptr address, nuint bytes) => Do("cuMemAddressFree"u8, thread =>
+    {
+        if (!Reservations.TryGetValue(address.Value, out Reservation? found) || found.Bytes != bytes || found.Mappings.Count != 0) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        Reservations.Remove(address.Value);
+        return CudaMemoryCalls.Send_cuMemFree_v2(thread, new CUdeviceptr(found.Allocated));
+    });
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemCreate")]
+    public static CUresult Create(ulong* handle, nuint bytes, CUmemAllocationProp* properties, ulong flags) => Do("cuMemCreate"u8, thread =>
+    {
+        if (handle == null || bytes == 0 || bytes % Granularity != 0 || flags != 0) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        CUresult result = Check(properties);
+        if (result != CUresult.CUDA_SUCCESS) return result;
+        if (bytes > Devices.Facts(properties->LocationId)->TotalMemoryBytes) return CUresult.CUDA_ERROR_OUT_OF_MEMORY;
+        Physical made = new(VirtualHandle.Make(HandleKind.MemoryAllocation, s_serial++), bytes, *properties);
+        Known[made.Handle] = made;
+        *handle = made.Handle;
+        return CUresult.CUDA_SUCCESS;
+    });
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemRelease")]
+    public static CUresult Release(ulong handle) => Do("cuMemRelease"u8, thread =>
+    {
+        if (!Known.TryGetValue(handle, out Physical? found) || found.References == 0) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        found.References--;
+        return found.References == 0 && found.Mapped is null ? Forget(thread, found) : CUresult.CUDA_SUCCESS;
+    });
+
+    private static CUresult Forget(ProgramThread* thread, Physical gone)
+    {
+        Known.Remove(gone.Handle);
+        return gone.Kept == 0 ? CUresult.CUDA_SUCCESS : CudaMemoryCalls.Send_cuMemFree_v2(thread, new CUdeviceptr(gone.Kept));
+    }
+
+    private static Reservation? Around(ulong address, ulong bytes)
+    {
+        foreach (Reservation r in Reservations.Values)
+            if (address >= r.Start && address - r.Start < r.Bytes && bytes <= r.Bytes - (address - r.Start)) return r;
+        return null;
+    }
+
+    /// <param name="offset">0 is all that the driver takes</param>
+    [UnmanagedCallersOnly(EntryPoint = "cuMemMap")]
+    public static CUresult Map(CUdeviceptr address, nuint bytes, nuint offset, ulong handle, ulong flags) => Do("cuMemMap"u8, thread =>
+    {
+        if (flags != 0 || offset != 0 || !Known.TryGetValue(handle, out Physical? memory) || memory.References == 0 || memory.Bytes != bytes || address.Value % Granularity != 0) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        if (Around(address.Value, bytes) is not { } reservation || reservation.Mappings.Any(m => m.Start < address.Value + bytes && address.Value < m.Start + m.Memory.Bytes)) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        if (memory.Mapped is not null) return Unsupported.Use(ref s_toldTwice, "cuMemMap"u8, "of the same memory at two addresses"u8);
+        CUresult result = memory.Kept == 0 ? CudaCopyCalls.Send_cuMemsetD8Async(thread, CallClass.Enqueue, address, 0, bytes, CUstream.Legacy)
+            : CudaCopyCalls.Send_cuMemcpyDtoDAsync_v2(thread, CallClass.Enqueue, address, new CUdeviceptr(memory.Kept), bytes, CUstream.Legacy);
+        if (result == CUresult.CUDA_SUCCESS) result = CudaStreamCalls.Send_cuStreamSynchronize(thread, CallClass.Blocking, CUstream.Legacy);
+        if (result != CUresult.CUDA_SUCCESS) return result;
+        if (memory.Kept != 0) CudaMemoryCalls.Send_cuMemFree_v2(thread, new CUdeviceptr(memory.Kept));
+        memory.Kept = 0;
+        memory.Mapped = new Mapping(address.Value, memory);
+        reservation.Mappings.Add(memory.Mapped);
+        return CUresult.CUDA_SUCCESS;
+    });
+
+    /// <summary>Mappings that fill a range.</summary>
+    /// <param name="whole">they do not reach beyond it</param>
+    private static List<Mapping>? Inside(ulong address, ulong bytes, bool whole)
+    {
+        if (bytes == 0 || Around(address, bytes) is not { } reservation) return null;
+        List<Mapping> found = [.. reservation.Mappings.Where(m => m.Start < address + bytes && address < m.Start + m.Memory.Bytes).OrderBy(m => m.Start)];
+        ulong at = found.Count == 0 || whole && found[0].Start != address ? 0 : found[0].Start;
+        foreach (Mapping m in found)
+        {
+            if (m.Start != at) return null;
+            at += m.Memory.Bytes;
+        }
+        return found.Count == 0 || found[0].Start > address || (whole ? at != address + bytes : at < address + bytes) ? null : found;
+    }
+
+    /// <summary>Memory that a handle is still held on keeps its contents.</summary>
+    [UnmanagedCallersOnly(EntryPoint = "cuMemUnmap")]
+    public static CUresult Unmap(CUdeviceptr address, nuint bytes) => Do("cuMemUnmap"u8, thread =>
+    {
+        if (Inside(address.Value, bytes, whole: true) is not { } mappings) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        CUresult result = CudaContextCalls.Send_cuCtxSynchronize(thread, CallClass.Blocking);
+        Reservation reservation = Around(address.Value, bytes)!;
+        foreach (Mapping m in mappings)
+        {
+            if (result != CUresult.CUDA_SUCCESS) return result;
+            if (m.Memory.References > 0)
+            {
+                CUdeviceptr kept = default;
+                result = CudaMemoryCalls.Send_cuMemAlloc_v2(thread, &kept, (nuint)m.Memory.Bytes);
+                if (result != CUresult.CUDA_SUCCESS) return result;
+                result = CudaCopyCalls.Send_cuMemcpyDtoDAsync_v2(thread, CallClass.Enqueue, kept, new CUdeviceptr(m.Start), (nuint)m.Memory.Bytes, CUstream.Legacy);
+                if (result == CUresult.CUDA_SUCCESS) result = CudaStreamCalls.Send_cuStreamSynchronize(thread, CallClass.Blocking, CUstream.Legacy);
+                m.Memory.Kept = kept.Value;
+            }
+            m.Memory.Mapped = null;
+            reservation.Mappings.Remove(m);
+            if (m.Memory.References == 0) Forget(thread, m.Memory);
+        }
+        return result;
+    });
+
+    /// <param name="descriptions">[count]</param>
+    [UnmanagedCallersOnly(EntryPoint = "cuMemSetAccess")]
+    public static CUresult SetAccess(CUdeviceptr address, nuint bytes, CUmemAccessDesc* descriptions, nuint count) => Do("cuMemSetAccess"u8, thread =>
+    {
+        if (descriptions == null || count == 0 || Inside(address.Value, bytes, whole: false) is not { } mappings) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        for (nuint n = 0; n < count; n++)
+            if (descriptions[n].LocationType != Device || !Devices.IsValid(new CUdevice(descriptions[n].LocationId)) || descriptions[n].Flags is not (0 or 1 or 3)) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        for (nuint n = 0; n < count; n++)
+            foreach (Mapping m in mappings)
+                if (m.Memory.Properties.LocationId == descriptions[n].LocationId) m.Access = descriptions[n].Flags;
+        return CUresult.CUDA_SUCCESS;
+    });
+
+    /// <param name="location">CUmemLocation: type, ordinal</param>
+    [UnmanagedCallersOnly(EntryPoint = "cuMemGetAccess")]
+    public static CUresult GetAccess(ulong* flags, int* location, CUdeviceptr address) => Do("cuMemGetAccess"u8, thread =>
+    {
+        if (flags == null || location == null || location[0] != Device || !Devices.IsValid(new CUdevice(location[1])) || Inside(address.Value, 1, whole: false) is not { } mappings) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        *flags = mappings[0].Memory.Properties.LocationId == location[1] ? (ulong)mappings[0].Access : 0;
+        return CUresult.CUDA_SUCCESS;
+    });
+
+    [UnmanagedCallersOnly(EntryPoint = "cuMemGetAllocationPropertiesFromHandle")]
+    public static CUresult GetProperties(CUmemAllocationProp* properties, ulong handle) => Do("cuMemGetAllocationPropertiesFromHandle"u8, thread =>
+    {
+        if (properties == null || !Known.TryGetValue(handle, out Physical? found)) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        *properties = found.Properties;
+        return CUresult.CUDA_SUCCESS;
+    });
+
+    /// <summary>The handle behind a mapped address, held once more.</summary>
+    [UnmanagedCallersOnly(EntryPoint = "cuMemRetainAllocationHandle")]
+    public static CUresult Retain(ulong* handle, CUdeviceptr address) => Do("cuMemRetainAllocationHandle"u8, thread =>
+    {
+        if (handle == null || Inside(address.Value, 1, whole: false) is not { } mappings) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        mappings[0].Memory.References++;
+        *handle = mappings[0].Memory.Handle;
+        return CUresult.CUDA_SUCCESS;
+    });
+}
