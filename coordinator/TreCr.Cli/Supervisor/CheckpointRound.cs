@@ -16,6 +16,9 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
 {
     private const int FreezeMs = 5_000, SessionMs = 30_000, EngineStepMs = 120_000;
 
+    /// <summary>How long a killed program may take to leave the process table.</summary>
+    private const int GoneMs = 2_000;
+
     private readonly long _deadline = Environment.TickCount64 + order.DeadlineMs;
     private readonly List<RankSnapshot> _snapshots = [];
     private readonly Dictionary<(string, int), ByteString> _hashes = [];
@@ -217,6 +220,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         try { Ask(_engine!.Peer, new Request { Resume = new ResumeRequest { Kill = true } }); }
         catch (TrecrException) { supervisor.KillProgram(); }
         (_frozen, _gated) = (false, false);
+        supervisor.AwaitProgramGone(GoneMs); // hooks that come next find it ended
     }
 
     /// <summary>Lets the program run on, whatever happened.</summary>

@@ -89,6 +89,14 @@ internal sealed partial class RankSupervisor : IDisposable
     /// <summary>The program is gone, or is being ended.</summary>
     public bool ProgramEnded => _programEnded || (_program.Pidfd > 0 && Sys.Poll([new PollEntry { Fd = _program.Pidfd, Events = Sys.POLLIN }], 0) == 1);
 
+    /// <summary>Waits until the program has ended and init has reaped it, as far as that happens within the limit.</summary>
+    public void AwaitProgramGone(int limitMs)
+    {
+        long end = Environment.TickCount64 + limitMs;
+        if (_program.Pidfd > 0) Sys.Poll([new PollEntry { Fd = _program.Pidfd, Events = Sys.POLLIN }], limitMs);
+        while (System.IO.Directory.Exists($"/proc/{_program.HostPid}") && Environment.TickCount64 < end) Sys.SleepNs(1_000_000);
+    }
+
     /// <summary>Checkpoint with which --stop ended the program; empty: it was not.</summary>
     public string StoppedAt { get; set; } = "";
 
