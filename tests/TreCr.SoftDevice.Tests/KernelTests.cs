@@ -46,6 +46,11 @@ public sealed class KernelTests(int largestMethod)
         __global__ void spinlock(int* lock, int* count) {
           bool done=false; while (!done) { if (__nvvm_atom_cas_gen_i(lock,0,1)==0) { *(volatile int*)count=*(volatile int*)count+1; __nvvm_membar_gl(); __nvvm_atom_xchg_gen_i(lock,0); done=true; } } }
         __global__ void flag(volatile int* f, int* out) { if (TX==0) { while (*f==0) {} out[0]=7; } else if (TX==NX-1) { *f=1; } }
+        __global__ void publish(int rounds, volatile int* data, volatile int* flags, int* wrong) {
+          volatile int* mine = data + BX/2*32; volatile int* said = flags + BX/2*2;
+          for (int r=1;r<=rounds;r++) {
+            if (BX%2==0) { mine[TX]=r; __nvvm_membar_gl(); if (TX==0) { said[0]=r; int x=r; for (int k=0;k<50000;k++) x=x*1664525+(x>>7); if (x==42) wrong[0]=-1; while (said[1]!=r) {} } __syncthreads(); }
+            else { if (TX==0) while (said[0]!=r) {} __syncthreads(); if (mine[TX]!=r) wrong[BX*32+TX]=r; __syncthreads(); if (TX==0) said[1]=r; } } }
         __global__ void chain(volatile int* f) { if (BX+1<GX) while (f[BX+1]==0) {} f[BX]=1; }
         }
         """;
@@ -268,5 +273,16 @@ public sealed class KernelTests(int largestMethod)
         ulong f = m.Zeroed<int>(64);
         m.Run(m.Function(module, "chain"), 50, 1, f);
         Assert.That(Machine.Span<int>(f, 50).ToArray(), Is.All.EqualTo(1));
+    }
+
+    /// <summary>All lanes store, all fence, one raises the flag for which another block waits: nothing but the warp itself makes the lanes meet (cuBLAS's trsv).</summary>
+    [Test]
+    public void AWarpPublishesAsOne()
+    {
+        const int pairs = 2, rounds = 200;
+        ulong data = m.Zeroed<int>(pairs * 32), flags = m.Zeroed<int>(pairs * 2), wrong = m.Zeroed<int>(pairs * 64);
+        m.Run(m.Function(module, "publish"), pairs * 2, 32, rounds, data, flags, wrong);
+        Assert.That(Machine.Span<int>(data, pairs * 32).ToArray(), Is.All.EqualTo(rounds));
+        Assert.That(Machine.Span<int>(wrong, pairs * 64).ToArray(), Is.All.Zero);
     }
 }

@@ -13,6 +13,17 @@ public static class InstructionFacts
     {
         "bar" or "barrier" => !i.Opcode.Has("arrive"),
         "shfl" or "vote" or "match" or "redux" or "activemask" or "mma" or "ldmatrix" or "stmatrix" or "movmatrix" => true,
+        _ => IsDeviceFence(i),
+    };
+
+    /// <summary>
+    /// A fence for threads of other blocks. Programs rely on the lanes of a warp being together there: all store, all fence, one raises the flag for which another block waits (cuBLAS's trsv), with nothing
+    /// between that would make them meet. So a thread stops at it until the others of its warp have come as far as they can.
+    /// </summary>
+    public static bool IsDeviceFence(PtxInstruction i) => i.Name switch
+    {
+        "membar" => !i.Opcode.Has("cta") && !i.Opcode.Has("proxy"),
+        "fence" => !i.Opcode.Has("cta") && !i.Opcode.Has("proxy") && !i.Opcode.Has("mbarrier_init"),
         _ => false,
     };
 

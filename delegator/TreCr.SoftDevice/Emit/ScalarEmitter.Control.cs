@@ -174,6 +174,10 @@ unsafe partial class ScalarEmitter
             case "activemask":
                 Kind(Collective(op));
                 break;
+            case "membar" or "fence":
+                EmitFence();
+                Kind(Collective(op));
+                break;
             case "mma" or "ldmatrix" or "stmatrix" or "movmatrix":
                 EmitMatrix();
                 break;
@@ -189,11 +193,14 @@ unsafe partial class ScalarEmitter
     private protected static (CollectiveKind Kind, int MaskOperand)? Collective(PtxOpcode op) => op.Name switch
     {
         "bar" => (CollectiveKind.WarpSync, 0),
+        "membar" or "fence" => (CollectiveKind.WarpSync, -1),
         "shfl" => (op.First("up", "down", "bfly", "idx") switch { "up" => CollectiveKind.ShflUp, "down" => CollectiveKind.ShflDown, "bfly" => CollectiveKind.ShflBfly, _ => CollectiveKind.ShflIdx }, op.Has("sync") ? 4 : -1),
         "vote" => (op.First("all", "any", "uni", "ballot") switch { "all" => CollectiveKind.VoteAll, "any" => CollectiveKind.VoteAny, "uni" => CollectiveKind.VoteUni, _ => CollectiveKind.Ballot }, op.Has("sync") ? 2 : -1),
         "activemask" => (CollectiveKind.ActiveMask, -1),
         _ => null,
     };
+
+    private protected void EmitFence() => il.Call(typeof(Interlocked).GetMethod("MemoryBarrier")!);
 
     private protected void Kind((CollectiveKind Kind, int MaskOperand)? collective) => Kind(collective!.Value.Kind, collective.Value.MaskOperand);
 

@@ -42,7 +42,7 @@ unsafe partial class ScalarEmitter
                 Call("Arrive");
                 break;
             case "vadd" or "vsub" or "vabsdiff" or "vmin" or "vmax" or "vshl" or "vshr": EmitVideo(); break;
-            case "membar" or "fence": il.Call(typeof(Interlocked).GetMethod("MemoryBarrier")!); break;
+            case "membar" or "fence": EmitFence(); break;
             case "prefetch" or "prefetchu" or "discard" or "applypriority" or "pmevent" or "brkpt" or "griddepcontrol" or "setmaxnreg": break;
             case "nanosleep": break; // the loop around it gives way, see SpinPass
             case "cp": EmitAsyncCopy(); break;

@@ -142,6 +142,9 @@ sealed unsafe partial class SimdEmitter
         }
         switch (kind)
         {
+            case CollectiveKind.WarpSync when InstructionFacts.IsDeviceFence(current):
+                EmitFence(); // all lanes have stored
+                break;
             case CollectiveKind.ShflUp or CollectiveKind.ShflDown or CollectiveKind.ShflBfly or CollectiveKind.ShflIdx:
                 EmitShuffle(kind);
                 break;
