@@ -189,15 +189,22 @@ CASE(event_recorded_with_flags, "cuEventRecordWithFlags")
 
 CASE(a_stream_waits_for_an_event, "cuStreamWaitEvent")
 {
-    u64 event = 0, other = 0;
+    u64 event = 0, other = 0, third = 0;
     OK(cuEventCreate(&event, 2));
     OK(cuStreamCreate(&other, 1));
+    OK(cuStreamCreate(&third, 1));
     struct gate g = closed_gate();
     u32 x = work(&g);
     OK(cuEventRecord(event, g.stream));
     OK(cuStreamWaitEvent(other, event, 0));
     run_affine((u64)(g.out + 1), (u64)g.out, 1, other);
+    // What waits for nothing is done long before these.
+    for (int i = 0; i < 20; i++) {
+        run_affine((u64)(g.out + 1), (u64)g.out, 1, third);
+        OK(cuStreamSynchronize(third));
+    }
     IS(600, cuStreamQuery(other));
+    OK(cuStreamDestroy(third));
     open_gate(&g);
     OK(cuStreamSynchronize(other));
     IS(x * factor + term, g.out[1]);
