@@ -2,7 +2,7 @@
 # ./build.sh soak [NAME] [--seed N] [--minutes M]: long tests on out/; each writes docs/results/soak-NAME.md. Without NAME all of them, M minutes each.
 #   faults    every fault point x process x kind, at each time that it is passed, in two samples; goes on where it was ended (out/soak-faults.state), as long as
 #             the build is the same; exit code 1 also where M minutes were not enough
-#   process   200 cycles of single programs without growth, then random programs and scenarios of the process engine
+#   process   random programs and scenarios of the process engine, then 200 cycles of single programs without growth (100 where M is below 30)
 #   ring      10,000 random freezes of the shared rings, half of them with the delegator in a process of its own
 #   mutate    each thing that can be changed in what the software device emits for a row of the instruction table: 95 % must turn the row red
 #   samples   NVIDIA's CUDA samples where they and nvcc are installed: run, killed and restarted (tests/soak-samples.sh); goes on where it was ended; writes docs/results/samples.md
