@@ -13,7 +13,7 @@ sealed unsafe partial class SimdEmitter
     static readonly FieldInfo CtaidXField = typeof(BlockContext).GetField("CtaidX")!;
 
     /// <summary>row = first group; for each row: for each block of the run: its groups [row, endOfRow).</summary>
-    void EmitRunStart(LocalBuilder row, LocalBuilder endOfRow, LocalBuilder ctaid, Label nextBlock, Label nextRow, Label done)
+    void EmitRunStart(LocalBuilder row, LocalBuilder endOfRow, LocalBuilder ctaid, Label nextRow, Label done)
     {
         Label inside = il.NewLabel(), block = il.NewLabel();
         il.Mark(nextRow);

@@ -110,7 +110,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
             il.Ldarg(1);
             il.Stloc(group);
         }
-        else EmitRunStart(row, endOfRow, ctaid, nextBlock, nextRow, done);
+        else EmitRunStart(row, endOfRow, ctaid, nextRow, done);
         il.Mark(head);
         il.Ldloc(group);
         if (usesGroups) il.Ldarg(2);

@@ -26,7 +26,7 @@ static unsafe class SurfaceUnit
     static byte* Place(int thread, ulong handle, int form, int layer, int x, int y, int z, int bytes, bool writes)
     {
         DeviceImage* image = TextureUnit.Image(thread, handle, true);
-        DeviceImageLevel at = (*image)[0];
+        DeviceImageLevel at = TextureUnit.Level(thread, image, 0);
         int texel = DeviceImage.ChannelBytes(image->Format) * (int)Math.Min(image->Channels, 4), dimensions = form & (int)TextureForm.Dimensions, width = (int)at.Width * texel;
         if (dimensions < 2) y = 0;
         if (dimensions < 3) z = (form & (int)TextureForm.Layered) != 0 ? layer : 0;

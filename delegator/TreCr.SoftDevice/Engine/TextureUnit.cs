@@ -22,11 +22,21 @@ static unsafe class TextureUnit
         return image;
     }
 
+    /// <summary>A level, or the nearest that there is.</summary>
+    /// <exception cref="DeviceFaultException">700: a kernel has written over the image, perhaps since it was looked at.</exception>
+    public static DeviceImageLevel Level(int thread, DeviceImage* image, int level)
+    {
+        const int sideBits = 28;
+        DeviceImageLevel at = (*image)[Math.Clamp(level, 0, (int)(image->LevelCount - 1) & (DeviceImage.MaxLevels - 1))];
+        if ((at.Width - 1 | at.Height - 1 | at.Depth - 1) >> sideBits != 0) throw new DeviceFaultException(700, "not a texture or surface object", (ulong)image, thread);
+        return at;
+    }
+
     /// <summary>tex with integer coordinates: texels by number.</summary>
     public static void FetchTexel(BlockContext* c, int thread, ulong handle, int form, int layer, int x, int y, int z, int level)
     {
         DeviceImage* image = Image(thread, handle, false);
-        DeviceImageLevel at = (*image)[Math.Clamp(level, 0, (int)image->LevelCount - 1)];
+        DeviceImageLevel at = Level(thread, image, level);
         int dimensions = form & (int)TextureForm.Dimensions;
         Texel t;
         if ((image->Flags & DeviceImageFlags.Linear) != 0) t = (uint)x < at.Width ? Read(thread, image, in at, x, 0, 0) : default;
@@ -77,7 +87,7 @@ static unsafe class TextureUnit
     public static float Gradient(int thread, ulong handle, int form, float ax, float ay, float az, float bx, float by, float bz)
     {
         DeviceImage* image = Image(thread, handle, false);
-        DeviceImageLevel top = (*image)[0];
+        DeviceImageLevel top = Level(thread, image, 0);
         if ((image->Flags & DeviceImageFlags.Normalized) != 0)
         {
             (ax, bx) = (ax * top.Width, bx * top.Width);
@@ -94,7 +104,7 @@ static unsafe class TextureUnit
     public static uint Query(BlockContext* c, int thread, ulong handle, int what, int surface, int level)
     {
         DeviceImage* image = Image(thread, handle, surface != 0);
-        DeviceImageLevel at = (*image)[Math.Clamp(level, 0, (int)image->LevelCount - 1)];
+        DeviceImageLevel at = Level(thread, image, level);
         bool layered = (image->Flags & (DeviceImageFlags.Layered | DeviceImageFlags.Cube)) != 0;
         return what switch
         {
@@ -114,7 +124,7 @@ static unsafe class TextureUnit
 
     static Texel Sample(int thread, DeviceImage* image, int level, int dimensions, int form, int layer, float x, float y, float z)
     {
-        DeviceImageLevel at = (*image)[Math.Clamp(level, 0, (int)image->LevelCount - 1)];
+        DeviceImageLevel at = Level(thread, image, level);
         bool normalized = (image->Flags & DeviceImageFlags.Normalized) != 0, cube = (form & (int)TextureForm.Cube) != 0;
         if (normalized || cube) (x, y, z) = (x * at.Width, y * at.Height, z * at.Depth);
         int slice = Layer(layer, form, in at);
@@ -164,7 +174,7 @@ static unsafe class TextureUnit
     /// <summary>Four texels around a place, counter-clockwise from the lower left: (0,1), (1,1), (1,0), (0,0).</summary>
     static Texel Gather(int thread, DeviceImage* image, int form, int layer, float x, float y)
     {
-        DeviceImageLevel at = (*image)[0];
+        DeviceImageLevel at = Level(thread, image, 0);
         bool normalized = (image->Flags & DeviceImageFlags.Normalized) != 0, cube = (form & (int)TextureForm.Cube) != 0;
         if (normalized || cube) (x, y) = (x * at.Width, y * at.Height);
         int i = Floor(x - 0.5f), j = Floor(y - 0.5f), k = Layer(layer, form, in at), channel = (form & (int)TextureForm.Channel) >> 6;

@@ -17,7 +17,7 @@ public static class ProcessCheck
 
     private static readonly Lazy<string> s_ownFilters = new(() => ProcStatus.Read(Environment.ProcessId)["Seccomp_filters"] is { Length: > 0 } count ? count : "unknown");
 
-    private const int Looks = 4, FirstWaitMs = 2;
+    private const int Looks = 4, FirstWaitMs = 2, Attempts = 5;
 
     /// <summary>
     /// Looks at running processes. Any thread. What is seen once need not be there: a program opens and closes files while they are read one after the other, and some
@@ -37,22 +37,39 @@ public static class ProcessCheck
         return findings;
     }
 
+    /// <summary>One look at everything. Begun again where a process ended under it; the last attempt gives what it had found by then.</summary>
     private static List<string> Look(int root, ExternalObjects externals, Func<int, bool> tracked)
     {
         List<string> findings = [];
-        List<ProcessFacts> processes = [];
-        List<ProcStatus> tree = JobProcesses.List(root);
-        if (tree.All(p => p.Pid != root || p.IsZombie)) findings.Add($"process {root} has ended");
-        foreach (int pid in tree.Where(p => !p.IsZombie).Select(p => p.Pid))
-        {
-            try { processes.Add(new ProcessFacts(pid, Vma.ReadAll(pid), OpenDescriptor.ReadAll(pid))); }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                if (pid == root) findings.Add($"process {pid} cannot be looked at: {e.Message}");
-            }
-        }
-        if (findings.Count == 0) Run(processes, externals, tracked, tracedByUs: false, findings);
+        for (int attempt = 0; attempt < Attempts && !TryLook(root, externals, tracked, findings = []); attempt++) { }
         return findings;
+    }
+
+    /// <returns>false: a process ended meanwhile, and not everything was looked at</returns>
+    private static bool TryLook(int root, ExternalObjects externals, Func<int, bool> tracked, List<string> findings)
+    {
+        List<ProcessFacts> processes = [];
+        try
+        {
+            List<ProcStatus> tree = JobProcesses.List(root);
+            if (tree.All(p => p.Pid != root || p.IsZombie)) findings.Add($"process {root} has ended");
+            foreach (int pid in tree.Where(p => !p.IsZombie).Select(p => p.Pid))
+            {
+                try { processes.Add(new ProcessFacts(pid, Vma.ReadAll(pid), OpenDescriptor.ReadAll(pid))); }
+                catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+                {
+                    if (pid == root) findings.Add($"process {pid} cannot be looked at: {e.Message}");
+                }
+            }
+            if (findings.Count == 0) Run(processes, externals, tracked, tracedByUs: false, findings);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or LinuxException or UnauthorizedAccessException && processes.Any(p => HasEnded(p.Pid))) { return false; }
+    }
+
+    private static bool HasEnded(int pid)
+    {
+        try { return ProcStatus.Read(pid).State is 'Z' or 'X'; } catch (IOException) { return true; }
     }
 
     internal static void Run(IReadOnlyList<ProcessFacts> processes, ExternalObjects externals, Func<int, bool> tracked, bool tracedByUs, List<string> findings)
