@@ -111,14 +111,17 @@ internal static partial class ProcessBench
         bench.Row(name + ": restart / plain C", "x", restart.Zip(moverRestore, (ours, theirs) => ours / 1000 / theirs));
     }
 
-    /// <summary>Processor time for the same work: 1 GiB, 1 % written a second, one checkpoint a minute, against the program alone, side by side. Time of day would measure the machine's other work.</summary>
+    /// <summary>
+    /// Processor time for the same work of a program that computes all the time: 1 GiB, 1 % written a second, one checkpoint a minute, against the program alone, side by side. Time of day would
+    /// measure the machine's other work.
+    /// </summary>
     private static void Slowdown(Bench bench, string program, int runs)
     {
         const int Minute = 60;
         List<double> slowdown = [];
         for (int i = 0; i < runs; i++)
         {
-            string[] arguments = ["1024", "1", "1", $"{Minute}"];
+            string[] arguments = ["1024", "1", "1", $"{Minute}", "busy"];
             bench.NewStore();
             Task<double> native = Task.Run(() => PerWork(bench.Run(3 * Minute, program, arguments)));
             using Process run = bench.Start(bench.Trecr, ["run", "--job", $"slow{Environment.ProcessId}-{i}", "--", program, .. arguments]);

@@ -10,7 +10,7 @@ public unsafe interface ICudaStream
     CUresult cuStreamCreateWithPriority([Out] CUstream* stream, uint flags, int priority);
 
     /// <summary>Returns at once; queued work still runs.</summary>
-    [Call(0x0702, CallClass.Answer), Destroys(nameof(stream))]
+    [Call(0x0702, CallClass.Answer), Destroys(nameof(stream)), Manual("forgets the context of the stream")]
     CUresult cuStreamDestroy_v2(CUstream stream);
 
     [Call(0x0703, CallClass.Blocking), Manual("prints device output that has come")]

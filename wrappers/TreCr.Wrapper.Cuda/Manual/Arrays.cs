@@ -49,16 +49,8 @@ internal static unsafe class Arrays
         try
         {
             CudaArray made = new(in shape, levels, thread->Context);
-            CUdeviceptr memory = default;
-            result = CudaMemoryCalls.Send_cuMemAlloc_v2(thread, &memory, (nuint)made.MemoryBytes);
-            if (result != CUresult.CUDA_SUCCESS) return result;
-            CUarray handle = default;
-            result = CudaImageCalls.Send_trecrImageCreate(thread, &handle, memory);
-            if (result != CUresult.CUDA_SUCCESS)
-            {
-                CudaMemoryCalls.Send_cuMemFree_v2(thread, memory);
-                return result == CUresult.CUDA_ERROR_NOT_SUPPORTED ? Unsupported.Use(ref s_toldDevice, "cuArrayCreate"u8, "on a real GPU"u8) : result;
-            }
+            result = ImageMemory.Make(thread, made.MemoryBytes, out CUdeviceptr memory, out CUarray handle);
+            if (result != CUresult.CUDA_SUCCESS) return result == CUresult.CUDA_ERROR_NOT_SUPPORTED ? Unsupported.Use(ref s_toldDevice, "cuArrayCreate"u8, "on a real GPU"u8) : result;
             (made.Handle, made.Memory, made.Address) = (handle.Value, memory.Value, memory.Value);
             lock (Images.Images.Gate) Images.Images.Add(made);
             *array = made.Handle;
@@ -88,8 +80,7 @@ internal static unsafe class Arrays
                 Images.Images.Remove(found);
             }
             foreach (CudaArray level in found.Given.Values) CudaImageCalls.Send_trecrImageDestroy(thread, new CUarray(level.Handle));
-            CudaImageCalls.Send_trecrImageDestroy(thread, new CUarray(array));
-            return CudaMemoryCalls.Send_cuMemFree_v2(thread, new CUdeviceptr(found.Memory));
+            return ImageMemory.End(thread, found.Memory, array);
         }
         catch (Exception e) { return Session.Failed("cuArrayDestroy"u8, e); }
     }

@@ -35,6 +35,19 @@ internal static unsafe class StreamQuestions
         return result;
     }
 
+    [UnmanagedCallersOnly(EntryPoint = "cuStreamDestroy_v2")]
+    public static CUresult Destroy(CUstream stream) => End(stream);
+
+    internal static CUresult End(CUstream stream)
+    {
+        CUresult result = Session.Enter(out ProgramThread* thread);
+        if (result != CUresult.CUDA_SUCCESS) return result;
+        result = CudaStreamCalls.Send_cuStreamDestroy_v2(thread, CallClass.Answer, stream);
+        if (result == CUresult.CUDA_SUCCESS)
+            lock (Gate) ContextOf.Remove(stream.Value);
+        return result;
+    }
+
     private static CUresult Exists(CUstream stream, void* into, out ProgramThread* thread)
     {
         CUresult result = Session.Enter(out thread);

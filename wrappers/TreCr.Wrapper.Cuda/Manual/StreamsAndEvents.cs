@@ -19,11 +19,7 @@ internal static unsafe class StreamsAndEvents
 
     // The unsuffixed names are separate symbols with the same 64-bit ABI; cuFFT takes cuEventDestroy by dlsym.
     [UnmanagedCallersOnly(EntryPoint = "cuStreamDestroy")]
-    public static CUresult Destroy_v1(CUstream stream)
-    {
-        CUresult result = Session.Enter(out ProgramThread* thread);
-        return result != CUresult.CUDA_SUCCESS ? result : CudaStreamCalls.Send_cuStreamDestroy_v2(thread, stream);
-    }
+    public static CUresult Destroy_v1(CUstream stream) => StreamQuestions.End(stream);
 
     [UnmanagedCallersOnly(EntryPoint = "cuEventDestroy")]
     public static CUresult EventDestroy_v1(CUevent @event)

@@ -113,19 +113,13 @@ internal static unsafe class TextureObjects
     {
         try
         {
-            CUdeviceptr memory = default;
-            CUresult result = CudaMemoryCalls.Send_cuMemAlloc_v2(thread, &memory, (nuint)sizeof(DeviceImage));
-            if (result != CUresult.CUDA_SUCCESS) return result;
-            CUarray handle = default;
-            result = CudaImageCalls.Send_trecrImageCreate(thread, &handle, memory);
-            if (result == CUresult.CUDA_SUCCESS)
-                fixed (DeviceImage* from = &image)
-                    result = CudaCopyCalls.Send_cuMemcpyHtoDAsync_v2(thread, CallClass.Blocking, 0, memory, from, (nuint)sizeof(DeviceImage), CUstream.Legacy);
+            CUresult result = ImageMemory.Make(thread, (ulong)sizeof(DeviceImage), out CUdeviceptr memory, out CUarray handle);
+            if (result != CUresult.CUDA_SUCCESS) return result == CUresult.CUDA_ERROR_NOT_SUPPORTED ? Unsupported.Use(ref s_toldDevice, isSurface ? "cuSurfObjectCreate"u8 : "cuTexObjectCreate"u8, "on a real GPU"u8) : result;
+            fixed (DeviceImage* from = &image) result = CudaCopyCalls.Send_cuMemcpyHtoDAsync_v2(thread, CallClass.Blocking, 0, memory, from, (nuint)sizeof(DeviceImage), CUstream.Legacy);
             if (result != CUresult.CUDA_SUCCESS)
             {
-                if (handle.Value != 0) CudaImageCalls.Send_trecrImageDestroy(thread, handle);
-                CudaMemoryCalls.Send_cuMemFree_v2(thread, memory);
-                return result == CUresult.CUDA_ERROR_NOT_SUPPORTED ? Unsupported.Use(ref s_toldDevice, isSurface ? "cuSurfObjectCreate"u8 : "cuTexObjectCreate"u8, "on a real GPU"u8) : result;
+                ImageMemory.End(thread, memory.Value, handle.Value);
+                return result;
             }
             lock (Images.Images.Gate) Images.Images.Add(new ImageObject(memory.Value, handle.Value, thread->Context, isSurface, resource, texture, view == null ? null : *view));
             *made = memory.Value;
@@ -153,8 +147,7 @@ internal static unsafe class TextureObjects
                 if (found is null) return CUresult.CUDA_ERROR_INVALID_HANDLE;
                 Images.Images.Remove(found);
             }
-            CudaImageCalls.Send_trecrImageDestroy(thread, new CUarray(found.Logged));
-            return CudaMemoryCalls.Send_cuMemFree_v2(thread, new CUdeviceptr(value));
+            return ImageMemory.End(thread, value, found.Logged);
         }
         catch (Exception e) { return Session.Failed("cuTexObjectDestroy"u8, e); }
     }
