@@ -103,8 +103,6 @@ internal sealed unsafe class ProcessRestorer(SavedTree saved, ProcessImage image
     {
         for (int bit = 0; bit < 16; bit++)
             if ((image.Membarrier >> bit & 1) != 0) batch.AddOptional("membarrier", SyscallNumber.Membarrier, 1L << bit);
-        for (int i = 0; i < 16; i++)
-            batch.AddOptional("prlimit", SyscallNumber.Prlimit64, 0, i, batch.Put([image.ResourceLimits[2 * i], image.ResourceLimits[2 * i + 1]]));
         for (int signal = 1; signal <= 64; signal++)
             if (signal is not (Sys.SIGKILL or Sys.SIGSTOP or Sys.SIGTRAP))
                 batch.Add($"rt_sigaction {signal}", SyscallNumber.RtSigaction, signal, batch.Put(image.SignalActions.Span.Slice((signal - 1) * 32, 32)), 0, 8);
@@ -157,6 +155,7 @@ internal sealed unsafe class ProcessRestorer(SavedTree saved, ProcessImage image
         }
         PosixTimers.Restore(pid, image, scratch, (number, a, b, c, d) => RestoreStops.Step(pid, gadget, number, a, b, c, d));
         Sys.Check(RestoreStops.Step(pid, gadget, SyscallNumber.Munmap, (long)batch.WorkArea, (long)RemoteBatch.WorkBytes), "munmap", "work area");
+        RestoreLimits.Set(image);
         RestoreThreads.Set(image.Threads[0]);
     }
 }

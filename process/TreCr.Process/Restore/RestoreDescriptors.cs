@@ -72,8 +72,7 @@ internal sealed class RestoreDescriptors(SavedTree saved, ProcessImage image, Op
     public void Place(int pid)
     {
         int park = Math.Max(image.Descriptors.Count == 0 ? 0 : image.Descriptors.Max(d => d.Number) + 1, _next) + 8;
-        // Room above the saved numbers, whatever the soft limit says; limits are set to the saved ones later.
-        batch.AddOptional("prlimit(NOFILE)", SyscallNumber.Prlimit64, 0, 7, batch.Put([image.ResourceLimits[15], image.ResourceLimits[15]]));
+        // Above the saved numbers: RestoreLimits made room.
         batch.Add("dup3", SyscallNumber.Dup3, _engine, park, Sys.O_CLOEXEC);
         batch.Add("close_range", SyscallNumber.CloseRange, 0, park - 1);
         Dictionary<uint, int> placed = [];

@@ -115,6 +115,7 @@ internal sealed unsafe class TreeRestorer
                 "ptrace(SEIZE)", "restore stub");
             Sys.Ptrace(Sys.PTRACE_INTERRUPT, launcher);
             RestoreStops.WaitForEventStop(launcher);
+            RestoreLimits.Raise(launcher, _saved.Processes);
             // Inherited by all: signals that only the restore causes shall wait, not stop a batch.
             Sys.SetSignalMask(launcher, ~(1UL << Sys.SIGTRAP - 1));
             UserRegisters registers = Sys.GetRegisters(launcher);

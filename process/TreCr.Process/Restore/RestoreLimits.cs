@@ -1,0 +1,44 @@
+using TreCr.Images;
+using TreCr.Linux;
+using TreCr.Process.Engine;
+
+namespace TreCr.Process.Restore;
+
+/// <summary>
+/// Resource limits of processes being made. A program may hold more than its limits allow, because it lowered them later: threads, descriptors, locked memory, queued signals. So all is made
+/// under the highest limits that this user may have, and the program's own come last.
+/// </summary>
+internal static unsafe class RestoreLimits
+{
+    private const int Kinds = 16;
+
+    /// <summary>Hard limits as high as any of these processes had them, where this user may raise them, and soft ones as high as hard ones. Who is cloned by this process has them too.</summary>
+    public static void Raise(int pid, IReadOnlyList<ProcessImage> images)
+    {
+        ulong* limit = stackalloc ulong[2];
+        for (int i = 0; i < Kinds; i++)
+        {
+            Sys.Check(Sys.Raw(SyscallNumber.Prlimit64, pid, i, 0, (long)limit), "prlimit", $"process {pid}");
+            ulong hard = limit[1], wanted = Math.Max(hard, images.Max(p => p.ResourceLimits.Count < 2 * Kinds ? throw new ImageException($"resource limits of process {p.Pid} are damaged") : p.ResourceLimits[2 * i + 1]));
+            if (limit[0] == wanted) continue;
+            limit[0] = limit[1] = wanted;
+            if (Sys.Raw(SyscallNumber.Prlimit64, pid, i, (long)limit, 0) >= 0) continue;
+            limit[0] = limit[1] = hard;
+            Sys.Check(Sys.Raw(SyscallNumber.Prlimit64, pid, i, (long)limit, 0), "prlimit", $"process {pid}");
+        }
+    }
+
+    /// <summary>The saved limits, as far as this user may have them: an ordinary one cannot raise hard limits, and on another machine they may be lower. Nothing is made in the process any more.</summary>
+    public static void Set(ProcessImage image)
+    {
+        ulong* limit = stackalloc ulong[4];
+        for (int i = 0; i < Kinds; i++)
+        {
+            (limit[0], limit[1]) = (image.ResourceLimits[2 * i], image.ResourceLimits[2 * i + 1]);
+            long result = Sys.Raw(SyscallNumber.Prlimit64, image.Pid, i, (long)limit, 0);
+            if (result != -Errno.EPERM || Sys.Raw(SyscallNumber.Prlimit64, image.Pid, i, 0, (long)(limit + 2)) < 0) continue;
+            (limit[0], limit[1]) = (Math.Min(limit[0], limit[3]), Math.Min(limit[1], limit[3]));
+            Sys.Check(Sys.Raw(SyscallNumber.Prlimit64, image.Pid, i, (long)limit, 0), "prlimit", $"process {image.Pid}");
+        }
+    }
+}
