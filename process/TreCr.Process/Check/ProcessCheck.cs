@@ -37,16 +37,17 @@ public static class ProcessCheck
         return findings;
     }
 
-    /// <summary>One look at everything. Begun again where a process ended under it; the last attempt gives what it had found by then.</summary>
+    /// <summary>One look at everything. Begun again where something ended or was closed under it; where a process ended, the last attempt gives what it had found by then.</summary>
     private static List<string> Look(int root, ExternalObjects externals, Func<int, bool> tracked)
     {
         List<string> findings = [];
-        for (int attempt = 0; attempt < Attempts && !TryLook(root, externals, tracked, findings = []); attempt++) { }
+        for (int attempt = 1; attempt <= Attempts && !TryLook(root, externals, tracked, findings = [], last: attempt == Attempts); attempt++) { }
         return findings;
     }
 
-    /// <returns>false: a process ended meanwhile, and not everything was looked at</returns>
-    private static bool TryLook(int root, ExternalObjects externals, Func<int, bool> tracked, List<string> findings)
+    /// <param name="last">what fails for another reason than the end of a process is thrown</param>
+    /// <returns>false: something was gone when it was looked at, and not everything was</returns>
+    private static bool TryLook(int root, ExternalObjects externals, Func<int, bool> tracked, List<string> findings, bool last)
     {
         List<ProcessFacts> processes = [];
         try
@@ -64,7 +65,7 @@ public static class ProcessCheck
             if (findings.Count == 0) Run(processes, externals, tracked, tracedByUs: false, findings);
             return true;
         }
-        catch (Exception e) when (e is IOException or LinuxException or UnauthorizedAccessException && processes.Any(p => HasEnded(p.Pid))) { return false; }
+        catch (Exception e) when (e is IOException or LinuxException or UnauthorizedAccessException && (!last || processes.Any(p => HasEnded(p.Pid)))) { return false; }
     }
 
     private static bool HasEnded(int pid)

@@ -36,7 +36,8 @@ internal sealed unsafe class FrozenProcess
             frozen.Threads = [.. frozen._threads.Values.OrderBy(t => t.Tid == pid ? 0 : 1).ThenBy(t => t.Tid)];
             if (frozen.Threads.Count == 0) throw new ProcessEndedException($"process {pid} has ended");
             if (frozen.Leader.Tid != pid) throw new NotStoppedException($"process {pid} is ending, or its first thread has ended and others have not");
-            foreach (Tracee thread in frozen.Threads) frozen.ReadState(thread);
+            try { foreach (Tracee thread in frozen.Threads) frozen.ReadState(thread); }
+            catch (Exception e) when (e is IOException or LinuxException { ErrorNumber: Errno.ESRCH }) { throw new NotStoppedException($"process {pid} was killed, or executed another program, while it was being stopped"); }
             return frozen;
         }
         catch
@@ -63,6 +64,7 @@ internal sealed unsafe class FrozenProcess
     private void SeizeAll(int deadlineMs, bool patient)
     {
         long end = Environment.TickCount64 + deadlineMs;
+        using SeizeWatch watch = new(Pid);
         // New threads come only from threads that still run, so a pass without a new one is the last.
         for (bool found = true; found;)
         {
@@ -73,16 +75,45 @@ internal sealed unsafe class FrozenProcess
             foreach (int tid in tids)
             {
                 if (_threads.ContainsKey(tid)) continue;
-                long result = _attached.Contains(tid) ? 0 : Sys.Ptrace(Sys.PTRACE_SEIZE, tid, 0, Sys.PTRACE_O_TRACESYSGOOD);
+                long result = _attached.Contains(tid) ? 0 : watch.Seize(tid);
+                for (int tries = 0; result == -Errno.EPERM && tries < 5; tries++)
+                {
+                    // A thread that we had attached executes another program: it has the first thread's number now, and is ours still; or that is just coming.
+                    if (TracerOf(tid) == Sys.Gettid()) result = 0;
+                    else if (StateOf(tid) is 'Z' or 'X') break;
+                    else
+                    {
+                        Sys.SleepNs(200_000);
+                        result = watch.Seize(tid);
+                    }
+                }
                 if (result == -Errno.ESRCH || result < 0 && StateOf(tid) is 'Z' or 'X') continue;
-                if (result < 0) throw new ProcessException($"thread {tid} of process {Pid} cannot be traced: {Errno.Describe((int)-result)}");
+                if (result < 0)
+                {
+                    string why = $"thread {tid} of process {Pid} cannot be traced: {Errno.Describe((int)-result)}";
+                    throw TracerOf(tid) != 0 ? new NotStoppedException(why) : new ProcessException(why); // by an engine that is just dying, it may be
+                }
                 Sys.Ptrace(Sys.PTRACE_INTERRUPT, tid);
                 _threads[tid] = new Tracee(tid);
                 found = true;
             }
-            foreach (Tracee thread in _threads.Values.ToArray())
+            // The first one last: its end is reported only after all others', and an execve by another goes on only when those that it has ended are reaped.
+            foreach (Tracee thread in _threads.Values.OrderBy(t => t.Tid == Pid).ToArray())
                 if (!thread.Stopped && !WaitForStop(thread, (int)Math.Max(1, end - Environment.TickCount64), patient)) _threads.Remove(thread.Tid);
+            if (found || !MayHaveMissed()) continue;
+            if (Environment.TickCount64 >= end) throw new NotStoppedException($"threads of process {Pid} are ending, and do not within the deadline");
+            Sys.SleepNs(50_000);
+            found = true;
         }
+    }
+
+    /// <summary>The list of threads passes over some where others end meanwhile (next_tid in fs/proc/base.c); the directory's number of links counts all that are not gone.</summary>
+    private bool MayHaveMissed() => _threads.ContainsKey(Pid) && Sys.TryStatus($"/proc/{Pid}/task") is { } status && status.Links > 2 + (ulong)_threads.Count;
+
+    /// <summary>Thread id; 0: none, or the thread has ended.</summary>
+    private int TracerOf(int tid)
+    {
+        try { return int.TryParse(ProcStatus.Read(Pid, tid)["TracerPid"], out int tracer) ? tracer : 0; } catch (IOException) { return 0; }
     }
 
     /// <returns>false: the thread ended</returns>
@@ -91,15 +122,29 @@ internal sealed unsafe class FrozenProcess
         const int ShortMs = 20;
         while (true)
         {
-            StopStatus? stop = TraceWait.Try(thread.Tid, Math.Min(timeoutMs, ShortMs));
-            if (stop is null && (patient || StateOf(thread.Tid) != 'D')) stop = TraceWait.Try(thread.Tid, timeoutMs);
+            StopStatus? stop;
+            try
+            {
+                stop = TraceWait.Try(thread.Tid, Math.Min(timeoutMs, ShortMs));
+                if (stop is null && (patient || StateOf(thread.Tid) != 'D')) stop = TraceWait.Try(thread.Tid, timeoutMs);
+            }
+            catch (LinuxException e) when (e.ErrorNumber == Errno.ECHILD)
+            {
+                _threads.Remove(thread.Tid);
+                _attached.Remove(thread.Tid);
+                throw new NotStoppedException($"thread {thread.Tid} of process {Pid} has just executed another program"); // it has the first thread's number now
+            }
             if (stop is not { } status)
             {
                 string where = "";
                 try { where = $" (state {ProcStatus.Read(Pid, thread.Tid).State}, in {File.ReadAllText($"/proc/{Pid}/task/{thread.Tid}/wchan")})"; } catch (IOException) { }
                 throw new NotStoppedException($"thread {thread.Tid} of process {Pid} did not stop within the deadline{where}");
             }
-            if (!status.Stopped) return false;
+            if (!status.Stopped)
+            {
+                _attached.Remove(thread.Tid);
+                return false;
+            }
             if (status.Event == Sys.PTRACE_EVENT_STOP)
             {
                 thread.Stopped = true;

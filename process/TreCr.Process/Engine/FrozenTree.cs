@@ -40,7 +40,15 @@ internal sealed class FrozenTree
                         catch (ProcessEndedException) when (process.Pid != root && Environment.TickCount64 < end) { } // the next pass sees what became of it
                     }
                     if (found.Length > 0) continue;
-                    if (!frozen.TryGetValue(root, out FrozenProcess? first)) throw new ProcessException($"process {root} has ended");
+                    // Killed after it was stopped, by one that was stopped later.
+                    int[] killed = [.. frozen.Keys.Except(now.Where(p => p.State is not ('Z' or 'X')).Select(p => p.Pid))];
+                    foreach (int pid in killed)
+                    {
+                        frozen[pid].Release();
+                        frozen.Remove(pid);
+                    }
+                    if (killed.Length > 0) continue;
+                    if (!frozen.TryGetValue(root, out FrozenProcess? first)) throw HasEnded(root) ? new ProcessException($"process {root} has ended") : new NotStoppedException($"process {root} is executing another program");
                     return new FrozenTree(root, [first, .. frozen.Values.Where(p => p.Pid != root).OrderBy(p => p.Pid)], [.. now.Where(p => p.IsZombie)]);
                 }
             }
@@ -56,6 +64,19 @@ internal sealed class FrozenTree
                 Sys.SleepNs(wait * 1_000_000L);
             }
         }
+    }
+
+    /// <summary>While a thread executes another program its process looks for a moment as if it had ended: the first thread, whose number it takes, has.</summary>
+    private static bool HasEnded(int pid)
+    {
+        const int Looks = 3;
+        for (int look = 0; look < Looks; look++)
+        {
+            try { if (!ProcStatus.Read(pid).IsZombie) return false; }
+            catch (IOException) { return true; }
+            Sys.SleepNs(1_000_000);
+        }
+        return true;
     }
 
     /// <summary>Gives every borrowed thread back and lets everything run on.</summary>

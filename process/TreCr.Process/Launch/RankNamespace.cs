@@ -26,7 +26,7 @@ public sealed unsafe class RankNamespace : IDisposable
     /// <summary>True when a user namespace had to be made: programs inside hold no capability.</summary>
     public bool HasUserNamespace { get; }
 
-    /// <summary>Makes the namespaces and starts init. Blocks until init has said that it runs, at most 10 s.</summary>
+    /// <summary>Makes the namespaces and starts init. Blocks until init has said that it runs, at most 30 s.</summary>
     /// <exception cref="LaunchException">neither way is permitted here; says which step failed and how to permit it</exception>
     public static RankNamespace Start(NamespaceOptions options)
     {
@@ -44,7 +44,7 @@ public sealed unsafe class RankNamespace : IDisposable
             Sys.Close(initEvents); initEvents = -1;
             Span<PollEntry> ready = [new PollEntry { Fd = control, Events = Sys.POLLIN }];
             byte hello;
-            if (Sys.Poll(ready, 10_000) <= 0 || Sys.Receive(control, new Span<byte>(&hello, 1), default, out _) != 1)
+            if (Sys.Poll(ready, 30_000) <= 0 || Sys.Receive(control, new Span<byte>(&hello, 1), default, out _) != 1)
             {
                 Sys.Raw(SyscallNumber.PidfdSendSignal, init.Pidfd, Sys.SIGKILL);
                 Sys.Wait(init.Pid, Sys.WALL, out int status);

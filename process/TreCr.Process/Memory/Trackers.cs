@@ -124,8 +124,16 @@ internal sealed class Trackers
 
     private WriteTracker Create(int pid, int root)
     {
-        _gadgets.Of(pid, Vma.ReadAll(pid, withFlags: false)); // before the freeze: it reads a library
-        FrozenProcess frozen = FrozenProcess.Freeze(pid, 2000, patient: pid == root, []);
+        const int Attempts = 5, RetryMs = 2;
+        try { _gadgets.Of(pid, Vma.ReadAll(pid, withFlags: false)); } // before the freeze: it reads a library
+        catch (ProcessException) { } // it may just be executing another program; what counts is looked for in the stop
+        HashSet<int> attached = [];
+        FrozenProcess? frozen = null;
+        for (int attempt = 1; frozen is null; attempt++)
+        {
+            try { frozen = FrozenProcess.Freeze(pid, 2000, patient: pid == root, attached); }
+            catch (NotStoppedException) when (pid == root && attempt < Attempts) { Sys.SleepNs(RetryMs * 1_000_000L); }
+        }
         try
         {
             List<Vma> areas = Vma.ReadAll(pid, withFlags: false);

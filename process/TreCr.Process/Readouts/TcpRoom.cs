@@ -11,8 +11,8 @@ internal static unsafe class TcpRoom
     private const int SOL_SOCKET = 1, SO_RCVBUF = 8, SO_RCVLOWAT = 18, SO_RCVBUFFORCE = 33, SO_BUF_LOCK = 72, RcvBufLock = 2, IPPROTO_TCP = 6, TCP_NODELAY = 1, TCP_CORK = 3, MSG_PEEK = 2, MSG_DONTWAIT = 0x40;
     private const int SpareBytes = 256 << 10, StepNs = 200_000;
 
-    /// <summary>Longest wait without one byte more at the reader.</summary>
-    private const int QuietMs = 300;
+    /// <summary>Longest wait without one byte more at the reader; and so many looks at least, because on a busy machine the time can pass between two of them.</summary>
+    private const int QuietMs = 300, QuietLooks = 500;
 
     /// <summary>Lets what was written come to the reader, as far as the system permits, and gives both sockets their options back.</summary>
     /// <param name="bytes">what the reader has and what waits for it</param>
@@ -26,12 +26,12 @@ internal static unsafe class TcpRoom
         int size = Sys.GetOption(reader, SOL_SOCKET, SO_RCVBUF), locked = Make(reader, bytes);
         changed();
         long end = Environment.TickCount64 + QuietMs;
-        for (int had = 0; Environment.TickCount64 < end;)
+        for (int had = 0, quiet = 0; quiet < QuietLooks || Environment.TickCount64 < end; quiet++)
         {
             Advertise(reader);
             if (Waiting(writer) == 0) break;
             int has = Sys.BytesToRead(reader);
-            if (has > had) (had, end) = (has, Environment.TickCount64 + QuietMs);
+            if (has > had) (had, quiet, end) = (has, 0, Environment.TickCount64 + QuietMs);
             Sys.SleepNs(StepNs);
         }
         if (delay == 0) Sys.SetOption(writer, IPPROTO_TCP, TCP_NODELAY, 0);

@@ -11,7 +11,7 @@ internal static unsafe class TerminalReadout
     private const int O_NOCTTY = 0x100, OPOST = 1, ICANON = 2, LocalOff = 1 | 8 | 0x10 | 0x20 | 0x40 | 0x8000; // ISIG ECHO ECHOE ECHOK ECHONL IEXTEN
     private const int OutputFlags = 4, LocalFlags = 12, Characters = 17, VMIN = 6, CharacterCount = 19;
     private const long TIOCPKT = 0x5420;
-    private const int WaitMs = 200;
+    private const int WaitMs = 5_000; // the line discipline works on a thread of the kernel's, which has to wait for a processor like others
 
     /// <summary>Reads both queues and puts them back.</summary>
     /// <param name="number">N of /dev/pts/N</param>

@@ -1,4 +1,5 @@
 using TreCr.Linux;
+using TreCr.Process.Read;
 
 namespace TreCr.Process.Resources;
 
@@ -7,10 +8,12 @@ internal static unsafe class PipeContent
 {
     private const int FIONREAD = 0x541B, F_SETPIPE_SZ = 1031, F_GETPIPE_SZ = 1032;
 
-    /// <summary>True when no descriptor of the other end exists anywhere (end of file, or EPIPE).</summary>
+    /// <summary>True when no descriptor of the other end exists anywhere (end of file, or EPIPE); also when this one was closed meanwhile, which a running program does at any time.</summary>
     public static bool OtherEndClosed(int pid, int number, bool isReadEnd)
     {
-        int fd = Borrow(pid, number);
+        int fd = new OpenDescriptor { Pid = pid, Number = number }.TryBorrow();
+        if (fd is -Errno.EBADF or -Errno.ESRCH) return true;
+        Sys.Check(fd, "pidfd_getfd", $"descriptor {number} of process {pid}");
         try
         {
             Span<PollEntry> entry = [new PollEntry { Fd = fd, Events = 0 }];
@@ -24,7 +27,7 @@ internal static unsafe class PipeContent
     /// <param name="number">a descriptor of the process; a write end gives no bytes</param>
     public static (byte[] Data, uint Capacity) Read(int pid, int number, bool isReadEnd)
     {
-        int fd = Borrow(pid, number);
+        int fd = new OpenDescriptor { Pid = pid, Number = number }.Borrow();
         (int read, int write) = (-1, -1);
         try
         {
@@ -43,13 +46,5 @@ internal static unsafe class PipeContent
             return (data, capacity);
         }
         finally { Sys.Close(fd); Sys.Close(read); Sys.Close(write); }
-    }
-
-    private static int Borrow(int pid, int number)
-    {
-        int pidfd = Sys.PidfdOpen(pid);
-        Sys.Check(pidfd, "pidfd_open", $"pid {pid}");
-        try { return (int)Sys.Check(Sys.PidfdGetfd(pidfd, number), "pidfd_getfd", $"descriptor {number}"); }
-        finally { Sys.Close(pidfd); }
     }
 }

@@ -16,7 +16,7 @@ namespace TreCr.Process.Restore;
 /// </remarks>
 internal sealed unsafe class SkeletonTree(SavedTree saved, OpenFileRestore files, RemoteBatch batch)
 {
-    private const int PidRetryMs = 10_000, PR_SET_NAME = 15, PR_SET_CHILD_SUBREAPER = 36, TIOCSCTTY = 0x540E, TIOCSPGRP = 0x5410, RLIMIT_CORE = 4;
+    private const int PidRetryMs = 30_000, PR_SET_NAME = 15, PR_SET_CHILD_SUBREAPER = 36, TIOCSCTTY = 0x540E, TIOCSPGRP = 0x5410, RLIMIT_CORE = 4;
 
     /// <summary>Helpers' pids: below engines', far above programs'.</summary>
     private const int FirstHelperPid = Launch.InitProtocol.EngineFirstPid - 100_000;

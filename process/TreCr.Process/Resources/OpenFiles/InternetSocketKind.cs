@@ -15,7 +15,7 @@ namespace TreCr.Process.Resources;
 internal sealed class InternetSocketKind : OpenFileKind
 {
     public const int AF_INET = 2, AF_INET6 = 10, SOCK_DGRAM = 2;
-    private const int SOL_SOCKET = 1, SO_TYPE = 3, SO_PROTOCOL = 38, IPPROTO_TCP = 6, IPPROTO_UDP = 17, MSG_PEEK = 2, MSG_DONTWAIT = 0x40, ConnectWaitMs = 3_000;
+    private const int SOL_SOCKET = 1, SO_TYPE = 3, SO_PROTOCOL = 38, IPPROTO_TCP = 6, IPPROTO_UDP = 17, MSG_PEEK = 2, MSG_DONTWAIT = 0x40, ConnectWaitMs = 20_000;
 
     public override DescriptorKind Kind => DescriptorKind.InternetSocket;
 
@@ -130,6 +130,7 @@ internal sealed class InternetSocketKind : OpenFileKind
     /// <summary>What the other end has written and this one has not got yet, bytes: on the loopback device that is only what waits for room, or for an acknowledgement (Nagle's algorithm).</summary>
     private static uint Undelivered(int fd, TcpInfo info, SocketImage socket, OpenFileTable table, string what)
     {
+        const int HandOverMs = 2_000;
         if (socket.Peer == 0) return 0;
         int other = table.BorrowSocket(socket.Peer);
         if (other < 0) throw new ProcessException($"{what}: its other end cannot be looked at");
@@ -137,9 +138,9 @@ internal sealed class InternetSocketKind : OpenFileKind
         {
             TcpInfo there = TcpInfo.Of(other);
             long UnderWay() => there.Sent + (there.SentEnd ? 1 : 0) - info.Received; // the end counts as one
-            for (int tries = 0; there.Unsent == 0 && UnderWay() != 0 && tries < 50; tries++)
+            for (long end = Environment.TickCount64 + HandOverMs; there.Unsent == 0 && UnderWay() != 0 && Environment.TickCount64 < end;)
             {
-                Thread.Sleep(1); // a segment that the kernel is just handing over
+                Thread.Sleep(1); // a segment that the kernel is just handing over: at once, or by ksoftirqd, which has to wait for a processor
                 (there, info) = (TcpInfo.Of(other), TcpInfo.Of(fd));
             }
             if (there.Unsent == 0 && UnderWay() != 0) throw new RefusedException([$"{what} has {UnderWay()} bytes under way: checkpoint again"]);

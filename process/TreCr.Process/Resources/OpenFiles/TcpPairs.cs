@@ -12,7 +12,7 @@ internal static class TcpPairs
 {
     private const int SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_RCVBUF = 8, SO_LINGER = 13, MSG_DONTWAIT = 0x40, SHUT_WR = 1;
     private const int EADDRINUSE = 98, EADDRNOTAVAIL = 99, DefaultBytes = 64 << 10, RoomWaitMs = 5;
-    private const int ConnectWaitMs = 3_000, TimeWaitMs = 65_000;
+    private const int ConnectWaitMs = 20_000, TimeWaitMs = 65_000;
 
     /// <summary>A socket with options and name. An address that a connection of the former run still holds for a minute (TIME_WAIT) can be had.</summary>
     /// <exception cref="RefusedException">another program has the address</exception>
