@@ -10,7 +10,7 @@ namespace TreCr.Process.Host;
 /// <param name="sources">directory of the programs: C is compiled, scripts are copied</param>
 internal sealed class Soak(string init, string sources, int seed, double minutes)
 {
-    private const int RunMs = 180_000, CyclesMs = 900_000;
+    private const int RunMs = 400_000, CyclesMs = 1_800_000;
 
     private static readonly string[] s_cycled = ["counter", "threads", "tree", "many", "pipeline.sh"];
     private static readonly string[] s_steps = ["go:3", "cycle:3", "fresh:1", "pre:3", "restorepre:2", "cycle:6", "go:1 fresh:1", "pre:1 cycle:1", "lazy:2 check", "lazypre:2", "lazy:1 cycle:1"];

@@ -35,6 +35,11 @@ public sealed class CheckTests
         File.Delete(path);
         server.Bind(new UnixDomainSocketEndPoint(path));
         server.Listen(8);
+        lock (Runner.Ports) Names(what, path, findings);
+    }
+
+    private static void Names(string what, string path, string[] findings)
+    {
         using Socket tcp = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         tcp.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         tcp.Listen(8);

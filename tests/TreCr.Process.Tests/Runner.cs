@@ -24,8 +24,8 @@ public sealed class Runner
         File.SetUnixFileMode(s_directory, (UnixFileMode)0x1ed);
         string root = Metadata("Root");
         foreach (string source in Directory.EnumerateFiles(Path.Combine(root, "tests/programs/process"), "*.c"))
-            Execute("gcc", ["-O1", "-w", "-o", Program(Path.GetFileNameWithoutExtension(source)), source, "-lpthread"], 60_000).Expect(0);
-        Execute("gcc", ["-O1", "-w", "-static", "-o", Program("static"), Path.Combine(root, "tests/programs/process/counter.c"), "-lpthread"], 60_000).Expect(0);
+            Execute("gcc", ["-O1", "-w", "-o", Program(Path.GetFileNameWithoutExtension(source)), source, "-lpthread"], 300_000).Expect(0);
+        Execute("gcc", ["-O1", "-w", "-static", "-o", Program("static"), Path.Combine(root, "tests/programs/process/counter.c"), "-lpthread"], 300_000).Expect(0);
         foreach (string script in Directory.EnumerateFiles(Path.Combine(root, "tests/programs/process")).Where(f => f.EndsWith(".sh") || f.EndsWith(".py") || f.EndsWith(".js")))
         {
             File.Copy(script, Program(Path.GetFileName(script)));
@@ -33,7 +33,7 @@ public sealed class Runner
         }
         // A class and a script with the name of its source. -UsePerfData: a file that the machine maps and deletes at its end.
         string java = Path.Combine(root, "tests/programs/process/Runtime.java");
-        if (Has("javac")) Execute("javac", ["-d", s_directory, java], 120_000).Expect(0);
+        if (Has("javac")) Execute("javac", ["-d", s_directory, java], 300_000).Expect(0);
         File.WriteAllText(Program("Runtime.java"), "#!/bin/sh\nexec java -XX:-UsePerfData -cp \"$(dirname \"$0\")\" Runtime\n");
         File.SetUnixFileMode(Program("Runtime.java"), (UnixFileMode)0x1ed);
         s_init = Path.Combine(s_directory, "trecr-init");
@@ -42,7 +42,7 @@ public sealed class Runner
         else
         {
             s_init = Path.Combine(s_directory, "init", "trecr-init");
-            Execute("dotnet", ["publish", Path.Combine(root, "process/TreCr.Init"), "-c", "Release", "-o", Path.GetDirectoryName(s_init)!, "-v", "q"], 300_000).Expect(0);
+            Execute("dotnet", ["publish", Path.Combine(root, "process/TreCr.Init"), "-c", "Release", "-o", Path.GetDirectoryName(s_init)!, "-v", "q"], 900_000).Expect(0);
             File.SetUnixFileMode(Path.GetDirectoryName(s_init)!, (UnixFileMode)0x1ed);
         }
     }
@@ -63,7 +63,7 @@ public sealed class Runner
     /// <summary>Runs one scenario.</summary>
     /// <param name="unprivileged">as user 65534 without capabilities, new privileges or bounding set</param>
     /// <param name="through">command of root that executes what its arguments say</param>
-    public static Outcome Run(string scenario, string[] command, bool unprivileged = false, int seed = 1, int timeoutMs = 120_000, Dictionary<string, string>? environment = null, string[]? through = null)
+    public static Outcome Run(string scenario, string[] command, bool unprivileged = false, int seed = 1, int timeoutMs = 600_000, Dictionary<string, string>? environment = null, string[]? through = null)
     {
         if (unprivileged && Environment.UserName != "root") Assert.Ignore("needs root to become another user");
         if (command[0] == Program("Runtime.java") && !Has("javac")) Assert.Ignore("no Java compiler (javac) here");

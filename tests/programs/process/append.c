@@ -12,7 +12,7 @@
 int main(void)
 {
     setvbuf(stdout, 0, _IOLBF, 0); unsigned nonce; CHECK(getrandom(&nonce, 4, 0) == 4);
-    char log[64], head[64]; snprintf(log, 64, "/tmp/trecr-append-%d.log", getpid()); snprintf(head, 64, "/tmp/trecr-append-%d.head", getpid());
+    char log[64], head[64]; snprintf(log, 64, "/tmp/trecr-append-%08x.log", nonce); snprintf(head, 64, "/tmp/trecr-append-%08x.head", nonce);
     int f = open(log, O_CREAT | O_TRUNC | O_WRONLY | O_APPEND, 0600), h = open(head, O_CREAT | O_TRUNC | O_RDWR, 0600); CHECK(f >= 0 && h >= 0);
     umask(027);
     printf("ready %08x\n", nonce);

@@ -13,7 +13,7 @@
 #include <sys/random.h>
 #include <sys/time.h>
 #define CHECK(c) do { if (!(c)) { printf("FAILED line %d: %s errno %d\n", __LINE__, #c, errno); fflush(stdout); _exit(1); } } while (0)
-enum { SLACK = 15 }; // seconds that a loaded machine may take
+enum { SLACK = 300 }; // seconds that a loaded machine may take
 static volatile int stop; static unsigned nonce; static volatile int alarms; static long long startMono, startBoot;
 static long long now(int c) { struct timespec t; CHECK(clock_gettime(c, &t) == 0); return t.tv_sec * 1000000000LL + t.tv_nsec; }
 static struct timespec spec(long long ns) { return (struct timespec){ ns / 1000000000, ns % 1000000000 }; }
@@ -26,7 +26,7 @@ static void *t_cond(void *a)
     while (!stop) { long long end = now(CLOCK_MONOTONIC) + 20000000; struct timespec t = spec(end); CHECK(pthread_cond_timedwait(&c, &m, &t) == ETIMEDOUT); long long n = now(CLOCK_MONOTONIC); CHECK(n >= end && n < end + SLACK * 1000000000LL); }
     return 0;
 }
-static void *t_wall(void *a) { while (!stop) { struct timespec t; clock_gettime(CLOCK_REALTIME, &t); CHECK(labs(t.tv_sec - time(0)) <= 1); usleep(1000); } return 0; }
+static void *t_wall(void *a) { while (!stop) { time_t before = time(0); struct timespec t; clock_gettime(CLOCK_REALTIME, &t); time_t after = time(0); CHECK(before <= t.tv_sec && t.tv_sec <= after + 1); usleep(1000); } return 0; }
 static void on_alarm(int s) { alarms++; }
 int main(void)
 {

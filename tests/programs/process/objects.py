@@ -7,6 +7,7 @@ import array, ctypes, errno, fcntl, mmap, os, select, signal, socket, struct, sy
 
 libc = ctypes.CDLL(None, use_errno=True)
 HERE = tempfile.mkdtemp(prefix="trecr-objects-")
+NAME = os.path.basename(HERE)  # what several runs at a time share is named by it: pids are those of a namespace
 
 
 def call(result):
@@ -72,7 +73,7 @@ def deleted():
     view = mmap.mmap(a, 1 << 20)
     temporary = os.open(HERE, os.O_TMPFILE | os.O_RDWR, 0o600)
     os.write(temporary, b"temporary")
-    shm = "/dev/shm/trecr-objects-%d" % os.getpid()
+    shm = "/dev/shm/" + NAME
     s = os.open(shm, os.O_RDWR | os.O_CREAT, 0o600)
     os.ftruncate(s, 1 << 16)
     only = mmap.mmap(s, 1 << 16)
@@ -105,7 +106,7 @@ def memory():
     fcntl.fcntl(sealed, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
     private = mmap.mmap(sealed, 6000, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
     private[100:105] = b"mine!"
-    name = "/dev/shm/trecr-objects-named-%d" % os.getpid()
+    name = "/dev/shm/%s-named" % NAME
     s = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
     os.ftruncate(s, 1 << 16)
     shared = mmap.mmap(s, 1 << 16)
@@ -297,7 +298,7 @@ def timers():
     deadline = time.time() + 3000
     wall = timer(time.CLOCK_REALTIME, deadline, flags=1)
     fired = timer(time.CLOCK_MONOTONIC, 0.0001)
-    select.select([fired], [], [], 1)
+    select.select([fired], [], [])
     off = timer(time.CLOCK_MONOTONIC, 0)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGUSR2])
     mask = ctypes.c_ulonglong(1 << signal.SIGUSR1 - 1 | 1 << signal.SIGUSR2 - 1)
@@ -311,7 +312,7 @@ def timers():
     os.waitpid(child, 0)
     ticks = n = 0
     while (yield):
-        if select.select([periodic], [], [], 2)[0]:
+        if select.select([periodic], [], [], 60)[0]:
             ticks += struct.unpack("<Q", os.read(periodic, 8))[0]
         n += 1
         os.kill(os.getpid(), signal.SIGUSR1)
@@ -321,8 +322,9 @@ def timers():
         assert seen == [signal.SIGUSR1]
     elapsed = time.monotonic() - started
     assert n <= ticks <= elapsed / 0.002 + 1, (n, ticks, elapsed)
-    assert abs(1000 - elapsed - left(far)) < 5 and abs(2000 - elapsed - left(absolute)) < 5, (elapsed, left(far), left(absolute))
-    assert abs(deadline - time.time() - left(wall)) < 0.5, "a time of the wall clock stays that time"
+    assert abs(1000 - elapsed - left(far)) < 60 and abs(2000 - elapsed - left(absolute)) < 60, (elapsed, left(far), left(absolute))
+    before, rest, after = time.time(), left(wall), time.time()
+    assert deadline - after - 0.5 < rest < deadline - before + 0.5, "a time of the wall clock stays that time"
     assert struct.unpack("<Q", os.read(fired, 8))[0] == 1 and left(off) == 0
     assert struct.unpack_from("I", os.read(signals, 128))[0] == signal.SIGUSR2, "the waiting signal"
     signal.pidfd_send_signal(own, 0)
@@ -376,7 +378,7 @@ def unix():
     client.connect(path("listener"))
     server, _ = listener.accept()
     abstract = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    abstract.bind(b"\0trecr-objects-%d" % os.getpid())
+    abstract.bind(b"\0" + NAME.encode())
     abstract.listen(3)
     other = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     other.connect(abstract.getsockname())
@@ -414,7 +416,7 @@ def unix():
     for f in flows:
         f.drain()
     assert client.getpeername() == path("listener") == server.getsockname() == listener.getsockname() and client.getsockname() == ""
-    assert other.getpeername() == abstract.getsockname() == b"\0trecr-objects-%d" % os.getpid()
+    assert other.getpeername() == abstract.getsockname() == b"\0" + NAME.encode()
     assert inbox.recvfrom(100) == (b"first", "outbox") and inbox.recvfrom(100) == (b"second", "outbox")
     outbox.send(b"connected")
     assert inbox.recvfrom(100) == (b"connected", "outbox") and outbox.getpeername() == path("inbox")
@@ -564,6 +566,7 @@ def udp():
     six.sendto(b"to itself", six.getsockname())
     names = [s.getsockname() for s in (a, b, c, six)]
     b.sendto(b"one", a.getsockname())
+    select.select([a], [], [])  # the loopback device has a queue for each processor
     c.send(b"two")
     n = 0
     while (yield):
@@ -598,7 +601,7 @@ def terminal():
     def until(text):
         seen = b""
         while text not in seen:
-            assert select.select([shell], [], [], 20)[0], (text, seen)
+            assert select.select([shell], [], [], 60)[0], (text, seen)
             seen += os.read(shell, 4096)
         return seen
     until(b"$ ")
@@ -614,12 +617,13 @@ def terminal():
     assert b"sleep 1000" in until(b"jobs:%d" % n)
     os.write(shell, b"sleep 500\n")
     # Until sleep itself runs there, its process is a copy of the shell, which ignores the key.
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while running(os.tcgetpgrp(shell)) != "sleep" and time.monotonic() < end:
         select.select([], [], [], 0.01)
     os.write(shell, b"\x1a")
     until(b"Stopped")
-    os.write(shell, b"kill %1 %2; wait; echo over:$(stty size):\n")
+    # "wait" waits for no job that is stopped, and "exit" refuses while there is one.
+    os.write(shell, b"kill -CONT %2; kill %1 %2; wait; echo over:$(stty size):\n")
     until(b"over:")
     os.write(shell, b"exit 7\n")
     status = os.waitpid(child, 0)[1]
@@ -675,9 +679,9 @@ def ipc():
 
     def mq(name):
         return call(libc.mq_open(name, os.O_CREAT | os.O_RDWR | os.O_NONBLOCK, 0o600, ctypes.byref(Attributes(0, 8, 64))))
-    named, hidden = mq(b"/trecr-objects-%d" % os.getpid()), mq(b"/trecr-hidden-%d" % os.getpid())
-    again = call(libc.mq_open(b"/trecr-hidden-%d" % os.getpid(), os.O_RDONLY))
-    libc.mq_unlink(b"/trecr-hidden-%d" % os.getpid())
+    named, hidden = mq(b"/" + NAME.encode()), mq(b"/hidden-" + NAME.encode())
+    again = call(libc.mq_open(b"/hidden-" + NAME.encode(), os.O_RDONLY))
+    libc.mq_unlink(b"/hidden-" + NAME.encode())
     for data, priority in ((b"low", 1), (b"high", 9), (b"low too", 1)):
         call(libc.mq_send(hidden, data, len(data), priority))
 
@@ -699,11 +703,11 @@ def ipc():
     assert libc.shmget(removed, 1, 0) < 0
     assert get(2) == (2, b"two") and get(0) == (5, b"five") and libc.msgrcv(queue, ctypes.create_string_buffer(200), 192, 0, IPC_NOWAIT) < 0
     assert [receive(again) for _ in range(3)] == [(b"high", 9), (b"low", 1), (b"low too", 1)]
-    assert call(libc.mq_open(b"/trecr-objects-%d" % os.getpid(), os.O_RDWR)) >= 0 and libc.mq_open(b"/trecr-hidden-%d" % os.getpid(), os.O_RDWR) < 0
+    assert call(libc.mq_open(b"/" + NAME.encode(), os.O_RDWR)) >= 0 and libc.mq_open(b"/hidden-" + NAME.encode(), os.O_RDWR) < 0
     for id, remove in ((segment, libc.shmctl), (queue, libc.msgctl)):
         remove(id, IPC_RMID, None)
     libc.semctl(semaphores, 0, IPC_RMID)
-    libc.mq_unlink(b"/trecr-objects-%d" % os.getpid())
+    libc.mq_unlink(b"/" + NAME.encode())
 
 
 def posixtimers():
@@ -741,15 +745,15 @@ def posixtimers():
     start(cpu, 1000)
     n, seen = 0, {signals[0]: 0, signals[1]: 0}
     while (yield):
-        info = signal.sigtimedwait(signals, 5)
+        info = signal.sigtimedwait(signals, 60)
         assert info, "no timer sends its signal any more"
         seen[info.si_signo] += 1
         n += 1
-    for _ in range(6):
-        seen[signal.sigtimedwait(signals, 5).si_signo] += 1
-    assert all(seen.values()), seen
+    for number in signals * 3:  # asked for both, a slow machine would always give the first
+        info = signal.sigtimedwait([number], 60)
+        assert info and info.si_signo == number, "a timer sends its signal no more"
     elapsed = time.monotonic() - started
-    assert abs(1000 - elapsed - left(far)[0]) < 5 and 990 < left(cpu)[0] <= 1000, (elapsed, left(far), left(cpu))
+    assert abs(1000 - elapsed - left(far)[0]) < 60 and 940 < left(cpu)[0] <= 1000, (elapsed, left(far), left(cpu))
     assert left(periodic)[1] == 0.003 and left(unused[1]) == (0, 0) and left(unused[3]) == (0, 0)
     assert libc.syscall(TIMER_GETTIME, unused[0], ctypes.byref(Spec())) < 0 and libc.syscall(TIMER_GETTIME, unused[2], ctypes.byref(Spec())) < 0
     assert create(time.CLOCK_MONOTONIC, SIGEV_NONE) not in (periodic, own, far, cpu, unused[1], unused[3])
@@ -779,7 +783,7 @@ def family():
                 os._exit(5)
             n, = struct.unpack("<Q", word)
             os.lseek(shared, 1, os.SEEK_CUR)
-            assert events.poll(20) == [(bell, select.EPOLLIN)] and os.eventfd_read(bell) == 1
+            assert events.poll(120) == [(bell, select.EPOLLIN)] and os.eventfd_read(bell) == 1
             theirs.send(word)
             connection.sendall(word)
             os.write(up[1], word)

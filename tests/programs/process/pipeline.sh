@@ -17,6 +17,7 @@ while read -rt 0.02 line; [ $? -gt 128 ] || [ $rounds -lt 3 ]; do
     [ ! -e "$work/wrong" ] || fail $LINENO "$(cat "$work/wrong")"
 done
 wait $ended; [ $? = 23 ] || fail $LINENO "status of an ended child"
+until [ -s "$work/count" ]; do sleep 0.01; done # it has begun to count
 touch "$work/stop"
 wait $job; [ $? = 7 ] || fail $LINENO "status of the pipeline"
 [ ! -e "$work/wrong" ] || fail $LINENO "$(cat "$work/wrong")"

@@ -6,6 +6,7 @@ const fail = what => { console.log('FAILED ' + what); process.exit(1); };
 let asked = 0, answered = 0;
 const server = http.createServer((request, response) => response.end('to ' + request.url)).listen(0, '127.0.0.1', () => {
     console.log('ready ' + nonce);
+    server.keepAliveTimeout = 0; // a connection that was idle for 5 s would be closed just when it is used
     const agent = new http.Agent({ keepAlive: true });
     const timer = setInterval(() => {
         const path = '/' + ++asked;
@@ -17,7 +18,7 @@ const server = http.createServer((request, response) => response.end('to ' + req
     }, 5);
     process.stdin.on('end', () => {
         clearInterval(timer);
-        const end = Date.now() + 10000;
+        const end = Date.now() + 120000;
         const wait = () => answered === asked && asked > 0 ? (console.log('units ' + asked), console.log('done ' + nonce), process.exit(0)) : Date.now() > end ? fail(answered + ' of ' + asked) : setTimeout(wait, 10);
         wait();
     }).resume();

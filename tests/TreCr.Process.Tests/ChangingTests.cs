@@ -1,0 +1,16 @@
+namespace TreCr.Process.Tests;
+
+/// <summary>Programs whose processes, threads and descriptors come and go all the time, looked at while they run and stopped at any moment of that.</summary>
+[TestFixture, Parallelizable(ParallelScope.Self)]
+public sealed class ChangingTests
+{
+    /// <summary>What a check reads may be gone at the next reading; it finds nothing that would be in the way.</summary>
+    [TestCase("forker", false), TestCase("pipeline.sh", false), TestCase("parent.py", true), TestCase("churn", true), TestCase("execer", false)]
+    public void ChecksFindNothing(string program, bool unprivileged)
+        => Assert.That(Runner.Run(string.Join(' ', Enumerable.Repeat("check", 25)), [Runner.Program(program)], unprivileged).Expect(0).ExpectSameRun().Output, Does.Not.Contain("finding:"));
+
+    /// <summary>Threads that begin and end while they are being stopped; a thread that executes another program, which ends the others and takes the first one's number.</summary>
+    [TestCase("churn", false), TestCase("execer", false), TestCase("execer", true)]
+    public void StopsAnywhere(string program, bool unprivileged)
+        => Runner.Run("go:10 cycle:2 pre:2 restorepre:1 fresh:1 cycle:1", [Runner.Program(program)], unprivileged, seed: Random.Shared.Next(1, 1_000_000)).Expect(0).ExpectSameRun();
+}
