@@ -54,8 +54,9 @@ internal sealed unsafe class FrozenProcess
         foreach (Tracee thread in _threads.Values.OrderBy(t => t.Tid == Pid))
         {
             bool left = Sys.Ptrace(Sys.PTRACE_DETACH, thread.Tid) < 0;
-            if (left && thread.Stopped) dead.Add(thread.Tid);
-            if (left && !thread.Stopped) _attached.Add(thread.Tid); else _attached.Remove(thread.Tid);
+            bool ended = left && (thread.Stopped || StateOf(thread.Tid) is 'Z' or 'X');
+            if (ended) dead.Add(thread.Tid);
+            if (left && !ended) _attached.Add(thread.Tid); else _attached.Remove(thread.Tid);
         }
         _threads.Clear();
         LetGo(dead);
@@ -126,7 +127,10 @@ internal sealed unsafe class FrozenProcess
             try
             {
                 stop = TraceWait.Try(thread.Tid, Math.Min(timeoutMs, ShortMs));
-                if (stop is null && (patient || StateOf(thread.Tid) != 'D')) stop = TraceWait.Try(thread.Tid, timeoutMs);
+                char state = stop is null ? StateOf(thread.Tid) : ' ';
+                // A first thread's end is reported only when the others are reaped, also those of them that had stopped before they were killed.
+                if (state is 'Z' or 'X') throw new NotStoppedException($"process {Pid} is ending");
+                if (stop is null && (patient || state != 'D')) stop = TraceWait.Try(thread.Tid, timeoutMs);
             }
             catch (LinuxException e) when (e.ErrorNumber == Errno.ECHILD)
             {

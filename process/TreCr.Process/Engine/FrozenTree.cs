@@ -48,6 +48,8 @@ internal sealed class FrozenTree
                         frozen.Remove(pid);
                     }
                     if (killed.Length > 0) continue;
+                    // Attached by an earlier attempt, and ended since: its parent hears of that only when we have.
+                    FrozenProcess.LetGo(attached.Except(frozen.Values.SelectMany(p => p.Threads).Select(t => t.Tid)).OrderDescending());
                     if (!frozen.TryGetValue(root, out FrozenProcess? first)) throw HasEnded(root) ? new ProcessException($"process {root} has ended") : new NotStoppedException($"process {root} is executing another program");
                     return new FrozenTree(root, [first, .. frozen.Values.Where(p => p.Pid != root).OrderBy(p => p.Pid)], [.. now.Where(p => p.IsZombie)]);
                 }

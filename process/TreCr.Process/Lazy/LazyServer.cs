@@ -13,7 +13,7 @@ namespace TreCr.Process.Lazy;
 /// <remarks>A page that cannot be read (damaged store) must not become another: the threads that wait for it go on waiting, and <see cref="OnFailure"/> is called, which has to end the program.</remarks>
 internal sealed unsafe class LazyServer : IDisposable
 {
-    private const int Buffers = 64, StuckMs = 10_000;
+    private const int Buffers = 64, StuckMs = 60_000;
 
     private readonly object _gate = new();
     private readonly List<LazyMemory> _memories;

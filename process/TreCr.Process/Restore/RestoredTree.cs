@@ -16,11 +16,15 @@ internal sealed class RestoredTree(IReadOnlyList<IReadOnlyList<int>> processes)
     public void Detach()
     {
         int[] tids = [.. processes.Reverse().SelectMany(p => p.Reverse())];
+        List<int> killed = [];
         for (int i = 0; i < tids.Length; i++)
         {
             if (i == tids.Length - 1 || i == (tids.Length - 1) / 2) Fault.At(FaultPoint.RestoreDetach);
-            Sys.Check(Sys.Ptrace(Sys.PTRACE_DETACH, tids[i]), "ptrace(DETACH)", $"thread {tids[i]}");
+            long result = Sys.Ptrace(Sys.PTRACE_DETACH, tids[i]);
+            if (result == -Errno.ESRCH) killed.Add(tids[i]); // by one that runs already
+            else Sys.Check(result, "ptrace(DETACH)", $"thread {tids[i]}");
         }
+        FrozenProcess.LetGo(killed);
     }
 
     public void Kill() => Kill(processes);
