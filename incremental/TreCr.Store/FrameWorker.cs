@@ -12,6 +12,9 @@ internal sealed unsafe class FrameWorker
     /// <summary>A frame has to become smaller by a 32nd, or it is stored plain.</summary>
     private const int CompressedLimitBytes = Format.FrameSizeBytes - Format.FrameSizeBytes / 32;
 
+    /// <summary>After so many frames in a row that do not compress, one that looks random is stored plain without trying; every such number is tried all the same.</summary>
+    private const int PlainRun = 16;
+
     private static readonly int RecordLimitBytes = PackWriter.RecordBytes(Format.FrameSizeBytes);
 
     private readonly FrameQueue _queue;
@@ -20,7 +23,7 @@ internal sealed unsafe class FrameWorker
     private readonly int _level;
     private readonly Thread _thread;
     private readonly List<IndexEntry> _entries = new(1024);
-    private int _used;
+    private int _used, _plainInARow;
 
     internal FrameWorker(FrameQueue queue, StoreCatalog catalog, PackWriter pack, int level, int number)
     {
@@ -83,8 +86,12 @@ internal sealed unsafe class FrameWorker
         if (_catalog.Contains(hash) || !_pack.Claim(hash)) return;
         if (chunk.Length - _used < RecordLimitBytes) Flush(chunk);
         Span<byte> record = chunk[_used..], payload = record[Format.RecordHeaderBytes..];
-        if (compressor is null || !compressor.TryWrap(frame, payload[..CompressedLimitBytes], out int stored))
+        int stored = 0;
+        bool skip = compressor is null || _plainInARow >= PlainRun && _plainInARow % PlainRun != 0 && LooksRandom(frame);
+        if (!skip && compressor!.TryWrap(frame, payload[..CompressedLimitBytes], out stored)) _plainInARow = 0;
+        else
         {
+            _plainInARow++;
             frame.CopyTo(payload);
             stored = frame.Length;
         }
@@ -95,6 +102,20 @@ internal sealed unsafe class FrameWorker
         _used += length;
         NewFrames++;
         StoredBytes += stored;
+    }
+
+    /// <summary>Whether bytes of a sample, taken all over the frame, come about equally often. Repetitions of random bytes are not seen.</summary>
+    private static bool LooksRandom(ReadOnlySpan<byte> frame)
+    {
+        const int Pieces = 16, PieceBytes = 256, Sample = Pieces * PieceBytes;
+        Span<ushort> counts = stackalloc ushort[256];
+        counts.Clear();
+        for (int piece = 0; piece < Pieces; piece++)
+            foreach (byte b in frame.Slice(piece * (Format.FrameSizeBytes / Pieces), PieceBytes)) counts[b]++;
+        int squares = 0;
+        foreach (ushort count in counts) squares += count * count;
+        // Expected of random bytes: Sample * Sample / 256 + Sample, with a standard deviation of 361.
+        return squares < Sample * (Sample / 256 + 1) + Sample / 2;
     }
 
     private void Flush(Span<byte> chunk)

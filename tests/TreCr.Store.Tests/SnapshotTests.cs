@@ -51,6 +51,27 @@ public sealed class SnapshotTests : StoreTestBase
         Assert.Throws<StoreException>(() => reader.GetRecord("other"));
     }
 
+    /// <summary>Many frames in a row that do not compress: what looks otherwise is tried at once, a repetition of random bytes after some frames.</summary>
+    [Test]
+    public void FramesCompressAfterManyThatDoNot()
+    {
+        using SnapshotStore store = Open();
+        const int Plain = 100, Soft_ = 20, Repeated = 40;
+        byte[] repeated = Random(1000, 1024);
+        SnapshotResult result = Snapshot(store, [.. Enumerable.Range(0, Plain).Select(i => ((long)i, Random(i))), .. Enumerable.Range(0, Soft_).Select(i => ((long)Plain + i, Soft(i)))]);
+        Assert.That(result.BytesStored, Is.InRange(Plain * (long)Frame, (Plain + Soft_ / 2) * (long)Frame));
+        result = Snapshot(store, [.. Enumerable.Range(0, Plain).Select(i => ((long)i, Random(Plain + i))), .. Enumerable.Range(0, Repeated).Select(i => ((long)Plain + i, Again(i)))]);
+        Assert.That(result.BytesStored, Is.InRange(Plain * (long)Frame, (Plain + Repeated - 5) * (long)Frame));
+
+        byte[] Again(int i)
+        {
+            byte[] frame = new byte[Frame];
+            for (int at = 0; at < frame.Length; at += repeated.Length) repeated.CopyTo(frame, at);
+            frame[0] = (byte)i;
+            return frame;
+        }
+    }
+
     [Test]
     public void EqualFramesAreStoredOnce()
     {
