@@ -180,6 +180,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
     private void Prepare(ByteString baseManifest)
     {
         Session session = Need();
+        if (MemoryHeadroom.Read().WhyTooLittle is { } little) throw new ImageException($"device memory cannot be saved: {little}");
         if (!_rehearsed) session.Rehearse();
         _rehearsed = true;
         Begin(baseManifest);
@@ -220,7 +221,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
             throw;
         }
         Add(times, reply);
-        if (_writer.WaitedMicroseconds > 0) reply.Findings.Add($"the copy of device memory waited {_writer.WaitedMicroseconds / 1000} ms for the store: too little memory for what was written");
+        if (_writer.WaitedMicroseconds > 0) reply.Findings.Add($"the copy of device memory waited {_writer.WaitedMicroseconds / 1000} ms for the store: too little memory for what was written ({_writer.CopyLimit})");
         _preparedBase = null; // captured: a second capture begins anew
     }
 

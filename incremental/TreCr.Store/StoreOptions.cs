@@ -12,7 +12,7 @@ public sealed record StoreOptions
     /// <summary>Threads that hash and compress behind each writer; 0: one per processor, at most 16.</summary>
     public int Workers { get; init; }
 
-    /// <summary>Bytes of frames a writer holds before its caller has to wait; 0: a quarter of MemAvailable, at most 4 GiB.</summary>
+    /// <summary>Bytes of frames a writer holds before its caller has to wait, as far as <see cref="MemoryHeadroom"/> goes; 0: by what is free alone.</summary>
     public long MemoryLimitBytes { get; init; }
 
     /// <summary>zstd level; 0 stores every frame plain.</summary>

@@ -44,10 +44,16 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
             throw;
         }
         StoreOptions options = store.Options;
-        _queue = new FrameQueue(options.MemoryLimitBytes > 0 ? options.MemoryLimitBytes : MemoryLimit.Default());
+        MemoryHeadroom room = MemoryHeadroom.Read();
+        long limitBytes = room.ForCopies(options.MemoryLimitBytes);
+        CopyLimit = $"copies may take {limitBytes >> 20} MiB here: {(limitBytes == options.MemoryLimitBytes ? "--max-extra-memory" : $"{room.Bytes >> 20} MiB are free, {room.Bound}")}";
+        _queue = new FrameQueue(limitBytes);
         _workers = new FrameWorker[options.Workers > 0 ? options.Workers : Math.Min(Environment.ProcessorCount, 16)];
         for (int i = 0; i < _workers.Length; i++) _workers[i] = new FrameWorker(_queue, store.Catalog, _pack, options.CompressionLevel, i);
     }
+
+    /// <summary>How much memory its copies may take, and why, in words.</summary>
+    public string CopyLimit { get; }
 
     /// <summary>Name of the session: its pack is <c>packs/ID.pack</c>.</summary>
     public string SessionId => _pack.SessionId;

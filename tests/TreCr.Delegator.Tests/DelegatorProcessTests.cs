@@ -33,7 +33,9 @@ public unsafe class DelegatorProcessTests
         Directory.Delete(_store, true);
     }
 
-    private (RankConnection Control, int Pid) Spawn(params string[] environment)
+    private (RankConnection Control, int Pid) Spawn(params string[] environment) => SpawnWith([], environment);
+
+    private (RankConnection Control, int Pid) SpawnWith(string[] options, params string[] environment)
     {
         (int ours, int theirs) = Sys.SocketPair();
         int inherited = Sys.Duplicate(theirs, 60);
@@ -41,7 +43,7 @@ public unsafe class DelegatorProcessTests
         string dll = Path.Combine(Path.GetDirectoryName(typeof(Session).Assembly.Location)!, "trecr-delegator.dll");
         string dotnet = Environment.ProcessPath!.EndsWith("dotnet") ? Environment.ProcessPath : "/usr/bin/dotnet";
         string[] all = [.. Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Select(e => $"{e.Key}={e.Value}"), .. environment];
-        int pid = Sys.Spawn(dotnet, ["dotnet", dll, "--control-fd", inherited.ToString(), "--device", "soft", "--store", _store, "--job", "test"], all);
+        int pid = Sys.Spawn(dotnet, ["dotnet", dll, "--control-fd", inherited.ToString(), "--device", "soft", "--store", _store, "--job", "test", .. options], all);
         Sys.Close(inherited);
         Sys.Close(theirs);
         _pids.Add(pid);
@@ -85,6 +87,35 @@ public unsafe class DelegatorProcessTests
         bool ended = SpinWait.SpinUntil(() => (got = Sys.Wait(pid, Sys.WNOHANG, out seen)) == pid, 20_000);
         status = seen;
         return ended && got == pid;
+    }
+
+    /// <summary>24 MiB of device memory of which nothing was copied ahead: where copies may take 8 MiB, the delegator's half of 16, the device stands still until they are stored, which is said; what is saved is whole.</summary>
+    [Test]
+    public void CopiesOfDeviceMemoryAreBounded_AndWaitingIsSaid()
+    {
+        const int Bytes = 24 << 20;
+        byte[] bytes = new byte[Bytes];
+        new Random(7).NextBytes(bytes);
+        foreach (string[] options in (string[][])[[], ["--max-extra-memory", $"{8 << 20}"]])
+        {
+            (RankConnection control, int pid) = SpawnWith(options);
+            (FakeProgram program, int connection) = Attach(control);
+            ulong memory = program.Allocate(Bytes);
+            for (int at = 0; at < Bytes; at += 1 << 20) program.ToDevice(memory + (ulong)at, bytes[at..(at + (1 << 20))]);
+            program.Synchronize();
+            Must(control, new Request { Gate = new GateRequest { DeadlineMs = 10_000 } });
+            Reply captured = Must(control, new Request { DelegatorCapture = new DelegatorCaptureRequest() });
+            Assert.That(captured.Findings, options.Length == 0 ? Is.Empty : Has.One.Match("the copy of device memory waited .* for the store: too little memory .*copies may take 8 MiB here: --max-extra-memory"));
+            Must(control, new Request { Open = new OpenRequest() });
+            Assert.That(Must(control, new Request { Finish = new FinishRequest() }).BytesTotal, Is.GreaterThan((ulong)Bytes));
+            Assert.That(program.FromDevice(memory + Bytes - (1 << 20), 1 << 20).AsSpan().SequenceEqual(bytes.AsSpan()[^(1 << 20)..]));
+            Sys.Kill(pid, Sys.SIGKILL);
+            Assert.That(Ends(pid, out _));
+            _pids.Remove(pid);
+            program.Dispose();
+            Sys.Close(connection);
+            control.Dispose();
+        }
     }
 
     [Test]

@@ -44,6 +44,15 @@ public sealed class DumpRestoreTests
     [TestCase(false), TestCase(true)]
     public void ProcessorWithFewerFeatures(bool unprivileged) => Runner.Run("othercpu", [Runner.Program("threads")], unprivileged).Expect(0).ExpectSameRun();
 
+    /// <summary>Values that are in registers only; of AMX also the permission to use it.</summary>
+    [Test]
+    public void RegistersOfAllKinds([Values("ymm", "zmm", "tile")] string kind, [Values("go:3 cycle:3", "fresh:1 lazy:1")] string scenario, [Values] bool unprivileged)
+    {
+        string feature = kind switch { "zmm" => "avx512bw", "tile" => "amx_tile", _ => "avx2" };
+        if (!File.ReadLines("/proc/cpuinfo").First(l => l.StartsWith("flags")).Split(' ').Contains(feature)) Assert.Ignore($"this processor has no {feature}");
+        Runner.Run(scenario, [Runner.Program("vector"), kind], unprivileged).Expect(0).ExpectSameRun();
+    }
+
     [Test]
     public void HugePagesAreHugeAgain() => Runner.Run("cycle:2 fresh:1", [Runner.Program("rare")], environment: new() { ["WANT_HUGE"] = "1" }).Expect(0).ExpectSameRun();
 

@@ -57,27 +57,10 @@ internal static class MachineChecks
     /// <summary>Available memory: a checkpoint buffers up to a quarter of it, so that the program need not wait for the disk.</summary>
     public static DoctorFinding Memory()
     {
-        long available = 0;
-        foreach (string line in File.ReadLines("/proc/meminfo"))
-            if (line.StartsWith("MemAvailable:", StringComparison.Ordinal)) available = long.Parse(line[13..].Replace("kB", "").Trim(), CultureInfo.InvariantCulture) << 10;
-        string text = $"{Output.Bytes((ulong)available)} available";
-        if (ControlGroupRest() is { } rest && rest < available)
-        {
-            available = rest;
-            text += $", of which the control group allows {Output.Bytes((ulong)rest)}";
-        }
-        return available < 512L << 20 ? DoctorFinding.Degraded("memory", $"{text}: a stop takes as long as writing to the store, and a large checkpoint may fail", "end other programs, or raise the control group's memory.max")
+        MemoryHeadroom room = MemoryHeadroom.Read();
+        string text = $"{Output.Bytes((ulong)room.Bytes)} free to take ({room.Bound})";
+        return room.Bytes < 512L << 20 ? DoctorFinding.Degraded("memory", $"{text}: a stop takes as long as writing to the store, and a large checkpoint may fail", "end other programs, or raise what is named")
             : DoctorFinding.Ok("memory", text);
-    }
-
-    /// <summary>What the control group (version 2) of this process may still use; null: no limit.</summary>
-    private static long? ControlGroupRest()
-    {
-        string group = HostFacts.ReadLine("/proc/self/cgroup");
-        if (!group.StartsWith("0::/", StringComparison.Ordinal)) return null;
-        string directory = $"/sys/fs/cgroup{group[3..]}";
-        return long.TryParse(HostFacts.ReadLine($"{directory}/memory.max"), CultureInfo.InvariantCulture, out long max)
-            && long.TryParse(HostFacts.ReadLine($"{directory}/memory.current"), CultureInfo.InvariantCulture, out long current) ? Math.Max(0, max - current) : null;
     }
 
     public static DoctorFinding Parts()

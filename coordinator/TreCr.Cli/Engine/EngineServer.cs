@@ -56,6 +56,7 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
         {
             case Request.VerbOneofCase.Check:
                 reply.Findings.AddRange(_engine.Check(request.Check.Pid, Read(request.Check.Externals)));
+                if (MemoryHeadroom.Read().WhyTooLittle is { } little) reply.Findings.Add(little);
                 break;
             case Request.VerbOneofCase.Prepare:
                 try
@@ -84,7 +85,7 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
                 _writer!.HoldFrames();
                 _engine.Capture(_writer, Read(request.ProcessCapture.Externals));
                 Note(reply);
-                if (_writer.WaitedMicroseconds > 0) reply.Findings.Add($"the copy waited {_writer.WaitedMicroseconds / 1000} ms for the store: too little memory for what was written");
+                if (_writer.WaitedMicroseconds > 0) reply.Findings.Add($"the copy waited {_writer.WaitedMicroseconds / 1000} ms for the store: too little memory for what was written ({_writer.CopyLimit})");
                 break;
             case Request.VerbOneofCase.Resume:
                 if (request.Resume.Kill) _engine.Kill(); else _engine.Resume();

@@ -32,6 +32,7 @@ internal static class RestoreCheck
             else if (file.Writable && !isSaved && (ulong)info.Length < file.LengthBytes) findings.Add($"the file {file.Path} is shorter than at the checkpoint");
             else if (file.Writable && !isSaved && !same && !file.AppendOnly) findings.Add($"the file {file.Path}, which the program writes, was changed since the checkpoint and is too large to have been saved with it");
         }
+        if (CommitCheck.Finding(saved.Processes.SelectMany(p => p.Vmas), StrictOvercommit.RestBytes()) is { } finding) findings.Add(finding);
         foreach (OpenFileImage file in saved.Tree.OpenFiles) findings.AddRange(OpenFileKinds.Of(file).CheckRestore(file, saved));
         return findings;
     }

@@ -122,7 +122,8 @@ internal sealed unsafe class TreeRestorer
             registers.R8 = ulong.MaxValue; registers.R9 = 0;
             Sys.SetRegisters(launcher, registers);
             ulong gadget = StubAddress + 0x1000 + StubCode.PauseSyscall;
-            long mapped = RestoreStops.Step(launcher, gadget, SyscallNumber.Mmap, (long)_workArea, (long)RemoteBatch.WorkBytes, 7, Sys.MAP_FIXED_NOREPLACE | Sys.MAP_PRIVATE | Sys.MAP_ANONYMOUS);
+            // One for all that are cloned from here, since only one of them works at a time: it is committed and touched once, however many there are.
+            long mapped = RestoreStops.Step(launcher, gadget, SyscallNumber.Mmap, (long)_workArea, (long)RemoteBatch.WorkBytes, 7, Sys.MAP_FIXED_NOREPLACE | Sys.MAP_SHARED | Sys.MAP_ANONYMOUS);
             Sys.Check(mapped, "mmap", "work area");
             fixed (byte* p = StubCode.Code)
                 if (Sys.ProcessVmWrite(launcher, _workArea, p, StubCode.Code.Length) != StubCode.Code.Length) throw new ProcessException("cannot write the restorer's code");

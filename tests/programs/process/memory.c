@@ -46,14 +46,14 @@ int main(void)
     memset(guard, 9, 16 * P); int guards = madvise(guard + 4 * P, 2 * P, 102) == 0; CHECK(!guards || faults(guard + 4 * P));
     memcpy(code, "\xb8\x2a\x00\x00\x00\xc3", 6); CHECK(mprotect(code, P, PROT_READ | PROT_EXEC) == 0 && ((int (*)(void))code)() == 42);
     char *grow = mmap((void *)0x30000000000, 4 * P, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED_NOREPLACE, -1, 0); CHECK(grow != MAP_FAILED); grow[0] = 1;
-    char *edge = sbrk(0); CHECK(sbrk(3 * M + 123) != (void *)-1); memset(edge, 0x5a, 3 * M); char *end = sbrk(0); char *reserve = anon(64L << 30, PROT_NONE, MAP_NORESERVE);
+    char *edge = sbrk(0); CHECK(sbrk(3 * M + 123) != (void *)-1); memset(edge, 0x5a, 3 * M); char *end = sbrk(0); char *reserve = anon(64L << 30, PROT_NONE, MAP_NORESERVE); unsigned *cheap = anon(1L << 30, PROT_READ | PROT_WRITE, MAP_NORESERVE); fill(cheap, M, 7);
     void *moved = mremap(anon(2 * M, PROT_READ | PROT_WRITE, 0), 2 * M, 5 * M, MREMAP_MAYMOVE); CHECK(moved != MAP_FAILED); fill(moved, 5 * M, 6);
-    void *list[] = { shared, copy, plain, nofork, wipe, nodump, merge, locked, sequential, random, readOnly, none, big, small, holes + P, holes + 5 * P, holes + 9 * P, guard, code, grow, edge, reserve, moved };
+    void *list[] = { shared, copy, plain, nofork, wipe, nodump, merge, locked, sequential, random, readOnly, none, big, small, holes + P, holes + 5 * P, holes + 9 * P, guard, code, grow, edge, reserve, moved, cheap };
     areas(before, sizeof before, list, sizeof list / sizeof *list);
     printf("ready %08x\n", nonce); struct pollfd pf = { 0, POLLIN, 0 }; unsigned long n = 0;
     while (poll(&pf, 1, 1) == 0 || n < 5) { plain[(n * 16) % (M / 4)] = plain[(n * 16) % (M / 4)]; shared[1 + n % 1000 * 16] = n; n++; }
     areas(after, sizeof after, list, sizeof list / sizeof *list); if (strcmp(before, after)) { printf("FAILED areas\n%s\nthen\n%s\n", before, after); return 1; }
-    CHECK(good(shared, M, 1) && good(copy, M / 2, 2) && good(big, 8 * M, 3) && good(small, 4 * M, 4) && good(locked, 16 * P, 5) && good(moved, 5 * M, 6)); CHECK(copy[M / 8 + 16] == shared[M / 8 + 16]); // never written: still the file's
+    CHECK(good(shared, M, 1) && good(copy, M / 2, 2) && good(big, 8 * M, 3) && good(small, 4 * M, 4) && good(locked, 16 * P, 5) && good(moved, 5 * M, 6) && good(cheap, M, 7)); CHECK(copy[M / 8 + 16] == shared[M / 8 + 16]); // never written: still the file's
     CHECK(faults((char *)none) && faults(holes) && faults(holes + 4 * P) && (!guards || faults(guard + 5 * P)) && guard[3 * P] == 9 && guard[6 * P] == 9); CHECK(mprotect(none, M, PROT_READ) == 0);
     for (unsigned i = 0; i < sizeof all / sizeof *all; i++) CHECK(good(all[i], M, 10 + i)); for (int i = 1; i < 64; i++) if (i % 4) CHECK(holes[i * P] == i);
     CHECK(((int (*)(void))code)() == 42); for (int i = 0; i < 3 * M; i += 64) CHECK(edge[i] == 0x5a); CHECK((char *)sbrk(0) >= end); char *more = sbrk(M); CHECK(more >= end); memset(more, 1, M);
