@@ -43,7 +43,7 @@ public unsafe class DispatcherTests
         public void Run(int channel, uint generation, RecordHeader* record, AnswerBuffer* answer)
         {
             Entered.Set();
-            Release.Wait(10_000);
+            Release.Wait(60_000);
             answer->Result = 99;
         }
 
@@ -74,7 +74,7 @@ public unsafe class DispatcherTests
         channel->Head = 48;
         using Dispatcher dispatcher = new(_segment, new Handler());
         dispatcher.Start();
-        Assert.That(dispatcher.Ended.WaitOne(5_000));
+        Assert.That(dispatcher.Ended.WaitOne(60_000));
         Assert.That(dispatcher.Failure, Is.InstanceOf<RingException>());
         Assert.That(_segment.Control->DelegatorState, Is.EqualTo(2));
     }
@@ -85,7 +85,7 @@ public unsafe class DispatcherTests
         _segment.Channel(ProducerChannel.Claim(_segment, 1))->Head = SegmentLayout.RingBytes + 16;
         using Dispatcher dispatcher = new(_segment, new Handler());
         dispatcher.Start();
-        Assert.That(dispatcher.Ended.WaitOne(5_000));
+        Assert.That(dispatcher.Ended.WaitOne(60_000));
         Assert.That(dispatcher.Failure?.Message, Does.Contain("channel 0"));
     }
 
@@ -95,7 +95,7 @@ public unsafe class DispatcherTests
         using Dispatcher dispatcher = new(_segment, new Handler());
         dispatcher.Start();
         _segment.Header->ChannelsUsed = 100_000;
-        Assert.That(dispatcher.Ended.WaitOne(5_000));
+        Assert.That(dispatcher.Ended.WaitOne(60_000));
     }
 
     [Test]
@@ -107,7 +107,7 @@ public unsafe class DispatcherTests
         channel.Publish((RecordHeader*)at);
         using Dispatcher dispatcher = new(_segment, new Handler());
         dispatcher.Start();
-        Assert.That(dispatcher.Ended.WaitOne(5_000));
+        Assert.That(dispatcher.Ended.WaitOne(60_000));
     }
 
     [Test]
@@ -123,16 +123,16 @@ public unsafe class DispatcherTests
             own.Call(Record(ref own, 9));
         });
         thread.Start();
-        Assert.That(handler.Entered.Wait(5_000));
+        Assert.That(handler.Entered.Wait(60_000));
         Assert.That(dispatcher.Close(TimeSpan.FromMilliseconds(50), out string? blocker), Is.False);
         Assert.That(blocker, Does.Contain("cuTest9"));
         Assert.That(dispatcher.IsGated, Is.False);
         Assert.That(other.Call(Record(ref other, 3)), Is.EqualTo(WaitResult.Done));
         Assert.That(other.Header->AnswerResult, Is.EqualTo(3));
         handler.Release.Set();
-        Assert.That(thread.Join(5_000));
+        Assert.That(thread.Join(60_000));
         Assert.That(waiting.Header->AnswerResult, Is.EqualTo(99));
-        Assert.That(dispatcher.Close(TimeSpan.FromSeconds(5), out _));
+        Assert.That(dispatcher.Close(TimeSpan.FromSeconds(60), out _));
     }
 
     [Test]
@@ -143,7 +143,7 @@ public unsafe class DispatcherTests
         using (Dispatcher dispatcher = new(_segment, first))
         {
             dispatcher.Start();
-            Assert.That(dispatcher.Close(TimeSpan.FromSeconds(5), out _));
+            Assert.That(dispatcher.Close(TimeSpan.FromSeconds(60), out _));
             for (int i = 0; i < 5; i++) channel.Publish(Record(ref channel, 1));
             Assert.That(SpinWait.SpinUntil(() => Volatile.Read(ref first.Ran) != 0, 20), Is.False);
             Assert.That(_segment.Channel(0)->Tail, Is.Zero);

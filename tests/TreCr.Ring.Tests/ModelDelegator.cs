@@ -106,6 +106,6 @@ internal sealed unsafe class ModelDelegator : IRecordHandler, IDisposable
     {
         _stop = true;
         _dispatcher.Dispose();
-        _device.Join(TimeSpan.FromSeconds(5));
+        _device.Join(TimeSpan.FromSeconds(60));
     }
 }

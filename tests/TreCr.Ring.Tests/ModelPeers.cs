@@ -14,7 +14,7 @@ internal sealed unsafe class ThreadPeer(Segment segment, ModelState* state) : IM
 {
     private readonly ModelDelegator _delegator = new(segment, state);
 
-    public bool Close(out string? blocker) => _delegator.Close(TimeSpan.FromSeconds(20), out blocker);
+    public bool Close(out string? blocker) => _delegator.Close(TimeSpan.FromSeconds(60), out blocker);
 
     public void Open() => _delegator.Dispatcher.Open();
 
@@ -65,7 +65,7 @@ internal sealed unsafe class ProcessPeer : IModelPeer
     private bool Receive(char expected)
     {
         PollEntry entry = new() { Fd = _socket, Events = Sys.POLLIN };
-        if (Sys.Poll(new Span<PollEntry>(ref entry), 30_000) <= 0) return false;
+        if (Sys.Poll(new Span<PollEntry>(ref entry), 90_000) <= 0) return false;
         byte b = 0;
         return Sys.Receive(_socket, new Span<byte>(ref b), [], out _) == 1 && b == expected;
     }
@@ -82,7 +82,7 @@ internal sealed unsafe class ProcessPeer : IModelPeer
         {
             Sys.Send(socket, new ReadOnlySpan<byte>(in order));
             if (Sys.Receive(socket, new Span<byte>(ref order), [], out _) <= 0) return 0;
-            if (order == 'c' && !delegator.Close(TimeSpan.FromSeconds(20), out _)) order = (byte)'!';
+            if (order == 'c' && !delegator.Close(TimeSpan.FromSeconds(60), out _)) order = (byte)'!';
             if (order == 'o') delegator.Dispatcher.Open();
         }
     }

@@ -144,6 +144,6 @@ internal sealed unsafe class ModelProgram : IDisposable
     {
         _stop = true;
         _helperStop = true;
-        _helper.Join(TimeSpan.FromSeconds(5));
+        _helper.Join(TimeSpan.FromSeconds(60));
     }
 }

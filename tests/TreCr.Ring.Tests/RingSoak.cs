@@ -50,7 +50,7 @@ internal static unsafe class RingSoak
                 }
                 Check(state, seed, i);
             }
-            if (!program.Stop(TimeSpan.FromSeconds(20))) throw new InvalidOperationException($"seed {seed}: a thread hangs");
+            if (!program.Stop(TimeSpan.FromSeconds(60))) throw new InvalidOperationException($"seed {seed}: a thread hangs");
             if (!peer.Close(out string? last)) throw new InvalidOperationException($"seed {seed}: at the end {last} did not end");
             Check(state, seed, freezes);
             ulong issued = 0;
@@ -58,9 +58,9 @@ internal static unsafe class RingSoak
             if (program.SessionsLost != 0) throw new InvalidOperationException($"seed {seed}: a thread lost its session");
             // Records of the last moments may stand behind the gate: open it, and everything must come through.
             peer.Open();
-            if (!SpinWait.SpinUntil(() => Sum(state) == program.Published && Volatile.Read(ref state->Done) == Volatile.Read(ref state->Submitted), 10_000))
+            if (!SpinWait.SpinUntil(() => Sum(state) == program.Published && Volatile.Read(ref state->Done) == Volatile.Read(ref state->Submitted), 60_000))
                 throw new InvalidOperationException($"seed {seed}: {program.Published} records published, {Sum(state)} issued");
-            if (!SpinWait.SpinUntil(() => Volatile.Read(ref program.CallbacksRun) == state->CallbacksAsked, 5_000))
+            if (!SpinWait.SpinUntil(() => Volatile.Read(ref program.CallbacksRun) == state->CallbacksAsked, 60_000))
                 throw new InvalidOperationException($"seed {seed}: {state->CallbacksAsked} callbacks asked for, {program.CallbacksRun} run");
             return new Result(freezes, replaced, program.Published, program.CallbacksRun, longest);
         }

@@ -25,7 +25,7 @@ public sealed unsafe class StreamTests
     [UnmanagedCallersOnly]
     static void Blocks(void* data)
     {
-        Open.Wait(30_000);
+        Open.Wait(120_000);
         Interlocked.Increment(ref hostCalls);
         *(int*)data = 1;
     }
@@ -48,7 +48,7 @@ public sealed unsafe class StreamTests
     public void Stop()
     {
         Open.Set();
-        m.Device.Drain(TimeSpan.FromSeconds(10), out _);
+        m.Device.Drain(TimeSpan.FromSeconds(60), out _);
         m.Dispose();
     }
 
@@ -140,13 +140,13 @@ public sealed unsafe class StreamTests
         Assert.That(m.Device.Drain(TimeSpan.FromMilliseconds(50), out string? blocker), Is.False);
         Assert.That(blocker, Does.Contain("host function"));
         Open.Set();
-        Assert.That(m.Device.Drain(TimeSpan.FromSeconds(20), out blocker), Is.True);
+        Assert.That(m.Device.Drain(TimeSpan.FromSeconds(60), out blocker), Is.True);
         Assert.That(blocker, Is.Null);
         On(s, until, flag);
         Assert.That(m.Device.Drain(TimeSpan.FromMilliseconds(50), out blocker), Is.False);
         Assert.That(blocker, Does.Contain("until"));
         Machine.Span<int>(flag, 1)[0] = 1;
-        Assert.That(m.Device.Drain(TimeSpan.FromSeconds(20), out _), Is.True);
+        Assert.That(m.Device.Drain(TimeSpan.FromSeconds(60), out _), Is.True);
         Assert.That(Machine.Span<int>(mark, 1)[0], Is.EqualTo(1));
     }
 
@@ -204,7 +204,7 @@ public sealed unsafe class StreamTests
         Machine.Ok(m.Device.cuStreamDestroy_v2(s));
         Assert.That(m.Device.cuStreamQuery(s), Is.EqualTo(CUDA_ERROR_INVALID_HANDLE));
         Open.Set();
-        Assert.That(m.Device.Drain(TimeSpan.FromSeconds(20), out _), Is.True);
+        Assert.That(m.Device.Drain(TimeSpan.FromSeconds(60), out _), Is.True);
         Assert.That(Machine.Span<int>(a, 1)[0], Is.EqualTo(5));
     }
 

@@ -64,7 +64,7 @@ public sealed class FaultTests : StoreTestBase
         foreach (string argument in new[] { typeof(FaultTests).Assembly.Location, "commit", Path.Combine(Dir, "store") }) start.ArgumentList.Add(argument);
         using (Process child = Process.Start(start)!)
         {
-            Assert.That(child.WaitForExit(30_000));
+            Assert.That(child.WaitForExit(60_000));
             Assert.That(child.ExitCode, Is.EqualTo(137));
         }
         Assert.That(store.ListCheckpoints().Select(c => c.Id), Is.EqualTo(new[] { "job.1" }));

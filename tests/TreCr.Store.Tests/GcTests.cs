@@ -72,7 +72,7 @@ public sealed class GcTests : StoreTestBase
             Assert.That(child.StandardOutput.ReadLine(), Is.EqualTo("written"));
             Assert.That(KindOf(() => store.Gc()), Is.EqualTo(StoreErrorKind.Busy), "the other process writes");
             child.Kill();
-            Assert.That(child.WaitForExit(10_000));
+            Assert.That(child.WaitForExit(60_000));
         }
         Assert.That(FilesIn("packs"), Has.Length.EqualTo(before.Length + 1));
         Assert.That(FilesIn("sessions"), Has.Length.EqualTo(1));
@@ -92,7 +92,7 @@ public sealed class GcTests : StoreTestBase
         child.StandardInput.WriteLine("go");
         SnapshotResult mine = Snapshot(store, [.. Enumerable.Range(0, 200).Select(i => ((long)i, Soft(i)))]);
         string theirs = child.StandardOutput.ReadLine()!;
-        Assert.That(child.WaitForExit(20_000));
+        Assert.That(child.WaitForExit(60_000));
         ContentHash other = new(UInt128.Parse(theirs, System.Globalization.NumberStyles.HexNumber));
         store.CommitCheckpoint(Job("both", 1, mine.ManifestHash, other));
         VerifyReport report = store.Verify();

@@ -54,7 +54,7 @@ internal static class Wrapper
         foreach ((string name, string value) in environment) start.Environment[name] = value;
         using Process process = Process.Start(start)!;
         Task<string> error = process.StandardError.ReadToEndAsync(), output = process.StandardOutput.ReadToEndAsync();
-        if (!process.WaitForExit(60_000))
+        if (!process.WaitForExit(180_000))
         {
             process.Kill();
             Assert.Fail($"{program} hangs; output so far: {(output.Wait(1000) ? output.Result : "")}");

@@ -45,7 +45,7 @@ internal sealed unsafe class FakeDelegator : IDisposable
         _stop = true;
         // Wakes accept.
         int fd = Sys.ConnectUnix(SocketPath);
-        _server.Join(5000);
+        _server.Join(60_000);
         Sys.Close(fd);
         Sys.Close(_listener);
         Device.Dispose();
@@ -154,7 +154,7 @@ internal sealed unsafe class FakeDelegator : IDisposable
         header->HostFunctionUserData = data;
         uint posted = Interlocked.Increment(ref header->HostFunctionPosted);
         Sys.FutexWake(&header->HostFunctionPosted);
-        for (int i = 0; i < 500 && Volatile.Read(ref header->HostFunctionDone) != posted; i++)
+        for (int i = 0; i < 6000 && Volatile.Read(ref header->HostFunctionDone) != posted; i++)
             Sys.FutexWait(&header->HostFunctionDone, posted - 1, 10_000_000);
     }
 }
