@@ -13,7 +13,8 @@ namespace TreCr.Delegator;
 
 /// <summary>
 /// Answers the supervisor, watches the program's connection. The gate is a lease of the control connection: when that closes while the gate is closed, the
-/// gate opens and the program is served until it ends; otherwise its end is the delegator's.
+/// gate opens and the program is served until it ends; otherwise its end is the delegator's. A program that ends between a capture and its finish ends the delegator
+/// when the snapshot is stored or given up.
 /// </summary>
 internal sealed class ControlLoop(RankConnection control, Options options)
 {
@@ -28,7 +29,8 @@ internal sealed class ControlLoop(RankConnection control, Options options)
     private ByteString? _preparedBase;
     private ByteString _lastManifest = ByteString.Empty;
     private int _connection = -1;   // to the program
-    private bool _serving, _controlGone, _rehearsed;
+    private bool _serving, _controlGone, _rehearsed, _programGone;
+    private bool _captured; // _writer holds a whole snapshot, which is to be finished whatever becomes of the program
 
     /// <returns>exit code</returns>
     public int Run()
@@ -47,7 +49,8 @@ internal sealed class ControlLoop(RankConnection control, Options options)
                     Messages.Say($"the session is ended: {_session?.Failure?.Message}");
                     return 1;
                 }
-                if (watched[1].Returned != 0 && ProgramClosed()) return 0;
+                if (watched[1].Returned != 0 && ProgramClosed()) (_programGone, _serving) = (true, false);
+                if (_programGone && !_captured) return 0;
                 if (watched[0].Returned == 0) continue;
                 Request? request = control.Receive(Request.Parser, out int[] descriptors);
                 if (request is not null)
@@ -223,6 +226,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         Add(times, reply);
         if (_writer.WaitedMicroseconds > 0) reply.Findings.Add($"the copy of device memory waited {_writer.WaitedMicroseconds / 1000} ms for the store: too little memory for what was written ({_writer.CopyLimit})");
         _preparedBase = null; // captured: a second capture begins anew
+        _captured = true;
     }
 
     private void Begin(ByteString baseManifest)
@@ -257,6 +261,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         _writer = null;
         _precopy = null;
         _preparedBase = null;
+        _captured = false;
     }
 
     private int[] Restore(ByteString manifest, Reply reply)

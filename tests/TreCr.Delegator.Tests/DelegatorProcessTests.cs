@@ -54,7 +54,7 @@ public unsafe class DelegatorProcessTests
     {
         control.Send(request, descriptors);
         PollEntry entry = new() { Fd = control.Socket, Events = Sys.POLLIN };
-        Assert.That(Sys.Poll(new Span<PollEntry>(ref entry), 60_000), Is.EqualTo(1), "no answer");
+        Assert.That(Sys.Poll(new Span<PollEntry>(ref entry), 120_000), Is.EqualTo(1), "no answer");
         Reply? reply = control.Receive(Reply.Parser, out int[] came);
         Assert.That(reply, Is.Not.Null, "the delegator closed the control socket");
         return (reply!, came);
@@ -83,10 +83,12 @@ public unsafe class DelegatorProcessTests
 
     private static bool Ends(int pid, out int status)
     {
-        int got = 0, seen = 0;
-        bool ended = SpinWait.SpinUntil(() => (got = Sys.Wait(pid, Sys.WNOHANG, out seen)) == pid, 20_000);
-        status = seen;
-        return ended && got == pid;
+        status = 0;
+        int pidfd = Sys.PidfdOpen(pid);
+        PollEntry entry = new() { Fd = pidfd, Events = Sys.POLLIN };
+        bool ended = Sys.Poll(new Span<PollEntry>(ref entry), 60_000) == 1;
+        Sys.Close(pidfd);
+        return ended && Sys.Wait(pid, Sys.WNOHANG, out status) == pid;
     }
 
     /// <summary>24 MiB of device memory of which nothing was copied ahead: where copies may take 8 MiB, the delegator's half of 16, the device stands still until they are stored, which is said; what is saved is whole.</summary>
@@ -131,7 +133,7 @@ public unsafe class DelegatorProcessTests
         Reply status = Must(control, new Request { Status = new StatusRequest() });
         Assert.That((status.DeviceKind, status.DeviceBytes), Is.EqualTo(("soft", 300_000UL)));
         Assert.That(Ask(control, new Request { DelegatorCapture = new DelegatorCaptureRequest() }).Reply.Error, Does.Contain("gate"));
-        Must(control, new Request { Gate = new GateRequest { DeadlineMs = 10_000 } });
+        Must(control, new Request { Gate = new GateRequest { DeadlineMs = 60_000 } });
         Must(control, new Request { DelegatorCapture = new DelegatorCaptureRequest() });
         Must(control, new Request { Open = new OpenRequest() });
         Reply saved = Must(control, new Request { Finish = new FinishRequest() });
@@ -140,7 +142,7 @@ public unsafe class DelegatorProcessTests
         // What happens after the checkpoint is undone by the restart.
         program.Enqueue(0x0505, [memory, 0, 300_000, 0]);
         program.Synchronize();
-        Must(control, new Request { Gate = new GateRequest { DeadlineMs = 10_000 } });
+        Must(control, new Request { Gate = new GateRequest { DeadlineMs = 60_000 } });
         Must(control, new Request { DelegatorCapture = new DelegatorCaptureRequest { BaseManifestHash = saved.ManifestHash } });
         Reply second = Must(control, new Request { Finish = new FinishRequest() });
         Assert.That(second.BytesTotal, Is.LessThan(saved.BytesTotal));
@@ -172,7 +174,7 @@ public unsafe class DelegatorProcessTests
     {
         (RankConnection control, int pid) = Spawn();
         (FakeProgram program, int connection) = Attach(control);
-        Must(control, new Request { Gate = new GateRequest { DeadlineMs = 10_000 } });
+        Must(control, new Request { Gate = new GateRequest { DeadlineMs = 60_000 } });
         control.Dispose();
         Assert.That(program.Allocate(64), Is.Not.Zero);
         program.Dispose();
@@ -187,7 +189,7 @@ public unsafe class DelegatorProcessTests
     {
         (RankConnection control, int pid) = Spawn();
         (FakeProgram program, int connection) = Attach(control);
-        Must(control, new Request { Gate = new GateRequest { DeadlineMs = 10_000 } });
+        Must(control, new Request { Gate = new GateRequest { DeadlineMs = 60_000 } });
         Must(control, new Request { DelegatorCapture = new DelegatorCaptureRequest() });
         ByteString manifest = Must(control, new Request { Finish = new FinishRequest() }).ManifestHash;
         (RankConnection second, int secondPid) = Spawn();
@@ -200,6 +202,27 @@ public unsafe class DelegatorProcessTests
         foreach (int fd in descriptors) Sys.Close(fd);
         program.Dispose();
         Sys.Close(connection);
+        control.Dispose();
+    }
+
+    /// <summary>Of several processes of a job one may end as soon as it runs again: the checkpoint that it was captured for is as good as before.</summary>
+    [TestCase(true), TestCase(false)]
+    public void AProgramThatEndsBeforeItsSnapshotIsStoredTakesNothingWithIt(bool finished)
+    {
+        (RankConnection control, int pid) = Spawn();
+        (FakeProgram program, int connection) = Attach(control);
+        ulong memory = program.Allocate(300_000);
+        program.ToDevice(memory, new byte[300_000]);
+        Must(control, new Request { Gate = new GateRequest { DeadlineMs = 60_000 } });
+        Must(control, new Request { DelegatorCapture = new DelegatorCaptureRequest() });
+        Must(control, new Request { Open = new OpenRequest() });
+        program.Dispose();
+        Sys.Close(connection);
+        if (finished) Assert.That(Must(control, new Request { Finish = new FinishRequest() }).ManifestHash.Length, Is.EqualTo(16));
+        else Must(control, new Request { EpochEnd = new EpochEndRequest() });
+        Assert.That(Ends(pid, out int exit));
+        _pids.Remove(pid);
+        Assert.That(exit, Is.Zero);
         control.Dispose();
     }
 

@@ -16,10 +16,9 @@ internal sealed unsafe class FakeProgram : IDisposable
     public const ulong Context = (0x11UL << 48) | 1;
 
     private readonly (int Ours, int Theirs) _connection = Sys.SocketPair();
-    private readonly Thread _helper;
+    private Helper _helper;
     private ProducerChannel _channel;
     private Segment _segment;
-    private volatile bool _stop;
     private readonly bool _inOther;
 
     /// <summary>A program whose delegator is another process.</summary>
@@ -30,8 +29,7 @@ internal sealed unsafe class FakeProgram : IDisposable
         _segment = Segment.Map(segmentDescriptor, dontFork: false);
         if (_segment.Header->ChannelsUsed == 0) ProducerChannel.Claim(_segment, 1);
         _channel.Bind(_segment, 0, connection);
-        _helper = new Thread(Help) { IsBackground = true };
-        _helper.Start();
+        _helper = new Helper(this);
     }
 
     public FakeProgram(Session? session = null)
@@ -46,8 +44,7 @@ internal sealed unsafe class FakeProgram : IDisposable
         _segment = Segment.Map(session.SegmentDescriptor, dontFork: false);
         if (_segment.Header->ChannelsUsed == 0) ProducerChannel.Claim(_segment, 1);
         _channel.Bind(_segment, 0, _connection.Ours);
-        _helper = new Thread(Help) { IsBackground = true };
-        _helper.Start();
+        _helper = new Helper(this);
     }
 
     public static ICudaBackend Backend(IDeviceAllocator allocator) => new SoftBackend(allocator, workers: 2);
@@ -132,7 +129,7 @@ internal sealed unsafe class FakeProgram : IDisposable
     /// <param name="ahead">what was begun while the program ran</param>
     public MemorySnapshot Capture(MemorySnapshot? parent = null, FrameHashes? known = null, FrameHashes? hashes = null, (MemorySnapshot Snapshot, Precopy Copied)? ahead = null)
     {
-        if (!Session.Gate(TimeSpan.FromSeconds(20), out string? blocker)) throw new InvalidOperationException($"gate: {blocker}");
+        if (!Session.Gate(TimeSpan.FromSeconds(60), out string? blocker)) throw new InvalidOperationException($"gate: {blocker}");
         MemorySnapshot snapshot = ahead?.Snapshot ?? new(parent);
         LastWritten = Session.Capture(snapshot, known, hashes ?? new FrameHashes(), ahead?.Copied);
         return snapshot;
@@ -144,15 +141,13 @@ internal sealed unsafe class FakeProgram : IDisposable
     /// <summary>The session is killed; a fresh one is made from the snapshot. The program goes on with its memory as it is.</summary>
     public void Restart(ISnapshotReader snapshot, FrameHashes? hashes = null)
     {
-        _stop = true;
-        _helper.Join(5000);
+        _helper.End();
         _segment.Unmap();
         Session.Dispose();
         Session = Session.Restore(Backend, snapshot, hashes ?? new FrameHashes());
         _segment = Segment.Map(Session.SegmentDescriptor, dontFork: false);
         _channel.Bind(_segment, 0, _connection.Ours);
-        _stop = false;
-        new Thread(Help) { IsBackground = true }.Start();
+        _helper = new Helper(this);
         Session.Serve(Environment.ProcessId);
     }
 
@@ -167,27 +162,48 @@ internal sealed unsafe class FakeProgram : IDisposable
         return (RecordHeader*)at;
     }
 
-    private void Help()
+    /// <summary>The thread for host functions of one segment. It must have ended before that is unmapped, and each has its own word to end by.</summary>
+    private sealed class Helper
     {
-        SegmentHeader* header = _segment.Header;
-        while (!_stop)
+        private readonly FakeProgram _program;
+        private readonly SegmentHeader* _header;
+        private readonly Thread _thread;
+        private volatile bool _stop;
+
+        public Helper(FakeProgram program)
         {
-            uint done = header->HostFunctionDone;
-            if (Volatile.Read(ref header->HostFunctionPosted) == done)
+            _program = program;
+            _header = program._segment.Header;
+            _thread = new Thread(Help) { IsBackground = true };
+            _thread.Start();
+        }
+
+        public void End()
+        {
+            _stop = true;
+            if (!_thread.Join(60_000)) throw new TimeoutException("a host function does not return");
+        }
+
+        private void Help()
+        {
+            while (!_stop)
             {
-                Sys.FutexWait(&header->HostFunctionPosted, done, 20_000_000);
-                continue;
+                uint done = _header->HostFunctionDone;
+                if (Volatile.Read(ref _header->HostFunctionPosted) == done)
+                {
+                    Sys.FutexWait(&_header->HostFunctionPosted, done, 20_000_000);
+                    continue;
+                }
+                _program.OnHostFunction?.Invoke(_header->HostFunctionUserData);
+                Interlocked.Increment(ref _header->HostFunctionDone);
+                Sys.FutexWake(&_header->HostFunctionDone);
             }
-            OnHostFunction?.Invoke(header->HostFunctionUserData);
-            Interlocked.Increment(ref header->HostFunctionDone);
-            Sys.FutexWake(&header->HostFunctionDone);
         }
     }
 
     public void Dispose()
     {
-        _stop = true;
-        _helper.Join(5000);
+        _helper.End();
         if (!_inOther) Session.Dispose();
         _segment.Unmap();
         Sys.Close(_connection.Ours);

@@ -115,16 +115,16 @@ public unsafe class SessionTests
         _program.OnHostFunction = _ =>
         {
             entered.Set();
-            release.Wait(10_000);
+            release.Wait(60_000);
         };
         _program.Enqueue(0x0602, [0, 0xabc, 1]);
-        Assert.That(entered.Wait(10_000));
+        Assert.That(entered.Wait(60_000));
         Assert.That(_program.Session.Gate(TimeSpan.FromMilliseconds(100), out string? blocker), Is.False);
         Assert.That(blocker, Does.Contain("host function 0xabc"));
         Assert.That(_program.Session.IsGated, Is.False);
         release.Set();
         _program.Synchronize();
-        Assert.That(_program.Session.Gate(TimeSpan.FromSeconds(5), out _));
+        Assert.That(_program.Session.Gate(TimeSpan.FromSeconds(60), out _));
         _program.Session.Open();
     }
 
