@@ -14,7 +14,7 @@ public sealed class StubTests
         string[] sample = [.. SurfaceProgram.Functions];
         new Random(seed).Shuffle(sample);
         sample = [.. sample.Take(12)];
-        Dictionary<string, (string Case, string Reason)> caught = SurfaceProgram.Stub(sample, Job.Limit);
+        Dictionary<string, (string Case, string Reason)> caught = SurfaceProgram.Stub(sample, SurfaceProgram.Limit);
         Assert.That(caught.Keys, Is.EquivalentTo(sample), $"seed {seed}");
         Assert.That(caught.Where(c => c.Value.Case.Length == 0).Select(c => c.Key), Is.Empty, $"seed {seed}");
     }

@@ -11,6 +11,9 @@ internal static partial class SurfaceProgram
     /// <param name="Kept">makes something that is looked for after a restart</param>
     public sealed record Case(string Name, string[] Functions, bool Kept);
 
+    /// <summary>For all cases, or a dozen processes with a delegator each.</summary>
+    public static readonly TimeSpan Limit = TimeSpan.FromMinutes(6);
+
     private const string Folder = "tests/TreCr.Surface.Tests/Programs";
     private static readonly Lazy<string> s_program = new(Compile);
 
@@ -39,9 +42,21 @@ internal static partial class SurfaceProgram
         return [.. run.Output, .. run.Errors.Split('\n')];
     }
 
-    /// <summary>Replaces functions one by one.</summary>
+    /// <summary>
+    /// Replaces functions one by one. That a wait does nothing is seen by what is not done when it returns: where the machine was elsewhere for as long as the work takes, it is done
+    /// all the same, so a function that nobody missed is replaced again, a few times.
+    /// </summary>
     /// <returns>function, and the case that failed with its reason; an empty case: none did</returns>
     public static Dictionary<string, (string Case, string Reason)> Stub(IEnumerable<string> functions, TimeSpan limit)
+    {
+        const int Attempts = 5;
+        Dictionary<string, (string Case, string Reason)> found = StubOnce(functions, limit);
+        for (int i = 1; i < Attempts && found.Where(f => f.Value.Case.Length == 0).Select(f => f.Key).ToArray() is { Length: > 0 } missed; i++)
+            foreach ((string function, (string Case, string Reason) seen) in StubOnce(missed, limit)) found[function] = seen;
+        return found;
+    }
+
+    private static Dictionary<string, (string Case, string Reason)> StubOnce(IEnumerable<string> functions, TimeSpan limit)
         => Run(limit, ["stubs", .. functions]).Where(l => l.StartsWith("stub ")).Select(l => l.Split(' ', 4))
             .ToDictionary(w => w[1].TrimEnd(':'), w => (w[2] == "-" ? "" : w[2], w.Length > 3 ? w[3] : ""));
 

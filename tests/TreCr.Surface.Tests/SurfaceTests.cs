@@ -13,7 +13,7 @@ public sealed class SurfaceTests
     [TestCaseSource(nameof(Cases))]
     public void Case(string name, string how)
     {
-        if (!s_lines.TryGetValue(how, out string[]? lines)) s_lines[how] = lines = how == "restart" ? WithRestart() : SurfaceProgram.Run(Job.Limit, "run", "via=" + how);
+        if (!s_lines.TryGetValue(how, out string[]? lines)) s_lines[how] = lines = how == "restart" ? WithRestart() : SurfaceProgram.Run(SurfaceProgram.Limit, "run", "via=" + how);
         Assert.That(lines, Does.Contain("ok " + name), string.Join('\n', lines.Where(l => l.Contains(name) || !l.StartsWith("ok ") && !l.StartsWith("begin "))));
     }
 
@@ -52,14 +52,14 @@ public sealed class SurfaceTests
         Sample sample = SurfaceProgram.AsSample("run", "hold");
         using Job job = new(sample);
         RunningProgram run = job.Run(held: true);
-        run.WaitForLine(l => l == "held", Job.Limit);
+        run.WaitForLine(l => l == "held", SurfaceProgram.Limit);
         job.Checkpoint();
         string id = job.Checkpoint();
         Job.KillProgramAndDelegator(run, sample);
         run.WaitForExit(Job.Limit);
         job.Release();
         RunningProgram restart = job.Restart(id);
-        restart.WaitForExit(Job.Limit);
+        restart.WaitForExit(SurfaceProgram.Limit);
         string[] lines = [.. run.Output, .. restart.Output, .. restart.Errors.Split('\n')];
         RunMark? begin = Sample.MarkOf(run.Output, "begin"), end = Sample.MarkOf(restart.Output, "end");
         Assert.That(end?.Nonce, Is.Not.Null.And.EqualTo(begin?.Nonce), string.Join('\n', lines.TakeLast(5)));
