@@ -22,7 +22,9 @@ internal static class Bundles
         List<string> unused = [.. Directory.EnumerateDirectories(all).Where(d => Directory.GetLastWriteTimeUtc(d) < DateTime.UtcNow - s_young).Select(d => Path.GetFileName(d))];
         if (unused.Count > 0) KeepMapped(unused);
         if (unused.Count > 0 && !KeepNamed(store, unused)) return [];
-        foreach (string name in unused) Directory.Delete($"{all}/{name}", recursive: true);
+        foreach (string name in unused.ToArray())
+            try { Directory.Delete($"{all}/{name}", recursive: true); }
+            catch (DirectoryNotFoundException) { unused.Remove(name); } // another gc was faster
         return unused;
     }
 

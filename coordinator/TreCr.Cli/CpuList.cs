@@ -23,20 +23,33 @@ internal static unsafe class CpuList
         return mask;
     }
 
+    private static string[] Tasks(int pid)
+    {
+        try { return Directory.GetDirectories($"/proc/{pid}/task"); }
+        catch (DirectoryNotFoundException) { return []; }
+    }
+
+    private static string[] Children(string task)
+    {
+        try { return File.ReadAllText($"{task}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries); }
+        catch (IOException) { return []; } // the thread has ended
+    }
+
     /// <summary>Moves every thread of a job's processes there; the kernel leaves out processors that the cpuset forbids.</summary>
     /// <param name="init">pid 1 of the job's namespace, as this process sees it</param>
     /// <exception cref="TrecrException">RestoreRefused: none of them may be used</exception>
     public static void Apply(int init, byte[] mask, string text)
     {
-        foreach (string task in Directory.GetDirectories($"/proc/{init}/task"))
+        foreach (string task in Tasks(init))
         {
             int tid = int.Parse(Path.GetFileName(task), CultureInfo.InvariantCulture);
             fixed (byte* p = mask)
             {
                 long result = Sys.Raw(SyscallNumber.SchedSetaffinity, tid, mask.Length, (long)p);
+                if (result == -Errno.ESRCH) continue; // a thread of the engine that has ended
                 if (result < 0) throw new TrecrException(TrecrError.RestoreRefused, $"--cpus {text}: {(result == -Errno.EINVAL ? "none of these processors may be used here" : Errno.Describe((int)-result))}");
             }
-            foreach (string child in File.ReadAllText($"{task}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries)) Apply(int.Parse(child, CultureInfo.InvariantCulture), mask, text);
+            foreach (string child in Children(task)) Apply(int.Parse(child, CultureInfo.InvariantCulture), mask, text);
         }
     }
 }

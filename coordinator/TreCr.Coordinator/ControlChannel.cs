@@ -22,6 +22,20 @@ public sealed class ControlChannel : IDisposable
     /// <summary>The socket, for poll(2).</summary>
     public int Socket => _socket;
 
+    /// <summary>The peer has closed, whether or not the thread that receives has noticed.</summary>
+    public bool PeerIsGone
+    {
+        get
+        {
+            lock (_lock)
+            {
+                if (_socket < 0) return true;
+                Span<PollEntry> ready = [new PollEntry { Fd = _socket }];
+                return Sys.Poll(ready, 0) > 0 && (ready[0].Returned & (Sys.POLLHUP | Sys.POLLERR)) != 0;
+            }
+        }
+    }
+
     /// <summary>Sends one message.</summary>
     /// <returns>false: the peer is gone, or does not read</returns>
     public bool Send(Envelope envelope)
@@ -54,6 +68,8 @@ public sealed class ControlChannel : IDisposable
     {
         lock (_lock)
         {
+            if (_socket < 0) return;
+            Sys.ShutdownBoth(_socket); // the peer shall see it also where a thread of ours still waits on the socket
             Sys.Close(_socket);
             _socket = -1;
         }

@@ -6,7 +6,7 @@ namespace TreCr.Coordinator;
 /// <summary>Connects to this user's coordinator, and starts one where none runs.</summary>
 public static class CoordinatorClient
 {
-    private const int StartMs = 10_000;
+    private const int StartMs = 30_000;
 
     /// <summary>Path of the trecr program, which is the coordinator too.</summary>
     public static string TrecrPath { get; set; } = "/proc/self/exe";

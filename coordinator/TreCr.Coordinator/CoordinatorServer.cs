@@ -11,7 +11,7 @@ namespace TreCr.Coordinator;
 /// <remarks>A thread per connection, one lock around all state; nothing blocks while it is held except small sends that never wait.</remarks>
 public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCatalog catalog, Action<string> log)
 {
-    private const int QuestionMs = 8_000, TickMs = 500;
+    private const int QuestionMs = 20_000, TickMs = 500;
 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, CoordinatedJob> _jobs = [];
@@ -239,6 +239,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
     private void List(ControlChannel channel, Envelope message)
     {
         if (message.Job.Length > 0 && Find(channel, message) is null) return;
+        DropEnded(_jobs.Values);
         CoordinatedJob[] jobs = [.. _jobs.Values.Where(j => j.Ranks.Count > 0 && (message.Job.Length == 0 || j.Name == message.Job)).OrderBy(j => j.Name, StringComparer.Ordinal)];
         Answer answer = new();
         if (message.ListJobs.Details) { PassOn(channel, message.Id, jobs, check: false, answer); return; }
@@ -248,7 +249,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
 
     private void PassOn(ControlChannel channel, ulong id, IReadOnlyList<CoordinatedJob> jobs, bool check, Answer answer)
     {
-        PassedQuestion question = new(channel, id, answer, Environment.TickCount64 + (check ? 4 * QuestionMs : QuestionMs));
+        PassedQuestion question = new(channel, id, answer, Environment.TickCount64 + (check ? 2 * QuestionMs : QuestionMs));
         foreach (CoordinatedJob job in jobs)
         {
             JobStatus status = Describe(job);
@@ -324,9 +325,19 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
         _questions.RemoveAll(q => q.Requester == channel);
     }
 
+    /// <summary>Supervisors that have just ended, of which their connections' threads have not told yet: nothing is asked of them. Of an epoch under way those threads tell, in order.</summary>
+    private void DropEnded(IEnumerable<CoordinatedJob> jobs)
+    {
+        foreach (ControlChannel gone in jobs.Where(j => j.Epoch is null).SelectMany(j => j.Ranks.Values).Select(r => r.Channel).Where(c => c.PeerIsGone).ToArray()) Gone(gone);
+    }
+
     private CoordinatedJob? Find(ControlChannel channel, Envelope message)
     {
-        if (_jobs.TryGetValue(message.Job, out CoordinatedJob? job) && job.Ranks.Count > 0) return job;
+        if (_jobs.TryGetValue(message.Job, out CoordinatedJob? job))
+        {
+            DropEnded([job]);
+            if (job.Ranks.Count > 0) return job;
+        }
         Reply(channel, message.Id, TrecrError.NoSuchJob, $"no job '{message.Job}' runs");
         return null;
     }

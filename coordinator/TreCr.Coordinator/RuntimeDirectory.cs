@@ -48,6 +48,31 @@ public sealed class RuntimeDirectory
         return new RuntimeDirectory(path);
     }
 
+    /// <summary>
+    /// Locks the directory: exclusive, to remove what dead jobs have left in it; shared, to make a socket in it, whose name may be that of a dead job's.
+    /// </summary>
+    /// <returns>null: not within the time</returns>
+    public IDisposable? TryLock(bool exclusive, int timeoutMs)
+    {
+        long fd = Sys.TryOpen(Path, Sys.O_RDONLY | Sys.O_DIRECTORY | Sys.O_NOFOLLOW | Sys.O_CLOEXEC);
+        if (fd < 0) return null;
+        using ManualResetEventSlim never = new();
+        for (long end = Environment.TickCount64 + timeoutMs; Sys.Flock((int)fd, (exclusive ? Sys.LOCK_EX : Sys.LOCK_SH) | Sys.LOCK_NB) < 0; never.Wait(10))
+        {
+            if (Environment.TickCount64 < end) continue;
+            Sys.Close((int)fd);
+            return null;
+        }
+        return new Held((int)fd);
+    }
+
+    private sealed class Held(int fd) : IDisposable
+    {
+        private int _fd = fd;
+
+        public void Dispose() => Sys.Close(Interlocked.Exchange(ref _fd, -1)); // closing gives the lock back
+    }
+
     private static bool IsOwn(string path, uint uid)
     {
         long fd = Sys.TryOpen(path, Sys.O_RDONLY | Sys.O_DIRECTORY | Sys.O_CLOEXEC);

@@ -60,6 +60,9 @@ public static unsafe partial class Sys
         return (int)r;
     }
 
+    /// <summary>shutdown(2) of both directions: whoever waits on the socket, at either end, sees its end; the descriptor stays.</summary>
+    public static void ShutdownBoth(int fd) => Raw(SyscallNumber.Shutdown, fd, 2);
+
     /// <summary>accept4(2), close-on-exec, repeated on EINTR.</summary>
     /// <returns>a descriptor, or -errno</returns>
     public static int Accept(int listener)

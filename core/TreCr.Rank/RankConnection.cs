@@ -35,5 +35,8 @@ public sealed class RankConnection(int socket) : IDisposable
         return n == 0 ? null : parser.ParseFrom(_receiveBuffer, 0, (int)n);
     }
 
+    /// <summary>Wakes whoever waits in <see cref="Receive"/> or poll(2): the connection is at its end. Any thread; the descriptor stays open.</summary>
+    public void ShutDown() => Sys.ShutdownBoth(socket);
+
     public void Dispose() => Sys.Close(socket);
 }

@@ -70,8 +70,10 @@ public sealed class BadInputTests
     [Test]
     public void OneFlippedBit_IsNamed_AndTheEarlierCheckpointIsGood()
     {
+        _place.PauseAt(5);
         using RunningProgram run = _place.StartCounter(50);
         _place.Checkpoint();
+        _place.ContinueAt(5);
         HashSet<string> before = [.. Directory.GetFiles($"{_place.StorePath}/packs", "*.pack")];
         run.WaitForLine(l => l.StartsWith("step 10 "), Workplace.Limit);
         _place.Checkpoint("--stop");
@@ -200,6 +202,8 @@ public sealed class BadInputTests
             Assert.That(errors, Does.Contain("TRECR-0404"));
             File.Delete($"{inside}/filler");
             Assert.That(_place.Do(new Dictionary<string, string>(there), "verify", "count").Code, Is.Zero);
+            // What was begun goes behind the answer, and its room must not come when the disk is filled again.
+            Assert.That(() => _place.Rank().GetProperty("state").GetString(), Is.EqualTo("running").After((int)Workplace.Limit.TotalMilliseconds, 20));
         }
         (int again, string[] output, string why) = _place.Do(new Dictionary<string, string>(there), "checkpoint", "count", "--stop");
         Assert.That(again, Is.Zero, why);

@@ -80,16 +80,13 @@ public sealed class HookTests
     public void OneThatHangs_IsKilledWithItsChildren_AndNamed()
     {
         // Its child holds the write end of a FIFO, whose reader sees the end of file when both are dead.
-        string fifo = $"{_place.Root}/fifo", hook = Script("hang", $"if [ $1 = before-checkpoint ]; then mkfifo {_place.Root}/fifo 2>/dev/null; sleep 1000 >{_place.Root}/fifo & wait; fi");
-        using RunningProgram run = _place.StartCounter(40, options: ["--hook", hook, "--hook-timeout", "1"]);
-        Task<string> reader = Task.Run(() =>
-        {
-            Assert.That(() => File.Exists(fifo), Is.True.After((int)Workplace.Limit.TotalMilliseconds, 20));
-            return File.ReadAllText(fifo);
-        });
+        string fifo = $"{_place.Root}/fifo", hook = Script("hang", $"if [ $1 = before-checkpoint ]; then sleep 1000 >{_place.Root}/fifo & wait; fi");
+        using (RunningProgram make = _place.Other("mkfifo", fifo)) Assert.That(make.WaitForExit(Workplace.Limit), Is.Zero, make.Errors);
+        using RunningProgram run = _place.StartCounter(40, options: ["--hook", hook, "--hook-timeout", "5"]);
+        Task<string> reader = Task.Run(() => File.ReadAllText(fifo));
         (int code, _, string errors) = _place.Do("checkpoint", "count");
         Assert.That(code, Is.EqualTo(1), errors);
-        Assert.That(errors, Does.Contain($"the hook {hook} did not end within 1 s and was killed (--hook-timeout)"));
+        Assert.That(errors, Does.Contain($"the hook {hook} did not end within 5 s and was killed (--hook-timeout)"));
         Assert.That(reader.Wait(Workplace.Limit), Is.True, "its child lives");
         _place.Release();
         Assert.That(run.WaitForExit(Workplace.Limit), Is.EqualTo(7), run.Errors);

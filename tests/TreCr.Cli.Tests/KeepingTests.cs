@@ -31,7 +31,8 @@ public sealed class KeepingTests
         }
         using RunningProgram run = _place.StartCounter(60, options: ["--interval", "1"]);
         long end = Environment.TickCount64 + (long)Workplace.Limit.TotalMilliseconds;
-        while (!Listed("count").Contains("count.4") || Listed("count").Length > 3) Assert.That(Environment.TickCount64, Is.LessThan(end), run.Errors);
+        // Not for count.4 itself: it may have come and gone between two looks.
+        while (Listed("count") is var now && (now.Length is 0 or > 3 || now.Max(id => int.Parse(id["count.".Length..])) < 4)) Assert.That(Environment.TickCount64, Is.LessThan(end), run.Errors);
         _place.Release();
         Assert.That(run.WaitForExit(Workplace.Limit), Is.EqualTo(7), run.Errors);
         Assert.That(Listed("other"), Has.Length.EqualTo(4));
@@ -65,7 +66,7 @@ public sealed class KeepingTests
         Assert.That(code, Is.EqualTo(7), errors);
         Assert.That(errors, Does.Contain("--cpus 8000").And.Contains("TRECR-0307"));
         using RunningProgram restart = _place.Start("restart", "count", "--cpus", "0");
-        restart.WaitForLine(l => l.StartsWith("step "), Workplace.Limit);
+        Assert.That(() => restart.Errors, Does.Contain("trecr: restarted ").After((int)Workplace.Limit.TotalMilliseconds, 20)); // it may stand before its last step
         int pid = _place.Rank().GetProperty("host_pid").GetInt32();
         foreach (string task in Directory.GetDirectories($"/proc/{pid}/task")) Assert.That(File.ReadAllText($"{task}/status"), Does.Contain("Cpus_allowed_list:\t0\n"));
         _place.Release();

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using NUnit.Framework;
+using TreCr.Linux;
 using TreCr.Samples.Tests;
 
 namespace TreCr.Cli.Tests;
@@ -80,9 +81,11 @@ public sealed class RestartTests(bool unprivileged)
     [Test]
     public void CheckpointOfARestartedProgram_Restarts()
     {
+        _place.PauseAt(20);
         using RunningProgram run = _place.StartCounter(Steps);
         _place.Checkpoint("--stop");
         run.WaitForExit(Workplace.Limit);
+        _place.ContinueAt(20);
         using RunningProgram second = _place.Start("restart", "count");
         second.WaitForLine(l => l.StartsWith("step "), Workplace.Limit);
         Assert.That(_place.Checkpoint("--stop"), Is.EqualTo("count.2"));
@@ -97,9 +100,12 @@ public sealed class RestartTests(bool unprivileged)
     [TestCase(false), TestCase(true)]
     public void Lazy_RunsOn(bool killEngine)
     {
+        _place.PauseAt(20);
         using RunningProgram run = _place.StartCounter(Steps);
         _place.Checkpoint("--stop");
         run.WaitForExit(Workplace.Limit);
+        _place.PauseAt(40);
+        _place.ContinueAt(20);
         using RunningProgram second = _place.Start("restart", "count", "--lazy");
         second.WaitForLine(l => l.StartsWith("step "), Workplace.Limit);
         Assert.That(second.Errors.Contains("note: the memory was restored before the program ran: page faults of system calls"), Is.EqualTo(unprivileged), second.Errors);
@@ -107,11 +113,13 @@ public sealed class RestartTests(bool unprivileged)
         else
         {
             Directory.Move(_place.StorePath, _place.StorePath + ".away");
-            second.WaitForLine(l => l.StartsWith("step ") && l != second.Output.First(o => o.StartsWith("step ")), Workplace.Limit);
+            _place.ContinueAt(40);
+            second.WaitForLine(l => l.StartsWith("step 41 "), Workplace.Limit);
             Directory.Move(_place.StorePath + ".away", _place.StorePath);
         }
         Assert.That(_place.Checkpoint("--stop"), Is.EqualTo("count.2"));
         second.WaitForExit(Workplace.Limit);
+        _place.ContinueAt(40);
         _place.Release();
         using RunningProgram third = _place.Start("restart", "count.2", "--lazy");
         Assert.That(third.WaitForExit(Workplace.Limit), Is.EqualTo(7), third.Errors);
@@ -185,6 +193,38 @@ public sealed class RestartTests(bool unprivileged)
         _place.Release();
     }
 
+    /// <summary>Who looks whether a dead job runs, or clears it away, has its lock for a moment, which may be long on a machine without time: the job's name is not taken by that.</summary>
+    [Test]
+    public void AMomentsLockOfADeadJob_DoesNotMakeItsNameTaken()
+    {
+        using RunningProgram run = _place.StartCounter(Steps);
+        _place.Checkpoint();
+        Workplace.Kill(_place.Unwrap(run));
+        run.WaitForExit(Workplace.Limit);
+        string file = $"{_place.Root}/run/trecr/count.job";
+        int held = Sys.Open(file, Sys.O_RDWR | Sys.O_CLOEXEC);
+        Assert.That(Sys.Flock(held, Sys.LOCK_EX | Sys.LOCK_NB), Is.Zero);
+        _place.Release();
+        using RunningProgram restart = _place.Start("restart", "count");
+        // It looks again and again, and reads the file each time.
+        (string last, int looks) = ("", 0);
+        Assert.That(() =>
+        {
+            string now = Reads(restart.Id);
+            if (now != last) looks++;
+            last = now;
+            return looks;
+        }, Is.GreaterThan(100).After((int)Workplace.Limit.TotalMilliseconds, 1), () => restart.Errors);
+        Sys.Close(held);
+        Assert.That(restart.WaitForExit(Workplace.Limit), Is.EqualTo(7), restart.Errors);
+
+        static string Reads(int pid)
+        {
+            try { return File.ReadLines($"/proc/{pid}/io").First(l => l.StartsWith("syscr:")); }
+            catch (IOException) { return ""; }
+        }
+    }
+
     [Test]
     public void DeathOfInit_EndsTheJobWith125_AndNothingIsLeft()
     {
@@ -224,7 +264,7 @@ public sealed class RestartTests(bool unprivileged)
         _place.Checkpoint();
         (int code, _, string errors) = _place.Do("checkpoint", "count");
         if (point != "DumpDetach") Assert.That((code, errors), Is.EqualTo((3, "trecr: the program ended while the checkpoint was taken; nothing to do where the program had ended; else `trecr restart JOB` (TRECR-0207)")));
-        Assert.That(run.WaitForExit(TimeSpan.FromSeconds(20)), Is.EqualTo(137), run.Errors);
+        Assert.That(run.WaitForExit(Workplace.Limit), Is.EqualTo(137), run.Errors);
         _place.Release();
         using RunningProgram restart = _place.Start("restart", "count.1");
         Assert.That(restart.WaitForExit(Workplace.Limit), Is.EqualTo(7), restart.Errors);

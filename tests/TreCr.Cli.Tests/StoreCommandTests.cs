@@ -18,8 +18,10 @@ public sealed class StoreCommandTests
 
     private void TakeTwo()
     {
+        _place.PauseAt(5);
         using RunningProgram run = _place.StartCounter(50);
         _place.Checkpoint();
+        _place.ContinueAt(5);
         run.WaitForLine(l => l.StartsWith("step 10 "), Workplace.Limit);
         _place.Checkpoint("--stop");
         run.WaitForExit(Workplace.Limit);

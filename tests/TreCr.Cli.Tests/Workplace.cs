@@ -9,7 +9,7 @@ namespace TreCr.Cli.Tests;
 /// <summary>A store, a runtime directory and a start counter of their own, and the built <c>out/trecr</c> that works in them.</summary>
 internal sealed partial class Workplace : IDisposable
 {
-    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(120);
     private static readonly Lock s_compiling = new();
     private readonly List<RunningProgram> _programs = [];
     private string[] _prefix;
@@ -127,6 +127,12 @@ internal sealed partial class Workplace : IDisposable
 
     public void Release() => File.WriteAllText(Hold, "");
 
+    /// <summary>The counting program stands still before this step until <see cref="ContinueAt"/>: however long a command takes, it is not at its end by then.</summary>
+    public void PauseAt(int step) => File.WriteAllText($"{Hold}.pause{step}", "");
+
+    /// <summary>It goes on from this step.</summary>
+    public void ContinueAt(int step) => File.Delete($"{Hold}.pause{step}");
+
     /// <summary>Facts of the running job.</summary>
     public JsonElement Rank()
     {
@@ -170,7 +176,11 @@ internal sealed partial class Workplace : IDisposable
         return holder;
     }
 
-    public static void Kill(int pid) => Assert.That(Sys.Kill(pid, Sys.SIGKILL), Is.Zero, $"kill {pid}");
+    public static void Kill(int pid)
+    {
+        Assert.That(pid, Is.GreaterThan(1), "0 and -1 mean many processes");
+        Assert.That(Sys.Kill(pid, Sys.SIGKILL), Is.Zero, $"kill {pid}");
+    }
 
     /// <summary>Waits for the end of a process by its pidfd.</summary>
     public static void WaitForEnd(int pid)

@@ -10,7 +10,7 @@ namespace TreCr.Samples.Tests;
 /// </summary>
 internal sealed partial class FaultSweep : IDisposable
 {
-    private static readonly TimeSpan s_end = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_end = TimeSpan.FromSeconds(90);
     private static readonly string[] s_coordinatorFiles = ["coordinator.lock", "coordinator.log", "coordinator.sock"];
     private readonly Sample _sample;
     private readonly Job _job;
@@ -216,11 +216,21 @@ internal sealed partial class FaultSweep : IDisposable
     private static string[] Descriptors(int pid)
     {
         List<string> links = [];
-        foreach (string fd in Directory.GetFiles($"/proc/{pid}/fd"))
-            if (new FileInfo(fd).LinkTarget is { } link) links.Add($"{Path.GetFileName(fd)} {link}");
+        try
+        {
+            foreach (string fd in Directory.GetFiles($"/proc/{pid}/fd"))
+                if (new FileInfo(fd).LinkTarget is { } link) links.Add($"{Path.GetFileName(fd)} {link}");
+        }
+        catch (DirectoryNotFoundException) { } // a coordinator that nobody needs any more
         return [.. links.Order(StringComparer.Ordinal)];
     }
 
     private static List<string> ThreadsThatAreStopped(int pid) =>
-        [.. Directory.GetDirectories($"/proc/{pid}/task").Where(t => File.ReadLines(t + "/status").Any(l => l.StartsWith("State:\tt") || l.StartsWith("State:\tT") || l.StartsWith("TracerPid:") && l != "TracerPid:\t0"))];
+        [.. Directory.GetDirectories($"/proc/{pid}/task").Where(t => Status(t).Any(l => l.StartsWith("State:\tt") || l.StartsWith("State:\tT") || l.StartsWith("TracerPid:") && l != "TracerPid:\t0"))];
+
+    private static string[] Status(string task)
+    {
+        try { return File.ReadAllLines(task + "/status"); }
+        catch (IOException) { return []; } // the thread has ended
+    }
 }

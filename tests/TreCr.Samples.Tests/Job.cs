@@ -140,15 +140,27 @@ internal sealed class Job : IDisposable
     public static void KillProgramAndDelegator(RunningProgram run, Sample sample)
     {
         string[] wanted = [sample.Name, "trecr-delegator"];
-        int[] victims = [.. run.Descendants().Where(pid => File.ResolveLinkTarget($"/proc/{pid}/exe", false)?.FullName is { } exe && wanted.Contains(Path.GetFileName(exe)))];
+        int[] victims = [.. run.Descendants().Where(pid => Executable(pid) is { } exe && wanted.Contains(Path.GetFileName(exe)))];
         Assert.That(victims, Has.Length.GreaterThanOrEqualTo(2), "program and delegator below trecr run");
         foreach (int pid in victims) Kill(pid);
+    }
+
+    private static string? Executable(int pid)
+    {
+        try { return File.ResolveLinkTarget($"/proc/{pid}/exe", false)?.FullName; }
+        catch (IOException) { return null; } // has ended
     }
 
     public void Dispose()
     {
         foreach (RunningProgram p in _programs) p.Dispose();
-        foreach (int pid in Processes(coordinator: true)) Kill(pid); // by the environment that only this job has
+        // By the environment that only this job has. Until they are gone they may write into the directory.
+        Assert.That(() =>
+        {
+            List<int> left = Processes(coordinator: true);
+            foreach (int pid in left) Kill(pid);
+            return left;
+        }, Is.Empty.After((int)Limit.TotalMilliseconds, 20), "processes left");
         Directory.Delete(_directory, true);
     }
 

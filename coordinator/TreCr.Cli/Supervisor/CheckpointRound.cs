@@ -17,7 +17,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     private const int FreezeMs = 5_000, SessionMs = 30_000, EngineStepMs = 120_000;
 
     /// <summary>How long a killed program may take to leave the process table.</summary>
-    private const int GoneMs = 2_000;
+    private const int GoneMs = 30_000;
 
     private readonly long _deadline = Environment.TickCount64 + order.DeadlineMs;
     private readonly List<RankSnapshot> _snapshots = [];
@@ -68,6 +68,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         {
             (TrecrError error, string message, IReadOnlyList<string> findings) = Program.Explain(e);
             Undo(); // an engine that holds the program keeps its end from being seen
+            supervisor.AwaitDeathUnderWay(GoneMs);
             if (supervisor.ProgramEnded) (error, message, findings) = (TrecrError.JobEnded, "the program ended while the checkpoint was taken", []);
             RankFailed failed = new() { Error = error.Number, Reason = message };
             failed.Findings.AddRange(findings);
@@ -82,7 +83,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
             }
             if (_engine is { IsAlive: true } engine && !(committed && order.Stop)) TryAsk(engine.Peer, new Request { EpochEnd = new EpochEndRequest { Committed = committed } });
             if (!committed)
-                foreach (Session session in supervisor.Listener.Sessions.Where(s => s.IsConnected && !s.DelegatorLost))
+                foreach (Session session in supervisor.Listener.Sessions.Where(s => !s.DelegatorLost))
                     TryAsk(session.Delegator.Peer, new Request { EpochEnd = new EpochEndRequest() });
             if (_held) supervisor.Listener.AllowNew();
             _held = false;
@@ -94,6 +95,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     /// <summary>The program runs: refusals, pre-copy, everything that can be made ready.</summary>
     private void Prepare()
     {
+        AwaitSessions(); // the connection of one that is beginning would be refused as a stranger's
         _engine = supervisor.Engine();
         Reply check = Ask(_engine.Peer, new Request { Check = new CheckRequest { Pid = supervisor.ProgramPid, Externals = supervisor.Externals() } });
         if (check.Findings.Count > 0)
@@ -104,12 +106,11 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         _timing.Add("prepare", prepared);
         foreach (string finding in prepared.Findings) supervisor.NoteOnce(finding);
         Session[] sessions = [.. supervisor.Listener.Sessions.Where(s => s.IsConnected)];
-        foreach (Session session in sessions)
-            _timing.Add("prepare delegator", session.Delegator.Peer.Ask(new Request { Prepare = new PrepareRequest { BaseManifestHash = supervisor.BaseOf(RankRecord.DelegatorRole, session.Pid) } }, Left(), TrecrError.CheckpointFailed));
+        foreach (Session session in sessions) Ask(session, mayEnd: true, session => _timing.Add("prepare delegator", session.Delegator.Peer.Ask(new Request { Prepare = new PrepareRequest { BaseManifestHash = supervisor.BaseOf(RankRecord.DelegatorRole, session.Pid) } }, Left(), TrecrError.CheckpointFailed)));
         if (supervisor.Options.NoTrack) return;
         // Both at once: each is nearest to the stop then.
         Request refine = new() { Prepare = new PrepareRequest { Pid = supervisor.ProgramPid, Refine = true } };
-        Task delegators = Task.Run(() => InParallel(sessions, s => _timing.Add("refine delegator", s.Delegator.Peer.Ask(refine.Clone(), Left(), TrecrError.CheckpointFailed))));
+        Task delegators = Task.Run(() => InParallel(sessions, mayEnd: true, s => _timing.Add("refine delegator", s.Delegator.Peer.Ask(refine.Clone(), Left(), TrecrError.CheckpointFailed))));
         try { _timing.Add("refine", Ask(_engine.Peer, refine.Clone())); }
         finally { Task.WaitAny(delegators); }
         delegators.GetAwaiter().GetResult();
@@ -119,17 +120,29 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     private void Gate()
     {
         supervisor.RequireLease(epoch);
-        if (!supervisor.Listener.HoldNew(SessionMs)) throw new TrecrException(TrecrError.Deadline, "a process of the program is still waiting for its delegator");
-        _held = true;
+        HoldSessions();
         _sessions = [.. supervisor.Listener.Sessions.Where(s => s.IsConnected)];
         State = "gated";
         _gateNs = Sys.ClockNs(1);
         _timing.BeginStop();
         _gated = true;
         int left = Left();
-        InParallel(s => _timing.Add("gate", s.Delegator.Peer.Ask(new Request { Gate = new GateRequest { DeadlineMs = (uint)left } }, left + 2_000, TrecrError.Deadline)));
+        InParallel(_sessions, mayEnd: true, s => _timing.Add("gate", s.Delegator.Peer.Ask(new Request { Gate = new GateRequest { DeadlineMs = (uint)left } }, left + 2_000, TrecrError.Deadline)));
         _timing.Mark("gate, all");
         Fault.At(FaultPoint.SupervisorGated);
+    }
+
+    private void AwaitSessions()
+    {
+        HoldSessions();
+        supervisor.Listener.AllowNew();
+        _held = false;
+    }
+
+    private void HoldSessions()
+    {
+        if (!supervisor.Listener.HoldNew(SessionMs)) throw new TrecrException(TrecrError.Deadline, "a process of the program is still waiting for its delegator");
+        _held = true;
     }
 
     private void Freeze()
@@ -137,6 +150,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         supervisor.RequireLease(epoch);
         _frozen = true; // before the answer, which may be lost: a resume of what is not frozen does nothing
         _timing.Add("freeze", Ask(_engine!.Peer, new Request { Freeze = new FreezeRequest { Pid = supervisor.ProgramPid, DeadlineMs = (uint)Math.Min(FreezeMs, Left()) } }));
+        _sessions = [.. _sessions.Where(s => s.IsConnected)]; // from here on none ends by itself
         _timing.Mark("freeze, all");
         State = "frozen";
         Fault.At(FaultPoint.SupervisorFrozen);
@@ -170,7 +184,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     {
         Ask(_engine!.Peer, new Request { Resume = new ResumeRequest() });
         _frozen = false;
-        InParallel(s => s.Delegator.Peer.Ask(new Request { Open = new OpenRequest() }, Left(), TrecrError.CheckpointFailed));
+        InParallel(_sessions, mayEnd: true, s => s.Delegator.Peer.Ask(new Request { Open = new OpenRequest() }, Left(), TrecrError.CheckpointFailed));
         _gated = false;
         _stopTimeUs = (Sys.ClockNs(1) - _gateNs) / 1000;
         _timing.Mark("resume, all");
@@ -265,12 +279,19 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     }
 
     /// <summary>Asks all delegators at once; the first failure is thrown when all have answered.</summary>
-    private void InParallel(Action<Session> action) => InParallel(_sessions, action);
+    private void InParallel(Action<Session> action) => InParallel(_sessions, mayEnd: false, action);
 
-    private static void InParallel(IReadOnlyList<Session> sessions, Action<Session> action)
+    private static void InParallel(IReadOnlyList<Session> sessions, bool mayEnd, Action<Session> action)
     {
-        if (sessions.Count == 1) action(sessions[0]);
-        else if (sessions.Count > 1) Task.WhenAll(sessions.Select(s => Task.Run(() => action(s)))).GetAwaiter().GetResult();
+        if (sessions.Count == 1) Ask(sessions[0], mayEnd, action);
+        else if (sessions.Count > 1) Task.WhenAll(sessions.Select(s => Task.Run(() => Ask(s, mayEnd, action)))).GetAwaiter().GetResult();
+    }
+
+    /// <param name="mayEnd">the program runs: a process that ends takes its delegator with it, in order, and its answer is not needed any more</param>
+    private static void Ask(Session session, bool mayEnd, Action<Session> action)
+    {
+        try { action(session); }
+        catch (TrecrException e) when (mayEnd && e.Error == TrecrError.DelegatorLost && !session.IsConnected) { }
     }
 
     private int Left() => (int)Math.Clamp(_deadline - Environment.TickCount64, 1, int.MaxValue);

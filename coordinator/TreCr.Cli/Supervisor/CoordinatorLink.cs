@@ -9,7 +9,7 @@ namespace TreCr.Cli;
 internal sealed class CoordinatorLink(RuntimeDirectory directory, string job, Func<RegisterRank> facts) : IDisposable
 {
     private static readonly string s_host = Environment.MachineName;
-    private ControlChannel? _channel;
+    private volatile ControlChannel? _channel;
     private volatile bool _closed;
     private bool _told;
 
@@ -51,13 +51,14 @@ internal sealed class CoordinatorLink(RuntimeDirectory directory, string job, Fu
                     }
                     OnMessage(message);
                 }
-                _channel = null;
             }
-            catch (TrecrException e)
+            catch (Exception e) // the runtime directory may be gone: nothing of that may end the program
             {
-                if (!_told) Output.Error(e.Error, e.Message);
+                (TrecrError error, string message, _) = Program.Explain(e);
+                if (!_told) Output.Error(error, message);
                 _told = true; // the program runs on without checkpoints; tell once
             }
+            finally { _channel = null; }
             if (_closed) return;
             OnLost();
             never.Wait(Math.Min(100 << Math.Min(attempt, 6), 5_000)); // not at once: a coordinator that cannot start would be started again and again

@@ -66,14 +66,14 @@ internal sealed class DelegatorProcess : IDisposable
         return Sys.Wait(HostPid, Sys.WNOHANG, out int status) == HostPid ? status : 0;
     }
 
-    /// <summary>Closes the connection, on which it ends by itself; kills it where it does not within 2 s.</summary>
+    /// <summary>Closes the connection, on which it ends by itself; kills it where it does not within 5 s.</summary>
     public void Dispose()
     {
         Peer.Dispose();
-        if (WaitForEnd(2000) is null)
+        if (WaitForEnd(5_000) is null)
         {
             Kill();
-            WaitForEnd(5000);
+            WaitForEnd(30_000);
         }
         Sys.Close(Pidfd);
     }

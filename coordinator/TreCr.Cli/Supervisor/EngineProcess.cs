@@ -7,6 +7,9 @@ namespace TreCr.Cli;
 /// <summary>The engine that this supervisor started inside the namespace. Init reaps it.</summary>
 internal sealed class EngineProcess : IDisposable
 {
+    /// <summary>How long it may take to end by itself, and then to die: both at once but on a machine that has no time for it.</summary>
+    private const int EndMs = 10_000, KilledMs = 30_000;
+
     private readonly int _pidfd;
 
     private EngineProcess(RankPeer peer, SpawnedProcess process) => (Peer, HostPid, Pid, _pidfd) = (peer, process.HostPid, process.Pid, process.Pidfd);
@@ -53,8 +56,8 @@ internal sealed class EngineProcess : IDisposable
     {
         bool stuck = Peer.Lost && !WaitForEnd(100); // lost: it dies, or does not answer
         Peer.Dispose();
-        if (stuck) Sys.Raw(SyscallNumber.PidfdSendSignal, _pidfd, Sys.SIGKILL, 0, 0);
-        WaitForEnd(2_000);
+        if (stuck || !WaitForEnd(EndMs)) Sys.Raw(SyscallNumber.PidfdSendSignal, _pidfd, Sys.SIGKILL, 0, 0);
+        WaitForEnd(KilledMs);
         Sys.Close(_pidfd);
     }
 

@@ -78,7 +78,13 @@ internal sealed unsafe class InputRelay
         {
             Span<PollEntry> ready = [new PollEntry { Fd = 0, Events = Sys.POLLIN }];
             Sys.Poll(ready, -1);
-            long n = Sys.Read(0, buffer, 4096);
+            long n;
+            lock (_lock) // from the read on it is in hand: a checkpoint in between would not save it
+            {
+                if (Sys.Poll(ready, 0) == 0) continue; // somebody else has read it: the read must not wait with the lock
+                n = Sys.Read(0, buffer, 4096);
+                if (n > 0) _inHand = new ReadOnlySpan<byte>(buffer, (int)n).ToArray();
+            }
             if (n == -Errno.EAGAIN) continue;
             if (n <= 0)
             {
@@ -86,7 +92,6 @@ internal sealed unsafe class InputRelay
                 return;
             }
             ReadOnlySpan<byte> bytes = new(buffer, (int)n);
-            lock (_lock) _inHand = bytes.ToArray();
             if (!Pass()) return;
             if (_terminalMaster >= 0 && TypedSuspend(bytes)) _onSuspend();
         }

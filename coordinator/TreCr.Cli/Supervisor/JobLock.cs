@@ -21,23 +21,27 @@ internal sealed class JobLock : IDisposable
 
     public string Path { get; }
 
+    /// <summary>How long somebody else may have the lock of a dead job: a cleanup, or one who looks whether the job runs.</summary>
+    private const int OthersMs = 10_000;
+
     /// <returns>null: a running job has the name</returns>
     public static JobLock? TryTake(RuntimeDirectory directory, string job)
     {
         string path = directory.JobFile(job);
         using ManualResetEventSlim never = new();
-        for (int attempt = 0; ; attempt++)
+        for (long end = Environment.TickCount64 + OthersMs; ;)
         {
             int fd = Sys.Open(path, Sys.O_RDWR | Sys.O_CREAT | Sys.O_NOFOLLOW | Sys.O_CLOEXEC, 0x180);
             if (Sys.Flock(fd, Sys.LOCK_EX | Sys.LOCK_NB) < 0)
             {
+                bool runs = HasSupervisor(fd);
                 Sys.Close(fd);
-                if (attempt >= 5) return null;
-                never.Wait(10); // a cleanup holds the lock of a dead job for a moment
+                if (runs || Environment.TickCount64 > end) return null;
+                never.Wait(10);
                 continue;
             }
             // The file may have been removed by the one who held it before: then this is no longer the file of that name.
-            if (Sys.ReadLink($"/proc/self/fd/{fd}") == path)
+            if (IsStill(fd, path))
             {
                 JobLock taken = new(fd, path, job);
                 Sys.Ftruncate(fd, 0);
@@ -46,6 +50,24 @@ internal sealed class JobLock : IDisposable
             }
             Sys.Close(fd);
         }
+    }
+
+    /// <summary>Whether an open job file has not been removed, or replaced by another of its name.</summary>
+    public static bool IsStill(int fd, string path) => Sys.Fstat(fd) is var open && Sys.TryStat(path, out FileFacts now) == 0 && (open.Device, open.Inode) == (now.Device, now.Inode);
+
+    /// <summary>The file's text, through the descriptor that holds the lock: File.Open would ask for a lock (flock) of its own.</summary>
+    public static unsafe string ReadAll(int fd)
+    {
+        byte* buffer = stackalloc byte[16384];
+        long n = Sys.Pread(fd, buffer, 16384, 0);
+        return n <= 0 ? "" : Encoding.ASCII.GetString(buffer, (int)n);
+    }
+
+    /// <summary>Whether the supervisor that the file names lives and will go on doing so.</summary>
+    private static bool HasSupervisor(int fd)
+    {
+        string[] words = ReadAll(fd).Split('\n')[0].Split(' ');
+        return words is ["supervisor", { } pid, { } started] && int.TryParse(pid, out int number) && started == $"{ProcessLook.StartTime(number)}" && !ProcessLook.IsEnding(number);
     }
 
     /// <summary>Whether a running job has the name.</summary>
@@ -64,24 +86,12 @@ internal sealed class JobLock : IDisposable
         lock (_lock)
         {
             if (_fd < 0) return;
-            string line = $"{role} {hostPid} {StartTime(hostPid)}\n";
+            string line = $"{role} {hostPid} {ProcessLook.StartTime(hostPid)}\n";
             _lines.Add(line);
             byte[] bytes = Encoding.ASCII.GetBytes(line);
             long at = _lines.SkipLast(1).Sum(l => (long)l.Length);
             fixed (byte* p = bytes) Sys.Pwrite(_fd, p, bytes.Length, at);
         }
-    }
-
-    /// <summary>Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat); 0: gone.</summary>
-    public static long StartTime(int pid)
-    {
-        try
-        {
-            string stat = File.ReadAllText($"/proc/{pid}/stat");
-            string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-            return long.Parse(fields[19], System.Globalization.CultureInfo.InvariantCulture);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException) { return 0; }
     }
 
     public void Dispose()

@@ -31,6 +31,7 @@ internal sealed class LazyKeeper(RankSupervisor supervisor, ByteString manifestH
         }
         catch (TrecrException) { } // the program was killed, and it was said why
         catch (Exception) when (supervisor.ProgramEnded) { } // and its namespace with it
+        catch (Process.Launch.LaunchException) { } // init is gone, and the kernel ends the program
         done();
         lock (_lock)
         {
@@ -50,7 +51,7 @@ internal sealed class LazyKeeper(RankSupervisor supervisor, ByteString manifestH
             try { engine.Peer.Ask(new Request { ServePages = new ServePagesRequest { ManifestHash = manifestHash } }, TakeOverMs, TrecrError.RestoreFailed, descriptors); }
             catch (TrecrException e)
             {
-                Sys.Kill(supervisor.ProgramHostPid, Sys.SIGKILL);
+                supervisor.KillProgram();
                 Output.Error(e.Error, $"the engine died while memory of the program was missing, and no other could go on; the program was killed: {e.Message}");
                 throw;
             }

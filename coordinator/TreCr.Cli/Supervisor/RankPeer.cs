@@ -11,8 +11,9 @@ namespace TreCr.Cli;
 internal sealed class RankPeer(int socket, string name, TrecrError lost) : IDisposable
 {
     private readonly RankConnection _connection = new(socket);
-    private readonly Lock _lock = new();
+    private readonly Lock _lock = new(), _disposing = new();
     private ulong _nextId = 1;
+    private bool _disposed;
 
     public string Name => name;
 
@@ -67,6 +68,12 @@ internal sealed class RankPeer(int socket, string name, TrecrError lost) : IDisp
     public void Dispose()
     {
         Lost = true;
-        _connection.Dispose();
+        lock (_disposing)
+        {
+            if (_disposed) return;
+            _disposed = true;
+            _connection.ShutDown(); // who is asking wakes
+        }
+        lock (_lock) _connection.Dispose(); // not under another thread, which would ask on the descriptor's next owner
     }
 }

@@ -43,10 +43,11 @@ internal sealed partial class RankSupervisor
                 CoordinatorClient.Ask(channel, new Envelope { Job = Job, CheckpointJob = new CheckpointJob() }, ControlWire.DefaultDeadlineMs + 30_000);
                 RemoveOldCheckpoints();
             }
-            catch (TrecrException e)
+            catch (Exception e)
             {
                 if (ProgramEnded) return;
-                if (e.Error != TrecrError.CheckpointBusy && told.Add(e.Error.Number)) Output.Error(e.Error, $"no checkpoint at its time: {e.Message}");
+                (TrecrError error, string message, _) = Program.Explain(e);
+                if (error != TrecrError.CheckpointBusy && told.Add(error.Number)) Output.Error(error, $"no checkpoint at its time: {message}");
             }
         }
     }
@@ -76,6 +77,10 @@ internal sealed partial class RankSupervisor
             return used < _storeLimitBytes ? null
                 : new TrecrException(TrecrError.NoSpace, $"no checkpoint is taken: the store {Store} holds {Output.Bytes((ulong)used)}, and its limit is {Output.Bytes((ulong)_storeLimitBytes)} (--store-limit)");
         }
-        catch (StoreException e) { return new TrecrException(StoreErrors.For(e.Kind), e.Message, e); }
+        catch (Exception e) when (e is StoreException or LinuxException)
+        {
+            (TrecrError error, string message, _) = Program.Explain(e);
+            return new TrecrException(error, message, e);
+        }
     }
 }

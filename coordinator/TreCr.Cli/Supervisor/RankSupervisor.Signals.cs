@@ -21,7 +21,7 @@ internal sealed partial class RankSupervisor
     {
         context.Cancel = true;
         try { action(); }
-        catch (Process.Launch.LaunchException) { } // the job is ending
+        catch (Exception e) when (e is Process.Launch.LaunchException or LinuxException) { } // the job is ending
     }));
 
     /// <summary>
@@ -37,7 +37,8 @@ internal sealed partial class RankSupervisor
                     if ((Convert.ToUInt64(line[7..].Trim(), 16) >> (Sys.SIGTSTP - 1) & 1) != 0) return;
         }
         catch (IOException) { return; }
-        Space.Signal(-ProgramPid, Sys.SIGSTOP);
+        try { Space.Signal(-ProgramPid, Sys.SIGSTOP); }
+        catch (Process.Launch.LaunchException) { } // the job is ending
     }
 
     /// <summary>The program was stopped: stop too, so that the shell has its terminal back.</summary>
@@ -56,7 +57,7 @@ internal sealed partial class RankSupervisor
     }
 
     /// <summary>Ends the program at once.</summary>
-    public void KillProgram() => Space.Signal(ProgramPid, Sys.SIGKILL);
+    public void KillProgram() => Sys.Raw(SyscallNumber.PidfdSendSignal, _program.Pidfd, Sys.SIGKILL);
 
     private void StopProgram(int graceMs)
     {

@@ -36,12 +36,16 @@ internal sealed partial class RankSupervisor : IDisposable
     private volatile bool _programEnded;
     private int _spaceEnded;
 
+    /// <summary>How long a new epoch waits until the one before has put everything away, hooks among it.</summary>
+    private const int EndingMs = 60_000;
+
     public RankSupervisor(RuntimeDirectory directory, JobLock jobLock, string store, string device, RankNamespace space, ulong lastEpoch)
     {
         (Directory, _jobLock, Store, Device, Space) = (directory, jobLock, store, device, space);
         _lease = new RankLease(lastEpoch);
         SessionPath = SessionPathOf(directory, jobLock.Name);
-        Listener = new SessionListener(SessionPath, jobLock.Name, store, device, space.InitPid) { OnDelegator = pid => _jobLock.Note("delegator", pid) };
+        using (directory.TryLock(exclusive: false, CleanupVerb.OthersMs)) // a cleanup that took the socket for one of a dead job before is done
+            Listener = new SessionListener(SessionPath, jobLock.Name, store, device, space.InitPid) { OnDelegator = pid => _jobLock.Note("delegator", pid) };
         _link = new CoordinatorLink(directory, jobLock.Name, Facts) { OnMessage = Hear, OnLost = CoordinatorLost };
         _jobLock.Note("init", space.InitPid);
     }
@@ -95,6 +99,12 @@ internal sealed partial class RankSupervisor : IDisposable
         long end = Environment.TickCount64 + limitMs;
         if (_program.Pidfd > 0) Sys.Poll([new PollEntry { Fd = _program.Pidfd, Events = Sys.POLLIN }], limitMs);
         while (System.IO.Directory.Exists($"/proc/{_program.HostPid}") && Environment.TickCount64 < end) Sys.SleepNs(1_000_000);
+    }
+
+    /// <summary>Where the program was killed, but is not dead yet, waits until it is.</summary>
+    public void AwaitDeathUnderWay(int limitMs)
+    {
+        if (_program.Pidfd > 0 && ProcessLook.IsEnding(_program.HostPid)) Sys.Poll([new PollEntry { Fd = _program.Pidfd, Events = Sys.POLLIN }], limitMs);
     }
 
     /// <summary>Checkpoint with which --stop ended the program; empty: it was not.</summary>
@@ -297,6 +307,7 @@ internal sealed partial class RankSupervisor : IDisposable
     {
         lock (_decision)
         {
+            if (!_lease.Holds(epoch)) return;
             _lease.End(epoch);
             _round = null;
             Monitor.PulseAll(_decision);
@@ -356,7 +367,19 @@ internal sealed partial class RankSupervisor : IDisposable
     /// </summary>
     private void BeginEpoch(ulong epoch, PrepareEpoch order) => new Thread(() =>
     {
-        const int EndingMs = 5_000;
+        try { TakeEpoch(epoch, order); }
+        catch (Exception e) // whatever it is: the program does not end by a checkpoint
+        {
+            (TrecrError error, string message, IReadOnlyList<string> findings) = Program.Explain(e);
+            Output.Error(error, $"epoch {epoch}: {message}", findings);
+            EndEpoch(epoch);
+            Send(new Envelope { Epoch = epoch, Failed = new RankFailed { Error = error.Number, Reason = message } });
+        }
+    }, 1 << 20)
+    { IsBackground = true, Name = $"checkpoint {epoch}" }.Start();
+
+    private void TakeEpoch(ulong epoch, PrepareEpoch order)
+    {
         bool begun;
         CheckpointRound round = new(this, epoch, order);
         if (RefusalForSpace() is { } full)
@@ -366,7 +389,7 @@ internal sealed partial class RankSupervisor : IDisposable
         }
         lock (_decision)
         {
-            long end = Environment.TickCount64 + EndingMs;
+            long end = Environment.TickCount64 + Math.Min(EndingMs, order.DeadlineMs);
             while (_round is not null && end - Environment.TickCount64 is > 0 and var left) Monitor.Wait(_decision, (int)left);
             begun = _round is null && _lease.TryBegin(epoch, Environment.TickCount64);
             if (begun)
@@ -378,20 +401,25 @@ internal sealed partial class RankSupervisor : IDisposable
         }
         if (begun) round.Run();
         else Send(new Envelope { Epoch = epoch, Failed = new RankFailed { Error = TrecrError.CheckpointBusy.Number, Reason = "another checkpoint of this job is under way" } });
-    }, 1 << 20)
-    { IsBackground = true, Name = $"checkpoint {epoch}" }.Start();
+    }
 
     private void AnswerStatus(ulong id, bool check)
     {
         RankStatus status = new() { State = _round?.State ?? "running", InitPid = Space.InitPid, EnginePid = _engine?.HostPid ?? 0 };
         try
         {
-            foreach (Session session in Listener.Sessions)
+            foreach (Session session in Listener.Sessions.Where(s => s.IsConnected))
             {
                 SessionStatus entry = new() { Pid = session.Pid, DelegatorPid = session.Delegator.HostPid, DeviceName = session.DeviceName };
                 status.Sessions.Add(entry);
                 if (_round is not null) continue;
-                Reply reply = SessionListener.AskDevice(session);
+                Reply reply;
+                try { reply = SessionListener.AskDevice(session); }
+                catch (TrecrException) when (!session.IsConnected) // its process has ended meanwhile
+                {
+                    status.Sessions.Remove(entry);
+                    continue;
+                }
                 (entry.DeviceName, entry.DeviceBytes) = (reply.DeviceName, reply.DeviceBytes);
                 status.NotSupported.AddRange(reply.NotSupported.Except(status.NotSupported).ToArray());
             }

@@ -12,7 +12,7 @@ namespace TreCr.Cli;
 /// <remarks>A thread accepts; each hello and each attach runs on a thread of its own. No session begins while a checkpoint is between gate and resume.</remarks>
 internal sealed class SessionListener : IDisposable
 {
-    private const int HelloMs = 5_000, AttachMs = 30_000;
+    private const int HelloMs = 20_000, AttachMs = 60_000;
 
     private readonly Lock _lock = new();
     private readonly ReaderWriterLockSlim _attaching = new();
@@ -79,6 +79,7 @@ internal sealed class SessionListener : IDisposable
 
     private void Greet(int connection)
     {
+        _attaching.EnterReadLock(); // before its hello: the program is not stopped between the two, which would make it late, and its connection a stranger's
         try
         {
             (int hostPid, uint uid, _) = Sys.PeerCredentials(connection);
@@ -101,16 +102,18 @@ internal sealed class SessionListener : IDisposable
                 Output.Note($"refused a connection of process {hostPid}: its wrapper speaks version {hello[0].ProtocolVersion}, this trecr {SegmentLayout.ProtocolVersion}");
                 return;
             }
-            _attaching.EnterReadLock();
-            try { Attach(connection, hostPid, hello[0]); }
-            finally { _attaching.ExitReadLock(); }
+            Attach(connection, hostPid, hello[0]);
         }
         catch (Exception e)
         {
             (TrecrError error, string message, IReadOnlyList<string> findings) = Program.Explain(e);
             Output.Error(error, message, findings);
         }
-        finally { Sys.Close(connection); }
+        finally
+        {
+            _attaching.ExitReadLock();
+            Sys.Close(connection);
+        }
     }
 
     private void Attach(int connection, int hostPid, in SessionHello hello)

@@ -15,7 +15,7 @@ internal static class CheckVerb
         }
         string job = JobVerbs.Job(arguments);
         using ControlChannel channel = JobVerbs.Connect(RuntimeDirectory.Open(), job);
-        Answer answer = CoordinatorClient.Ask(channel, new Envelope { Job = job, CheckJob = new CheckJob() }, 60_000).Answer;
+        Answer answer = CoordinatorClient.Ask(channel, new Envelope { Job = job, CheckJob = new CheckJob() }, 90_000).Answer;
         List<string> findings = [];
         foreach (RankEntry rank in answer.Jobs.SelectMany(j => j.Ranks))
         {

@@ -6,7 +6,10 @@ namespace TreCr.Cli;
 /// <summary>Verbs that ask the coordinator about running jobs: checkpoint, status, stop.</summary>
 internal static class JobVerbs
 {
-    private const int AnswerMs = 20_000;
+    /// <summary>How long a job that was stopped may take to put everything away: by stop, and by checkpoint --stop, where the checkpoint exists already.</summary>
+    private const int EndedMs = 30_000, StoppedMs = 10_000;
+
+    private const int AnswerMs = 60_000;
 
     /// <summary>Connects to the coordinator. Where none runs although jobs do, their supervisors start one within a second.</summary>
     public static ControlChannel Connect(RuntimeDirectory directory, string? job)
@@ -18,6 +21,7 @@ internal static class JobVerbs
             try
             {
                 if (job is not null) WaitUntilListed(channel, directory, job);
+                else Listed(channel, ""); // it answers
                 return channel;
             }
             catch (TrecrException e) when (e.Error == TrecrError.CoordinatorLost && attempt < 5) { channel.Dispose(); } // one that was dying took the connection; nothing was asked of it yet
@@ -27,7 +31,7 @@ internal static class JobVerbs
     /// <summary>The coordinator may be new, and the job's supervisor about to register.</summary>
     private static void WaitUntilListed(ControlChannel channel, RuntimeDirectory directory, string job)
     {
-        long end = Environment.TickCount64 + 6_000;
+        long end = Environment.TickCount64 + 30_000;
         using ManualResetEventSlim never = new();
         while (JobLock.IsTaken(directory, job) && Environment.TickCount64 < end && !Listed(channel, job)) never.Wait(50);
     }
@@ -36,8 +40,10 @@ internal static class JobVerbs
     {
         string job = Job(arguments);
         int deadline = arguments.Number("--deadline", ControlWire.DefaultDeadlineMs / 1000, 1, 1_000_000);
-        using ControlChannel channel = Connect(RuntimeDirectory.Open(), job);
+        RuntimeDirectory directory = RuntimeDirectory.Open();
+        using ControlChannel channel = Connect(directory, job);
         Answer done = CoordinatorClient.Ask(channel, new Envelope { Job = job, CheckpointJob = new CheckpointJob { Stop = arguments.Has("--stop"), DeadlineMs = (uint)deadline * 1000 } }, deadline * 1000 + 30_000).Answer;
+        if (arguments.Has("--stop")) AwaitEnd(directory, job, StoppedMs); // so that a restart that comes next finds the name free; what it has still to print may take longer
         if (arguments.Json)
             Output.Json("trecr.checkpoint/1", j =>
             {
@@ -111,17 +117,23 @@ internal static class JobVerbs
         RuntimeDirectory directory = RuntimeDirectory.Open();
         using ControlChannel channel = Connect(directory, job);
         CoordinatorClient.Ask(channel, new Envelope { Job = job, StopJob = new StopJob { GraceMs = (uint)grace } }, AnswerMs);
-        long end = Environment.TickCount64 + grace + 10_000;
-        using ManualResetEventSlim never = new();
-        while (JobLock.IsTaken(directory, job))
-        {
-            if (Environment.TickCount64 > end) throw new TrecrException(TrecrError.Deadline, $"job {job} has not ended {grace + 10_000} ms after it was told to");
-            never.Wait(20);
-        }
+        if (!AwaitEnd(directory, job, grace + EndedMs)) throw new TrecrException(TrecrError.Deadline, $"job {job} has not ended {grace + EndedMs} ms after it was told to");
         // The lock goes with the supervisor; the coordinator hears of it a moment later, and the next verb shall not find the job there.
-        for (end = Environment.TickCount64 + 2_000; Environment.TickCount64 < end && Listed(channel, job); never.Wait(10)) { }
+        using ManualResetEventSlim never = new();
+        for (long end = Environment.TickCount64 + 10_000; Environment.TickCount64 < end && Listed(channel, job); never.Wait(10)) { }
         if (arguments.Json) Output.Json("trecr.stop/1", j => j.WriteString("job", job));
         return 0;
+    }
+
+    /// <summary>Waits until no supervisor has the job's name.</summary>
+    /// <returns>false: one has it still</returns>
+    private static bool AwaitEnd(RuntimeDirectory directory, string job, int limitMs)
+    {
+        long end = Environment.TickCount64 + limitMs;
+        using ManualResetEventSlim never = new();
+        for (; JobLock.IsTaken(directory, job); never.Wait(20))
+            if (Environment.TickCount64 > end) return false;
+        return true;
     }
 
     private static bool Listed(ControlChannel channel, string job)

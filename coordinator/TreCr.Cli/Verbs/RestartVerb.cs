@@ -171,13 +171,13 @@ internal static class RestartVerb
             foreach ((SnapshotReference reference, string role) in manifest.Ranks[0].Snapshots.Select(s => (s, s.Role))) supervisor.SetBase(role, reference.Pid, reference.ManifestHash, manifest.CheckpointId);
             supervisor.Prepare();
             supervisor.Hooks.AfterRestart(program.HostPid, manifest.CheckpointId);
+            int[] hostPids = [.. state.Sessions.Select(s => s.Pid == program.Pid ? program.HostPid : HostPidOf(space, s.Pid, manifest))]; // a process that runs may end at once
             engine.Peer.Ask(new Request { Release = new ReleaseRequest() }, EngineMs, TrecrError.RestoreFailed);
             for (int i = 0; i < delegators.Count; i++)
             {
                 SessionState saved = state.Sessions[i];
-                int hostPid = saved.Pid == program.Pid ? program.HostPid : HostPidOf(space, saved.Pid, manifest);
-                delegators[i].Process.Peer.Ask(new Request { Serve = new ServeRequest { HostPid = hostPid } }, DelegatorMs, TrecrError.RestoreFailed);
-                Session session = new(saved.Number, saved.Pid, hostPid, saved.ConnectionDescriptor, delegators[i].Process) { DeviceKind = saved.DeviceKind, DeviceName = saved.DeviceName };
+                delegators[i].Process.Peer.Ask(new Request { Serve = new ServeRequest { HostPid = hostPids[i] } }, DelegatorMs, TrecrError.RestoreFailed);
+                Session session = new(saved.Number, saved.Pid, hostPids[i], saved.ConnectionDescriptor, delegators[i].Process) { DeviceKind = saved.DeviceKind, DeviceName = saved.DeviceName };
                 supervisor.Listener.Adopt(session);
             }
             supervisor.Begin(program, state.UnreadInput.Span, state.InputEnded);

@@ -13,6 +13,7 @@ public sealed unsafe class RankNamespace : IDisposable
     private readonly Lock _lock = new();
     private readonly int _control, _pidfd;
     private readonly CapabilitySets _own;
+    private bool _closed;
 
     private RankNamespace(int control, int events, CloneResult init, bool hasUserNamespace, CapabilitySets own)
         => (_control, EventDescriptor, InitPid, _pidfd, HasUserNamespace, _own) = (control, events, init.Pid, init.Pidfd, hasUserNamespace, own);
@@ -231,7 +232,7 @@ public sealed unsafe class RankNamespace : IDisposable
             Span<byte> reply = stackalloc byte[256];
             Span<int> came = stackalloc int[1];
             int count = 0;
-            long n = Sys.Send(_control, request, descriptors);
+            long n = _closed ? -Errno.EPIPE : Sys.Send(_control, request, descriptors);
             if (n > 0) n = Sys.Receive(_control, reply, came, out count);
             if (n < 4) throw new LaunchException(125, 0, "init of the namespace is gone");
             return (BitConverter.ToInt32(reply), System.Text.Encoding.UTF8.GetString(reply[4..(int)n]), count == 1 ? came[0] : -1);
@@ -248,8 +249,12 @@ public sealed unsafe class RankNamespace : IDisposable
     /// <summary>Ends every process inside and waits for init.</summary>
     public void Dispose()
     {
-        Sys.Close(_control);
-        Sys.Raw(SyscallNumber.PidfdSendSignal, _pidfd, Sys.SIGKILL);
+        Sys.Raw(SyscallNumber.PidfdSendSignal, _pidfd, Sys.SIGKILL); // first: who is asking gets no answer any more, and gives up the lock
+        lock (_lock)
+        {
+            _closed = true; // the descriptor's number may be another file's next
+            Sys.Close(_control);
+        }
         Sys.Wait(InitPid, Sys.WALL, out _);
         Sys.Close(EventDescriptor);
         Sys.Close(_pidfd);

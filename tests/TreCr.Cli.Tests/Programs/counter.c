@@ -1,5 +1,6 @@
 // Counts: writes a random nonce at its start, adds one to a start counter outside the job, then one line a step, from two threads in turn.
 //   counter START_FILE STEPS HOLD_FILE     waits before the last step until HOLD_FILE exists ("-": does not wait)
+// Before step N it waits while the file HOLD_FILE.pauseN exists.
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,12 +19,21 @@ static unsigned char *block;
 #endif
 enum { BLOCK = BLOCK_MIB << 20 };
 
+// By its name alone: a file that is open at a checkpoint would be missed at the restart.
+static int paused(void)
+{
+    char file[4096];
+    snprintf(file, sizeof file, "%s.pause%d", hold, at);
+    return strcmp(hold, "-") && !access(file, F_OK);
+}
+
 static void *worker(void *arg)
 {
     int me = (int)(long)arg;
     pthread_mutex_lock(&lock);
     while (at < steps) {
         if (at % 2 != me) { pthread_cond_wait(&turn, &lock); continue; }
+        if (paused()) { pthread_mutex_unlock(&lock); usleep(2000); pthread_mutex_lock(&lock); continue; }
         if (at == steps - 1 && strcmp(hold, "-"))
             while (access(hold, F_OK)) { pthread_mutex_unlock(&lock); usleep(2000); pthread_mutex_lock(&lock); }
         for (int i = 0; i < BLOCK; i += 4096) block[i] = (unsigned char)(block[i] * 5 + at);
