@@ -186,8 +186,13 @@ public sealed class BadInputTests
         using RunningProgram holder = _place.EnterSmallDisk("64m");
         string inside = $"/proc/{holder.Id}/root{_place.Root}/small";
         Dictionary<string, string> there = new() { ["TRECR_STORE"] = $"{_place.Root}/small/store", ["TRECR_HOME"] = _place.Bare() };
+        _place.PauseAt(5);
         using RunningProgram run = _place.StartCounter(50, environment: new(there), options: ["--store-limit", "1T"]);
         Assert.That(_place.Do(new Dictionary<string, string>(there), "checkpoint", "count").Code, Is.Zero);
+        // From here on all of its pages are other ones.
+        _place.PauseAt(10);
+        _place.ContinueAt(5);
+        run.WaitForLine(l => l.StartsWith("step 9 "), Workplace.Limit);
         foreach (int leftKiB in (int[])[0, 64, 512])
         {
             using (FileStream filler = File.Create($"{inside}/filler"))
@@ -208,6 +213,7 @@ public sealed class BadInputTests
         (int again, string[] output, string why) = _place.Do(new Dictionary<string, string>(there), "checkpoint", "count", "--stop");
         Assert.That(again, Is.Zero, why);
         run.WaitForExit(Workplace.Limit);
+        _place.ContinueAt(10);
         _place.Release();
         using RunningProgram restart = _place.Start(new Dictionary<string, string>(there), "restart", output[^1]);
         Assert.That(restart.WaitForExit(Workplace.Limit), Is.EqualTo(7), restart.Errors);

@@ -96,8 +96,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     private void Prepare()
     {
         AwaitSessions(); // the connection of one that is beginning would be refused as a stranger's
-        _engine = supervisor.Engine();
-        Reply check = Ask(_engine.Peer, new Request { Check = new CheckRequest { Pid = supervisor.ProgramPid, Externals = supervisor.Externals() } });
+        (_engine, Reply check) = supervisor.Check(Math.Min(Left(), EngineStepMs));
         if (check.Findings.Count > 0)
             throw new TrecrException(TrecrError.CheckpointRefused, $"cannot save the program: {check.Findings[0]}{(check.Findings.Count > 1 ? $" (and {check.Findings.Count - 1} more)" : "")}") { Findings = [.. check.Findings] };
         _timing.Add("check", check);

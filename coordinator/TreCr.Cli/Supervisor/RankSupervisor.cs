@@ -191,6 +191,17 @@ internal sealed partial class RankSupervisor : IDisposable
         }
     }
 
+    /// <summary>What a checkpoint would refuse. Nothing is begun yet, so an engine that turns out to be dying (it was killed a moment ago) is replaced by another.</summary>
+    public (EngineProcess Engine, Reply Reply) Check(int timeoutMs)
+    {
+        for (bool again = true; ; again = false)
+        {
+            EngineProcess engine = Engine();
+            try { return (engine, engine.Peer.Ask(new Request { Check = new CheckRequest { Pid = ProgramPid, Externals = Externals() } }, timeoutMs, TrecrError.CheckpointFailed)); }
+            catch (TrecrException e) when (again && e.Error == TrecrError.EngineLost) { }
+        }
+    }
+
     /// <summary>The program runs, and memory of it is missing: an engine that dies meanwhile is replaced at once.</summary>
     /// <param name="descriptors">owned; empty: nothing is missing</param>
     public void KeepLazily(ByteString manifestHash, int[] descriptors)
@@ -427,8 +438,7 @@ internal sealed partial class RankSupervisor : IDisposable
             status.DeviceBytes = (ulong)status.Sessions.Sum(s => (long)s.DeviceBytes);
             if (check)
             {
-                Reply reply = Engine().Peer.Ask(new Request { Check = new CheckRequest { Pid = ProgramPid, Externals = Externals() } }, 20_000, TrecrError.CheckpointFailed);
-                status.Findings.AddRange(reply.Findings);
+                status.Findings.AddRange(Check(30_000).Reply.Findings);
             }
         }
         catch (Exception e)
