@@ -38,7 +38,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         try
         {
             Span<PollEntry> watched = stackalloc PollEntry[3];
-            while (true)
+            while (!_programGone || _captured)
             {
                 watched[0] = new PollEntry { Fd = _controlGone ? -1 : control.Socket, Events = Sys.POLLIN };
                 watched[1] = new PollEntry { Fd = _serving ? _connection : -1, Events = Sys.POLLIN };
@@ -49,8 +49,11 @@ internal sealed class ControlLoop(RankConnection control, Options options)
                     Messages.Say($"the session is ended: {_session?.Failure?.Message}");
                     return 1;
                 }
-                if (watched[1].Returned != 0 && ProgramClosed()) (_programGone, _serving) = (true, false);
-                if (_programGone && !_captured) return 0;
+                if (watched[1].Returned != 0 && ProgramClosed())
+                {
+                    (_programGone, _serving) = (true, false);
+                    continue; // nothing that is asked now is begun any more
+                }
                 if (watched[0].Returned == 0) continue;
                 Request? request = control.Receive(Request.Parser, out int[] descriptors);
                 if (request is not null)
@@ -63,6 +66,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
                 Abandon();
                 _session.Open();
             }
+            return 0;
         }
         finally
         {
