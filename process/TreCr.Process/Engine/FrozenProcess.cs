@@ -126,11 +126,14 @@ internal sealed unsafe class FrozenProcess
             StopStatus? stop;
             try
             {
-                stop = TraceWait.Try(thread.Tid, Math.Min(timeoutMs, ShortMs));
-                char state = stop is null ? StateOf(thread.Tid) : ' ';
-                // A first thread's end is reported only when the others are reaped, also those of them that had stopped before they were killed.
-                if (state is 'Z' or 'X') throw new NotStoppedException($"process {Pid} is ending");
-                if (stop is null && (patient || state != 'D')) stop = TraceWait.Try(thread.Tid, timeoutMs);
+                long end = Environment.TickCount64 + timeoutMs;
+                for (bool first = true; (stop = TraceWait.Try(thread.Tid, Math.Min(timeoutMs, ShortMs))) is null && Environment.TickCount64 < end; first = false)
+                {
+                    char state = StateOf(thread.Tid);
+                    // A first thread's end is reported only when the others are reaped, also those of them that had stopped before they were killed.
+                    if (state is 'Z' or 'X') throw new NotStoppedException($"process {Pid} is ending");
+                    if (first && !patient && state == 'D') break;
+                }
             }
             catch (LinuxException e) when (e.ErrorNumber == Errno.ECHILD)
             {
