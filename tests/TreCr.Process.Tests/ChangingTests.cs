@@ -9,8 +9,9 @@ public sealed class ChangingTests
     public void ChecksFindNothing(string program, bool unprivileged)
         => Assert.That(Runner.Run(string.Join(' ', Enumerable.Repeat("check", 25)), [Runner.Program(program)], unprivileged).Expect(0).ExpectSameRun().Output, Does.Not.Contain("finding:"));
 
-    /// <summary>Threads that begin and end while they are being stopped; a thread that executes another program, which ends the others and takes the first one's number; processes killed by others that still run.</summary>
-    [TestCase("churn", false), TestCase("execer", false), TestCase("execer", true), TestCase("killer", false)]
+    /// <summary>Threads that begin and end while they are being stopped; a thread that executes another program, which ends the others and takes the first one's number.</summary>
+    /// <remarks>Processes that others kill meanwhile: <c>soak process</c>, with the program killer.</remarks>
+    [TestCase("churn", false), TestCase("execer", false), TestCase("execer", true)]
     public void StopsAnywhere(string program, bool unprivileged)
         => Runner.Run("go:10 cycle:2 pre:2 restorepre:1 fresh:1 cycle:1", [Runner.Program(program)], unprivileged, seed: Random.Shared.Next(1, 1_000_000)).Expect(0).ExpectSameRun();
 }

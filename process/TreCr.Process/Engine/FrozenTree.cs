@@ -40,8 +40,8 @@ internal sealed class FrozenTree
                         catch (ProcessEndedException) when (process.Pid != root && Environment.TickCount64 < end) { } // the next pass sees what became of it
                     }
                     if (found.Length > 0) continue;
-                    // Killed after it was stopped, by one that was stopped later.
-                    int[] killed = [.. frozen.Keys.Except(now.Where(p => p.State is not ('Z' or 'X')).Select(p => p.Pid))];
+                    // Killed after it was stopped, by one that was stopped later; it may not have come to end yet.
+                    int[] killed = [.. frozen.Keys.Except(now.Where(p => p.State is 't' or 'T').Select(p => p.Pid))];
                     foreach (int pid in killed)
                     {
                         frozen[pid].Release();
