@@ -91,6 +91,16 @@ public unsafe class DelegatorProcessTests
         return ended && Sys.Wait(pid, Sys.WNOHANG, out status) == pid;
     }
 
+    private void End(int pid, FakeProgram program, int connection, RankConnection control)
+    {
+        Sys.Kill(pid, Sys.SIGKILL);
+        Assert.That(Ends(pid, out _));
+        _pids.Remove(pid);
+        program.Dispose();
+        Sys.Close(connection);
+        control.Dispose();
+    }
+
     /// <summary>24 MiB of device memory of which nothing was copied ahead: where copies may take 8 MiB, the delegator's half of 16, the device stands still until they are stored, which is said; what is saved is whole.</summary>
     [Test]
     public void CopiesOfDeviceMemoryAreBounded_AndWaitingIsSaid()
@@ -111,12 +121,7 @@ public unsafe class DelegatorProcessTests
             Must(control, new Request { Open = new OpenRequest() });
             Assert.That(Must(control, new Request { Finish = new FinishRequest() }).BytesTotal, Is.GreaterThan((ulong)Bytes));
             Assert.That(program.FromDevice(memory + Bytes - (1 << 20), 1 << 20).AsSpan().SequenceEqual(bytes.AsSpan()[^(1 << 20)..]));
-            Sys.Kill(pid, Sys.SIGKILL);
-            Assert.That(Ends(pid, out _));
-            _pids.Remove(pid);
-            program.Dispose();
-            Sys.Close(connection);
-            control.Dispose();
+            End(pid, program, connection, control);
         }
     }
 
@@ -147,12 +152,7 @@ public unsafe class DelegatorProcessTests
         Reply second = Must(control, new Request { Finish = new FinishRequest() });
         Assert.That(second.BytesTotal, Is.LessThan(saved.BytesTotal));
         Must(control, new Request { Open = new OpenRequest() });
-        Sys.Kill(pid, Sys.SIGKILL);
-        Assert.That(Ends(pid, out _));
-        _pids.Remove(pid);
-        program.Dispose();
-        Sys.Close(connection);
-        control.Dispose();
+        End(pid, program, connection, control);
 
         (RankConnection fresh, int freshPid) = Spawn();
         (Reply restored, int[] descriptors) = Ask(fresh, new Request { DelegatorRestore = new DelegatorRestoreRequest { ManifestHash = saved.ManifestHash } });
