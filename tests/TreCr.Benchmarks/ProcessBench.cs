@@ -178,17 +178,29 @@ internal static partial class ProcessBench
         private readonly List<(double Ms, long AtUs)> _seen = [];
         private bool _ready;
 
-        public Gaps(Process program) => new Thread(() =>
+        public Gaps(Process program)
         {
-            while (program.StandardOutput.ReadLine() is { } line)
-                lock (_changed)
+            StreamReader output = program.StandardOutput;
+            new Thread(() =>
+            {
+                try
                 {
-                    _ready |= line == "ready";
-                    if (Gap().Match(line) is { Success: true } m) _seen.Add((double.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture) / 1000, long.Parse(m.Groups[2].Value, CultureInfo.InvariantCulture)));
-                    Monitor.PulseAll(_changed);
+                    while (output.ReadLine() is { } line) Take(line);
                 }
-        })
-        { IsBackground = true }.Start();
+                catch (Exception e) when (e is ObjectDisposedException or IOException) { } // the program was killed
+            })
+            { IsBackground = true }.Start();
+        }
+
+        private void Take(string line)
+        {
+            lock (_changed)
+            {
+                _ready |= line == "ready";
+                if (Gap().Match(line) is { Success: true } m) _seen.Add((double.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture) / 1000, long.Parse(m.Groups[2].Value, CultureInfo.InvariantCulture)));
+                Monitor.PulseAll(_changed);
+            }
+        }
 
         public void WaitReady() => Wait(() => _ready);
 
