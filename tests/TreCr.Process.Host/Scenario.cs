@@ -243,7 +243,8 @@ internal sealed class Scenario(string init, string scenario, string[] command)
         if (!_survived) StartEngine();
         error = _survived ? Do("fault\t") : Do($"load\t{name}\t{file}") ?? Do($"takeover\t{name}", held);
         // It died between reading an event and noting it: nobody can go on, and the program is restarted from the same image.
-        if (error is not null && error.Contains("while it noted a change") && _namespace.Signal(_program.Pid, Sys.SIGKILL) is 0 or -Errno.ESRCH)
+        // With its group: a child that waits for a page that only the dead engine had waits for as long as we hold the descriptor, and keeps the number of its group.
+        if (error is not null && error.Contains("while it noted a change") && _namespace.Signal(-_program.Pid, Sys.SIGKILL) is 0 or -Errno.ESRCH)
         {
             Console.Error.WriteLine($"host: nobody can go on ({(fault.Length > 0 ? fault : "killed")})");
             _ended = true;
