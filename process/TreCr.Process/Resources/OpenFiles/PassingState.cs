@@ -5,7 +5,7 @@ namespace TreCr.Process.Resources;
 
 /// <summary>
 /// What cannot be saved at one moment and can be at the next: data for a connection that a server of the job is about to accept, which only the kernel has until then; a
-/// netlink socket, which getaddrinfo(3) and getifaddrs(3) open for one question.
+/// netlink socket, which getaddrinfo(3) and getifaddrs(3) open for one question; a file of /proc that is just being read.
 /// </summary>
 internal static class PassingState
 {
@@ -19,7 +19,11 @@ internal static class PassingState
         {
             foreach (int pid in pids)
                 foreach (string entry in Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd"))
-                    if (Sys.ReadLink(entry) is { } link && link.StartsWith("socket:[", StringComparison.Ordinal)) sockets.Add(new() { Pid = pid, Number = int.Parse(Path.GetFileName(entry.AsSpan())), Link = link });
+                {
+                    if (Sys.ReadLink(entry) is not { } link) continue;
+                    if (link.StartsWith("/proc/", StringComparison.Ordinal)) return true;
+                    if (link.StartsWith("socket:[", StringComparison.Ordinal)) sockets.Add(new() { Pid = pid, Number = int.Parse(Path.GetFileName(entry.AsSpan())), Link = link });
+                }
             if (sockets.Count == 0) return false;
             HashSet<ulong> inside = [.. sockets.Select(s => s.LinkInode)];
             List<TcpEntry> tcp = [.. TcpTable.Read().All];
