@@ -8,8 +8,8 @@ namespace TreCr.Store;
 public sealed partial class SnapshotStore
 {
     /// <summary>
-    /// Reads every object of every pack. Indexes that are damaged, or that list damaged objects, are made anew from what is whole. Nothing that
-    /// could still be read is removed.
+    /// Reads every object of every pack. Indexes that are damaged, or that list damaged objects, are made anew from what is whole; a pack without its
+    /// index gets one where a checkpoint needs something of it. Nothing that could still be read is removed.
     /// </summary>
     /// <exception cref="StoreException">Busy: the store is in use. NoSpace, IO.</exception>
     public RepairReport Repair()
@@ -42,6 +42,8 @@ public sealed partial class SnapshotStore
             rewritten++;
         }
         Catalog.Reload();
+        (int adopted, long found) = AdoptPacks();
+        recovered += found;
         List<string> lost = [];
         foreach (CheckpointInfo info in ListCheckpoints())
         {
@@ -54,7 +56,65 @@ public sealed partial class SnapshotStore
             }
             catch (StoreException) { lost.Add(info.Id); }
         }
-        return new RepairReport(packs.Length, rewritten, dropped, recovered, lost);
+        return new RepairReport(packs.Length + adopted, rewritten + adopted, dropped, recovered, lost);
+    }
+
+    /// <summary>
+    /// Packs whose index is gone. They look like those of sessions that died before their commit, so that all get an index first; where no checkpoint needs anything of a pack it goes
+    /// again, and gc takes the pack.
+    /// </summary>
+    /// <returns>packs that are part of the store again, and their whole objects</returns>
+    private (int Packs, long Objects) AdoptPacks()
+    {
+        Dictionary<string, int> indexed = [];
+        HashSet<string> known = [.. Catalog.Packs.Select(p => p.SessionId)];
+        foreach (string name in Files.List(StoreDirectory.Packs))
+        {
+            string id = name.EndsWith(Format.PackSuffix, StringComparison.Ordinal) ? name[..^Format.PackSuffix.Length] : "";
+            if (!Format.IsSessionId(id) || known.Contains(id)) continue;
+            // With the lock in hand none of this machine is being written; one of another host may be.
+            if (SessionFile.TryRead(Files, id) is { ThisMachine: false } && DateTimeOffset.UtcNow - Format.TimeOf(id) < SessionFile.Lifetime) continue;
+            using IStoreFile? file = Files.TryOpen(StoreDirectory.Packs, name);
+            if (file is null || Scan(file) is not { Count: > 0 } whole) continue;
+            RewriteHeader(id, file);
+            whole.Sort((a, b) => a.Hash.CompareTo(b.Hash));
+            StoreBytes.WriteDurably(Files, StoreDirectory.Packs, id + Format.IndexSuffix, PackIndex.Serialize(id, whole, file.LengthBytes));
+            indexed.Add(id, whole.Count);
+        }
+        if (indexed.Count == 0) return (0, 0);
+        Catalog.Reload();
+        HashSet<string> needed = PacksInUse();
+        foreach (string id in indexed.Keys.Where(id => !needed.Contains(id)).ToArray())
+        {
+            Files.Delete(StoreDirectory.Packs, id + Format.IndexSuffix);
+            indexed.Remove(id);
+        }
+        Files.SyncDirectory(StoreDirectory.Packs);
+        Catalog.Reload();
+        return (indexed.Count, indexed.Values.Sum(n => (long)n));
+    }
+
+    /// <returns>sessions of the packs that objects of checkpoints are read from, as far as these can be read</returns>
+    private HashSet<string> PacksInUse()
+    {
+        HashSet<string> used = [];
+        foreach (CheckpointInfo info in ListCheckpoints())
+        {
+            if (info.Manifest is null) continue;
+            foreach (Images.SnapshotReference reference in info.Manifest.Ranks.SelectMany(r => r.Snapshots))
+            {
+                ContentHash hash = ContentHash.FromBytes(reference.ManifestHash.Span);
+                Note(hash.Value);
+                try { foreach (UInt128 frame in LoadSnapshot(hash).AllHashes) Note(frame); }
+                catch (StoreException) { } // counted as lost afterwards
+            }
+        }
+        return used;
+
+        void Note(UInt128 hash)
+        {
+            if (Catalog.TryFind(hash, out PackIndex? pack, out _)) used.Add(pack.SessionId);
+        }
     }
 
     /// <summary>Finds the whole objects of a pack without its index; behind damage it looks on at every multiple of 8.</summary>

@@ -23,6 +23,29 @@ public sealed class RepairTests : StoreTestBase
     }
 
     [Test]
+    public void AnIndexThatIsGoneIsMadeAnewWhereACheckpointNeedsIt()
+    {
+        using (SnapshotStore store = Open(OneWorker))
+        {
+            Checkpoint(store, "job", 1, (0, Random(1)), (1, Soft(2)));
+            Checkpoint(store, "job", 2, (0, Random(1)), (1, Soft(3)), (2, Random(4)));
+            Snapshot(store, (0, Random(99))); // no checkpoint names it
+        }
+        Dictionary<string, byte[]> indexes = FilesIn("packs").Where(f => f.EndsWith(".idx", StringComparison.Ordinal)).ToDictionary(f => f, File.ReadAllBytes);
+        Assert.That(indexes, Has.Count.EqualTo(3));
+        foreach (string index in indexes.Keys) File.Delete(index);
+        using SnapshotStore damaged = Open(OneWorker);
+        Assert.That(damaged.Verify().Problems, Has.Count.EqualTo(2));
+        RepairReport report = damaged.Repair();
+        Assert.That((report.Packs, report.RewrittenIndexes, report.RecoveredObjects, report.LostCheckpoints.Count), Is.EqualTo((2, 2, 6L, 0)));
+        Assert.That(damaged.Verify().Problems, Is.Empty);
+        string[] now = [.. FilesIn("packs").Where(f => f.EndsWith(".idx", StringComparison.Ordinal))];
+        Assert.That(now, Has.Length.EqualTo(2), "a pack that nothing needs is left to gc");
+        foreach (string index in now) Assert.That(File.ReadAllBytes(index), Is.EqualTo(indexes[index]));
+        Assert.That(damaged.Repair().RewrittenIndexes, Is.Zero);
+    }
+
+    [Test]
     public void ADamagedFrameIsStoredAgainByTheNextCheckpointThatHasIt()
     {
         RecordingFiles files = new();
