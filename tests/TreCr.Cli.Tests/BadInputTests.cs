@@ -176,6 +176,7 @@ public sealed class BadInputTests
             _place.Dispose();
             using RunningProgram unmount = new("/bin/umount", ["-l", small], new Dictionary<string, string>());
             unmount.WaitForExit(Workplace.Limit);
+            Directory.Delete(_place.Root, true);
         }
     }
 

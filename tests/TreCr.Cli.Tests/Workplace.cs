@@ -46,11 +46,14 @@ internal sealed partial class Workplace : IDisposable
     /// <summary>The test program; the copy of an unprivileged workplace where that is meant.</summary>
     public string CounterProgram => Trecr.StartsWith(Root) ? $"{Root}/home/counter" : Counter;
 
+    /// <summary>Compiled once for all tests, which remove it at their end.</summary>
+    public static string CounterPath => Path.Combine(Path.GetTempPath(), $"trecr-cli-counter-{Environment.ProcessId}");
+
     private static string Counter
     {
         get
         {
-            string path = Path.Combine(Path.GetTempPath(), $"trecr-cli-counter-{Environment.ProcessId}");
+            string path = CounterPath;
             lock (s_compiling)
                 if (!File.Exists(path)) Run("gcc", "-O1", "-pthread", "-o", path, Path.Combine(Repository.Root, "tests/TreCr.Cli.Tests/Programs/counter.c"));
             return path;

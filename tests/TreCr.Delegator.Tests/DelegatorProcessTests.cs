@@ -42,7 +42,7 @@ public unsafe class DelegatorProcessTests
         Sys.SetInheritable(inherited);
         string dll = Path.Combine(Path.GetDirectoryName(typeof(Session).Assembly.Location)!, "trecr-delegator.dll");
         string dotnet = Environment.ProcessPath!.EndsWith("dotnet") ? Environment.ProcessPath : "/usr/bin/dotnet";
-        string[] all = [.. Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Select(e => $"{e.Key}={e.Value}"), .. environment];
+        string[] all = [.. Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Select(e => $"{e.Key}={e.Value}"), "DOTNET_EnableDiagnostics=0", .. environment]; // killed, it would leave a socket and FIFOs in /tmp
         int pid = Sys.Spawn(dotnet, ["dotnet", dll, "--control-fd", inherited.ToString(), "--device", "soft", "--store", _store, "--job", "test", .. options], all);
         Sys.Close(inherited);
         Sys.Close(theirs);

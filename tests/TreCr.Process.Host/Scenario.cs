@@ -29,6 +29,12 @@ internal sealed class Scenario(string init, string scenario, string[] command)
     public int Run()
     {
         _directory = Directory.CreateTempSubdirectory("trecr-scenario-").FullName;
+        try { return RunAll(); }
+        finally { Directory.Delete(_directory, true); }
+    }
+
+    private int RunAll()
+    {
         // The program's clocks are ten days ahead, as if it had been started on a machine that has run for longer than the one where it is restored.
         long ahead = scenario.Split(' ').Contains("ahead") ? 10L * 24 * 3600 * 1_000_000_000 : 0;
         StartNamespace(new NamespaceOptions { InitPath = init, MonotonicOffsetNs = ahead, BoottimeOffsetNs = ahead });
@@ -72,7 +78,6 @@ internal sealed class Scenario(string init, string scenario, string[] command)
         DrainOutput(0);
         Console.Out.Write(_output);
         _namespace.Dispose();
-        Directory.Delete(_directory, true);
         return (ended & 0x7f) == 0 ? ended >> 8 : 128 + (ended & 0x7f);
     }
 
@@ -282,7 +287,11 @@ internal sealed class Scenario(string init, string scenario, string[] command)
     /// <summary>A dump must be refused, and the program runs on.</summary>
     private string? Refused()
     {
-        if (Do($"freeze\t{_program.Pid}") is { } error) return error;
+        if (Do($"freeze\t{_program.Pid}") is { } error)
+        {
+            Console.WriteLine(error);
+            return error.Contains("is being traced by") ? Do("resume") : error; // stopped by nobody
+        }
         string? refused = Do($"capture\t{Name()}\t{Externals}");
         if (refused is not null) Console.WriteLine(refused);
         return Do("resume") ?? (refused is null ? "nothing was refused" : refused.Contains("Refused") ? null : refused);

@@ -33,8 +33,9 @@ internal sealed unsafe class ProcessPeer : IModelPeer
         int[] numbers = [Sys.Duplicate(segmentFd, 50), Sys.Duplicate(stateFd, 50), Sys.Duplicate(theirs, 50)];
         foreach (int fd in numbers) Sys.SetInheritable(fd);
         string self = typeof(ProcessPeer).Assembly.Location;
-        _pid = Sys.Spawn(Environment.ProcessPath!.EndsWith("dotnet") ? Environment.ProcessPath : "/usr/bin/env", Environment.ProcessPath!.EndsWith("dotnet")
-            ? ["dotnet", self, "delegator", .. numbers.Select(n => n.ToString())] : ["env", "dotnet", self, "delegator", .. numbers.Select(n => n.ToString())]);
+        // It is killed: debuggers' socket and FIFOs would stay in the temporary directory.
+        string dotnet = Environment.ProcessPath!.EndsWith("dotnet") ? Environment.ProcessPath : "dotnet";
+        _pid = Sys.Spawn("/usr/bin/env", ["env", "DOTNET_EnableDiagnostics=0", dotnet, self, "delegator", .. numbers.Select(n => n.ToString())]);
         foreach (int fd in numbers) Sys.Close(fd);
         Sys.Close(theirs);
         if (!Receive('s')) throw new InvalidOperationException("the delegator process did not start");

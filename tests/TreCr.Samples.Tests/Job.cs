@@ -10,7 +10,7 @@ internal sealed class Job : IDisposable
     private const string Name = "job";
     public static readonly TimeSpan Limit = TimeSpan.FromSeconds(120);
     private static readonly string[] s_parts = ["out/trecr", "out/trecr-init", "out/lib/libcuda.so.1", "out/delegator/trecr-delegator"];
-    private readonly string _directory = Directory.CreateTempSubdirectory("trecr-samples-").FullName;
+    private readonly string _directory;
     private readonly Sample _sample;
     private readonly string[] _prefix = [];
     private readonly List<RunningProgram> _programs = [];
@@ -21,6 +21,7 @@ internal sealed class Job : IDisposable
         foreach (string part in s_parts)
             if (!File.Exists(Path.Combine(Repository.Root, part))) Assert.Ignore($"{part} was not built");
         _sample = sample;
+        _directory = Directory.CreateTempSubdirectory("trecr-samples-").FullName;
         Home = Path.Combine(Repository.Root, "out");
         SamplePath = sample.Path;
         Directory.CreateDirectory(Path.Combine(_directory, "run"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
@@ -154,14 +155,17 @@ internal sealed class Job : IDisposable
     public void Dispose()
     {
         foreach (RunningProgram p in _programs) p.Dispose();
-        // By the environment that only this job has. Until they are gone they may write into the directory.
-        Assert.That(() =>
+        try
         {
-            List<int> left = Processes(coordinator: true);
-            foreach (int pid in left) Kill(pid);
-            return left;
-        }, Is.Empty.After((int)Limit.TotalMilliseconds, 20), "processes left");
-        Directory.Delete(_directory, true);
+            // By the environment that only this job has. Until they are gone they may write into the directory.
+            Assert.That(() =>
+            {
+                List<int> left = Processes(coordinator: true);
+                foreach (int pid in left) Kill(pid);
+                return left;
+            }, Is.Empty.After((int)Limit.TotalMilliseconds, 20), "processes left");
+        }
+        finally { Directory.Delete(_directory, true); }
     }
 
     private static void Kill(int pid)

@@ -7,6 +7,12 @@ namespace TreCr.Cli;
 /// <summary>A delegator that this supervisor started: outside the namespace, in a session of its own, without address randomisation (design.md §5).</summary>
 internal sealed class DelegatorProcess : IDisposable
 {
+    /// <summary>
+    /// 0: the runtime makes no socket and no FIFOs for debuggers in the temporary directory, which one that is killed leaves there. The environment is the only place where it looks (10.0.12: as a property in
+    /// runtimeconfig.json it does nothing); the program's own environment stays as it is.
+    /// </summary>
+    private const string Diagnostics = "DOTNET_EnableDiagnostics";
+
     private DelegatorProcess(RankPeer peer, int pid, int pidfd) => (Peer, HostPid, Pidfd) = (peer, pid, pidfd);
 
     public RankPeer Peer { get; }
@@ -36,6 +42,7 @@ internal sealed class DelegatorProcess : IDisposable
             table.AddOptional("personality", SyscallNumber.Personality, ADDR_NO_RANDOMIZE);
             table.AddDefaultSignals();
             List<string> environment = [.. Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Select(e => $"{e.Key}={e.Value}")];
+            if (environment.RemoveAll(e => e == Diagnostics + "=") > 0 || !environment.Any(e => e.StartsWith(Diagnostics + "=", StringComparison.Ordinal))) environment.Add(Diagnostics + "=0");
             List<string> words = ["trecr-delegator", "--control-fd", "3", "--store", store, "--device", device, "--job", job];
             if (maxExtraMemoryBytes > 0) words.AddRange(["--max-extra-memory", $"{maxExtraMemoryBytes / 2}"]);
             table.AddExecute(path, words, environment);

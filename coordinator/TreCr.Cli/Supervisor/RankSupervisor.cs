@@ -197,7 +197,12 @@ internal sealed partial class RankSupervisor : IDisposable
         for (bool again = true; ; again = false)
         {
             EngineProcess engine = Engine();
-            try { return (engine, engine.Peer.Ask(new Request { Check = new CheckRequest { Pid = ProgramPid, Externals = Externals() } }, timeoutMs, TrecrError.CheckpointFailed)); }
+            try
+            {
+                Reply reply = engine.Peer.Ask(new Request { Check = new CheckRequest { Pid = ProgramPid, Externals = Externals() } }, timeoutMs, TrecrError.CheckpointFailed);
+                reply.Findings.AddRange(OutsideTracers.Find(Space.InitPid, engine.HostPid));
+                return (engine, reply);
+            }
             catch (TrecrException e) when (again && e.Error == TrecrError.EngineLost) { }
         }
     }

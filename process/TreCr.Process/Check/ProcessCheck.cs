@@ -89,6 +89,9 @@ public static class ProcessCheck
                 foreach (ProcessFacts process in processes) findings.AddRange(more(process.Pid));
     }
 
+    /// <summary>Those that a thread can leave alone; for a mount namespace it needs a working directory of its own, which is found.</summary>
+    private static readonly string[] s_ofThreads = ["net", "ipc", "uts"];
+
     private static readonly (int Kind, string What)[] s_shared = [(1, "memory"), (2, "a table of descriptors"), (3, "a working directory and umask")]; // KCMP_VM, FILES, FS
 
     /// <summary>Processes made by clone that share what only threads share.</summary>
@@ -108,6 +111,12 @@ public static class ProcessCheck
         if (leader["x86_Thread_features"].Length > 0) findings.Add("shadow stacks are in use");
         foreach (string name in (string[])["user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"])
             if (Sys.ReadLink($"/proc/{pid}/ns/{name}") is { } theirs && theirs != Sys.ReadLink($"/proc/self/ns/{name}")) findings.Add($"the program is in another {name} namespace than its job");
+        foreach (string name in (string[])["pid", "time"])
+        {
+            // A pid namespace in which no process is yet has no link.
+            if (Sys.ReadLink($"/proc/{pid}/ns/{name}") is { } own && Sys.ReadLink($"/proc/{pid}/ns/{name}_for_children") is var theirs && theirs != own && (theirs is not null || Sys.ReadLink($"/proc/self/ns/{name}_for_children") is not null))
+                findings.Add($"it has called unshare(2) or setns(2): its children would be in another {name} namespace");
+        }
         if (Sys.ReadLink($"/proc/{pid}/root") is not "/") findings.Add($"the program's root directory is {Sys.ReadLink($"/proc/{pid}/root")} (chroot)");
         if (Sys.ReadLink($"/proc/{pid}/exe") is not { } executable || executable.EndsWith(" (deleted)", StringComparison.Ordinal)) findings.Add("the executable file is deleted or cannot be read");
         if (Sys.ReadLink($"/proc/{pid}/cwd") is not { } directory || directory.EndsWith(" (deleted)", StringComparison.Ordinal)) findings.Add("the working directory is deleted or cannot be read");
@@ -121,7 +130,11 @@ public static class ProcessCheck
                 ProcStatus thread = ProcStatus.Read(pid, tid);
                 // Filters that this engine has as well are those of the sandbox around the whole job, which a restart finds again or can do without.
                 if (thread["Seccomp"] is not ("0" or "") && (thread["Seccomp"] != "2" || thread["Seccomp_filters"] != s_ownFilters.Value)) findings.Add($"thread {tid} has a seccomp filter (mode {thread["Seccomp"]})");
+                if (tid != pid && !tracedByUs && thread["TracerPid"] is not ("0" or "") && leader["TracerPid"] is "0") findings.Add($"thread {tid} is being traced (debugged) by process {thread["TracerPid"]}");
                 foreach (string c in credentials) if (thread[c] != leader[c]) findings.Add($"thread {tid} has another {c} than the first thread");
+                if (tid != pid && !tracedByUs) // not in the stop: three more links a thread
+                    foreach (string name in s_ofThreads)
+                        if (Sys.ReadLink($"/proc/{pid}/task/{tid}/ns/{name}") is { } theirs && theirs != Sys.ReadLink($"/proc/self/ns/{name}")) findings.Add($"thread {tid} is in another {name} namespace");
                 if (tid != pid)
                     foreach (var (kind, what) in s_shared[1..]) if (Sys.Kcmp(pid, tid, kind) > 0) findings.Add($"thread {tid} has {what} of its own (unshare)");
                 if (((thread.Hex("SigPnd") | thread.Hex("ShdPnd")) >> (Sys.SIGTRAP - 1) & 1) != 0) findings.Add($"SIGTRAP is pending for thread {tid}");

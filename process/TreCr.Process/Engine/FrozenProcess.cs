@@ -91,8 +91,9 @@ internal sealed unsafe class FrozenProcess
                 if (result == -Errno.ESRCH || result < 0 && StateOf(tid) is 'Z' or 'X') continue;
                 if (result < 0)
                 {
-                    string why = $"thread {tid} of process {Pid} cannot be traced: {Errno.Describe((int)-result)}";
-                    throw TracerOf(tid) != 0 ? new NotStoppedException(why) : new ProcessException(why); // by an engine that is just dying, it may be
+                    int tracer = TracerOf(tid);
+                    string why = $"thread {tid} of process {Pid} cannot be traced: {Errno.Describe((int)-result)}" + (tracer != 0 ? $" (it is being traced by {tracer})" : result == -Errno.EPERM ? " (a debugger outside the job, or a security module)" : "");
+                    throw tracer != 0 ? new NotStoppedException(why) : new ProcessException(why); // by an engine that is just dying, it may be
                 }
                 Sys.Ptrace(Sys.PTRACE_INTERRUPT, tid);
                 _threads[tid] = new Tracee(tid);

@@ -16,7 +16,13 @@ internal sealed class Classification(ExternalObjects externals, List<string> fin
         if (area.Has("ss")) return Refuse($"{where} is a shadow stack");
         if (area.Path.StartsWith("/SYSV", StringComparison.Ordinal)) return (VmaKind.SystemV, (int)area.Inode);
         if (area.Path.StartsWith("/[aio]", StringComparison.Ordinal)) return Refuse($"{where} is a Linux AIO context");
-        if (area.Path.StartsWith("anon_inode:", StringComparison.Ordinal)) return Refuse($"{where}: io_uring or perf memory");
+        if (area.Path.StartsWith("anon_inode:kvm", StringComparison.Ordinal)) return Refuse($"{where} maps a device: a virtual processor of KVM");
+        if (area.Path.StartsWith("anon_inode:", StringComparison.Ordinal)) return Refuse($"{where} is shared with the kernel (io_uring, perf)");
+        // These outlive the descriptor that they were made with.
+        if (area.Path.StartsWith("socket:", StringComparison.Ordinal)) return Refuse($"{where} is the ring of a socket (AF_PACKET, AF_XDP)");
+        if (area.Path.StartsWith("/secretmem", StringComparison.Ordinal)) return Refuse($"{where} is secret memory (memfd_secret), which nobody else can read");
+        if (area.Path.StartsWith("/dmabuf:", StringComparison.Ordinal)) return Refuse($"{where} maps a device's buffer (dma-buf)");
+        if (area.Path.Length > 0 && area.Path[0] is not ('/' or '[')) return Refuse($"{where}: of a kind that is not known, or a file that cannot be reached from here");
         if (area.IsMemfd && area.Shared)
         {
             bool segment = area.Path.StartsWith(ExternalObjects.SegmentName + " ", StringComparison.Ordinal) || area.Path == ExternalObjects.SegmentName;

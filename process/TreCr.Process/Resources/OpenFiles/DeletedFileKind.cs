@@ -15,7 +15,7 @@ internal sealed unsafe class DeletedFileKind : OpenFileKind
     public override DescriptorKind Kind => DescriptorKind.DeletedFile;
 
     public override bool Owns(OpenDescriptor d, ExternalObjects externals)
-        => d.Link.StartsWith('/') && d.Link.EndsWith(Suffix, StringComparison.Ordinal) && !d.Link.StartsWith("/memfd:", StringComparison.Ordinal) && (d.Facts.Mode & Sys.S_IFMT) == Sys.S_IFREG;
+        => d.Link.StartsWith('/') && d.Link.EndsWith(Suffix, StringComparison.Ordinal) && !d.Link.StartsWith("/memfd:", StringComparison.Ordinal) && !d.Link.StartsWith("/secretmem", StringComparison.Ordinal) && (d.Facts.Mode & Sys.S_IFMT) == Sys.S_IFREG;
 
     public override void Check(IReadOnlyList<OpenDescriptor> uses, TreeCheck check)
     {

@@ -34,6 +34,7 @@ internal sealed class UnsupportedKind : OpenFileKind
             case "anon_inode:inotify": return "is an inotify instance";
         }
         if (Starts("anon_inode:")) return $"is {link[11..].Trim('[', ']')}";
+        if (Starts("/secretmem")) return "is secret memory (memfd_secret)";
         if (Starts("/dev/pts/") || Starts("/dev/tty") || link == "/dev/console") return $"is a terminal ({link}) that trecr run did not give to the program";
         if (link.EndsWith(" (deleted)", StringComparison.Ordinal)) return $"is {link[..^10]}, which is deleted";
         if (Starts("/dev/") && !Starts("/dev/shm/") && link is not ("/dev/null" or "/dev/zero" or "/dev/full" or "/dev/urandom" or "/dev/random")) return $"is the device {link}";
