@@ -57,6 +57,19 @@ internal sealed class PackIndex : IDisposable
         }
     }
 
+    /// <returns>position of an object in <see cref="Entries"/>; negative: the pack has none of this hash</returns>
+    internal int Find(UInt128 hash)
+    {
+        int low = 0, high = Entries.Length - 1; // ascending by hash
+        while (low <= high)
+        {
+            int middle = (low + high) >> 1, order = Entries[middle].Hash.CompareTo(hash);
+            if (order == 0) return middle;
+            if (order < 0) low = middle + 1; else high = middle - 1;
+        }
+        return -1;
+    }
+
     /// <summary>The bytes of an index file.</summary>
     internal static byte[] Serialize(string sessionId, IReadOnlyList<IndexEntry> entries, long packLengthBytes)
     {

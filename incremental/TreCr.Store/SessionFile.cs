@@ -52,10 +52,13 @@ internal sealed class SessionFile
     internal static State? TryRead(IStoreFiles files, string name)
     {
         string id = name[^Format.SessionIdLength..];
-        using IStoreFile? file = files.TryOpen(StoreDirectory.Sessions, name);
-        if (file is null) return null;
         Span<byte> bytes = stackalloc byte[LengthBytes];
-        if (file.ReadAt(0, bytes) != LengthBytes) return null;
+        try
+        {
+            using IStoreFile? file = files.TryOpen(StoreDirectory.Sessions, name);
+            if (file is null || file.ReadAt(0, bytes) != LengthBytes) return null;
+        }
+        catch (StoreException e) when (e.Kind == StoreErrorKind.Damaged) { return null; } // of a set of nodes: never synced
         if (BinaryPrimitives.ReadUInt128BigEndian(bytes[^Format.HashBytes..]) != XxHash128.HashToUInt128(bytes[..^Format.HashBytes])) return null;
         Format.CheckHeader(bytes, Format.SessionMagic, id, $"{files.Location}/sessions/{id}");
         ReadOnlySpan<byte> body = bytes[Format.HeaderBytes..];

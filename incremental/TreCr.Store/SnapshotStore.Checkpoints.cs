@@ -16,7 +16,7 @@ public sealed partial class SnapshotStore
     /// <exception cref="StoreException">Damaged, NotFound: something it names is not there. Busy: the id exists. NoSpace, IO: the previous checkpoint stays the newest.</exception>
     public string CommitCheckpoint(JobManifest manifest) => Commit(manifest, keepUser: false);
 
-    private string Commit(JobManifest manifest, bool keepUser)
+    private string Commit(JobManifest manifest, bool keepUser, bool replace = false)
     {
         if (!PartName.IsValidJob(manifest.Job)) throw new ArgumentException($"job name {manifest.Job}: 1 to 64 characters of [A-Za-z0-9._-], the first no dot or minus", nameof(manifest));
         if (manifest.Epoch == 0) throw new ArgumentException("epochs begin with 1", nameof(manifest));
@@ -52,7 +52,7 @@ public sealed partial class SnapshotStore
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(12), body.Length);
         body.CopyTo(bytes.AsSpan(JobHeaderBytes));
         XxHash128.Hash(bytes.AsSpan(0, bytes.Length - Format.HashBytes), bytes.AsSpan(bytes.Length - Format.HashBytes));
-        StoreBytes.WriteDurably(Files, StoreDirectory.Checkpoints, manifest.CheckpointId, bytes, replace: false, Linux.FaultPoint.ManifestRename);
+        StoreBytes.WriteDurably(Files, StoreDirectory.Checkpoints, manifest.CheckpointId, bytes, replace, Linux.FaultPoint.ManifestRename);
         ForgetSessions(taken);
         return manifest.CheckpointId;
     }

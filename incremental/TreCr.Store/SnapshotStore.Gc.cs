@@ -154,6 +154,7 @@ public sealed partial class SnapshotStore
         if (thin.Count == 0) return 0;
         using PackWriter writer = new(Files, Format.NewSessionId(DateTimeOffset.UtcNow));
         int count = 0;
+        byte[] scratch = [];
         try
         {
             foreach ((PackIndex pack, List<IndexEntry> objects) in thin)
@@ -161,14 +162,15 @@ public sealed partial class SnapshotStore
                 bool whole = true;
                 foreach (IndexEntry entry in objects)
                 {
-                    byte[] stored = new byte[entry.StoredBytes];
-                    try { Catalog.Read(entry.Hash, new byte[entry.PlainBytes]); }
+                    byte[] stored;
+                    int plainBytes;
+                    try { stored = Catalog.ReadStored(entry.Hash, ref scratch, out plainBytes); }
                     catch (StoreException e) when (e.Kind == StoreErrorKind.Damaged)
                     {
                         whole = false;
                         break;
                     }
-                    if (pack.Pack!.ReadAt(entry.OffsetBytes, stored) == stored.Length && writer.Claim(entry.Hash)) writer.AppendStored(entry.Hash, entry.PlainBytes, stored);
+                    if (writer.Claim(entry.Hash)) writer.AppendStored(entry.Hash, plainBytes, stored);
                 }
                 if (!whole) continue;
                 dead.Add(pack.SessionId);
@@ -200,8 +202,12 @@ public sealed partial class SnapshotStore
         long sum = 0;
         foreach (string name in Files.List(StoreDirectory.Packs))
         {
-            using IStoreFile? file = Files.TryOpen(StoreDirectory.Packs, name);
-            sum += file?.LengthBytes ?? 0;
+            try
+            {
+                using IStoreFile? file = Files.TryOpen(StoreDirectory.Packs, name);
+                sum += file?.LengthBytes ?? 0;
+            }
+            catch (StoreException e) when (e.Kind == StoreErrorKind.Damaged) { } // of a set of nodes, whose pack was never synced
         }
         return sum;
     }

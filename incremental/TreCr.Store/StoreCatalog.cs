@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using TreCr.XxHash;
 using TreCr.Zstd;
 
@@ -83,34 +84,92 @@ internal sealed class StoreCatalog(IStoreFiles files) : IDisposable
         }
     }
 
-    /// <summary>Reads an object and verifies its hash.</summary>
+    /// <summary>Reads an object and verifies its hash. Where it is damaged in one pack and another has it too, that one is read.</summary>
     /// <param name="into">exactly as long as the object</param>
     /// <exception cref="StoreException">Damaged: missing, or not the bytes that were written.</exception>
-    [SkipLocalsInit]
     internal void Read(UInt128 hash, Span<byte> into)
     {
         if (!TryFind(hash, out PackIndex? pack, out IndexEntry entry)) throw Missing(hash);
-        if (entry.PlainBytes != into.Length) throw new StoreException(StoreErrorKind.Damaged, $"{Name(hash, pack)} has {entry.PlainBytes} bytes, not {into.Length}");
-        if (entry.StoredBytes == entry.PlainBytes)
+        try { ReadFrom(pack, entry, into); }
+        catch (StoreException e) when (e.Kind == StoreErrorKind.Damaged)
         {
-            if (pack.Pack!.ReadAt(entry.OffsetBytes, into) != into.Length) throw new StoreException(StoreErrorKind.Damaged, $"{Name(hash, pack)} is cut off");
+            foreach ((PackIndex other, IndexEntry again) in OthersWith(hash, pack))
+            {
+                try
+                {
+                    ReadFrom(other, again, into);
+                    return;
+                }
+                catch (StoreException o) when (o.Kind == StoreErrorKind.Damaged) { } // the first failure is told
+            }
+            throw;
         }
-        else
+    }
+
+    /// <summary>Reads an object as it is stored, verified.</summary>
+    /// <param name="plain">scratch, grown where it is too short</param>
+    /// <param name="plainBytes">equal to the length of the answer: not compressed</param>
+    /// <exception cref="StoreException">Damaged: missing, or not the bytes that were written.</exception>
+    internal byte[] ReadStored(UInt128 hash, ref byte[] plain, out int plainBytes)
+    {
+        if (!TryFind(hash, out PackIndex? pack, out IndexEntry entry)) throw Missing(hash);
+        StoreException? first = null;
+        foreach ((PackIndex at, IndexEntry e) in OthersWith(hash, pack).Prepend((pack, entry)))
         {
-            Span<byte> stored = entry.StoredBytes <= Format.FrameSizeBytes ? stackalloc byte[Format.FrameSizeBytes] : new byte[entry.StoredBytes];
-            stored = stored[..entry.StoredBytes];
-            if (pack.Pack!.ReadAt(entry.OffsetBytes, stored) != stored.Length) throw new StoreException(StoreErrorKind.Damaged, $"{Name(hash, pack)} is cut off");
             try
             {
-                if ((t_decompressor ??= new Decompressor()).Unwrap(stored, into) != into.Length)
-                    throw new StoreException(StoreErrorKind.Damaged, $"{Name(hash, pack)} is damaged (shorter than it was)");
+                byte[] stored = new byte[e.StoredBytes];
+                if (at.Pack!.ReadAt(e.OffsetBytes, stored) != stored.Length) throw new StoreException(StoreErrorKind.Damaged, $"{Name(hash, at)} is cut off");
+                if (plain.Length < e.PlainBytes) plain = new byte[e.PlainBytes];
+                Unpack(at, e, stored, plain.AsSpan(0, e.PlainBytes));
+                plainBytes = e.PlainBytes;
+                return stored;
+            }
+            catch (StoreException e1) when (e1.Kind == StoreErrorKind.Damaged) { first ??= e1; }
+        }
+        throw first!;
+    }
+
+    private List<(PackIndex Pack, IndexEntry Entry)> OthersWith(UInt128 hash, PackIndex but)
+    {
+        List<(PackIndex, IndexEntry)> found = [];
+        foreach (PackIndex pack in Packs)
+        {
+            if (pack == but || pack.Pack is null) continue;
+            int at = pack.Find(hash);
+            if (at >= 0) found.Add((pack, pack.Entries[at]));
+        }
+        return found;
+    }
+
+    [SkipLocalsInit]
+    private void ReadFrom(PackIndex pack, IndexEntry entry, Span<byte> into)
+    {
+        if (entry.PlainBytes != into.Length) throw new StoreException(StoreErrorKind.Damaged, $"{Name(entry.Hash, pack)} has {entry.PlainBytes} bytes, not {into.Length}");
+        bool plain = entry.StoredBytes == entry.PlainBytes;
+        Span<byte> stored = plain ? into : entry.StoredBytes <= Format.FrameSizeBytes ? stackalloc byte[Format.FrameSizeBytes] : new byte[entry.StoredBytes];
+        stored = stored[..entry.StoredBytes];
+        if (pack.Pack!.ReadAt(entry.OffsetBytes, stored) != stored.Length) throw new StoreException(StoreErrorKind.Damaged, $"{Name(entry.Hash, pack)} is cut off");
+        Unpack(pack, entry, stored, into);
+    }
+
+    /// <param name="stored">may be <paramref name="plain"/> itself where the object is not compressed</param>
+    private void Unpack(PackIndex pack, IndexEntry entry, ReadOnlySpan<byte> stored, Span<byte> plain)
+    {
+        if (entry.StoredBytes == entry.PlainBytes) stored.CopyTo(plain);
+        else
+        {
+            try
+            {
+                if ((t_decompressor ??= new Decompressor()).Unwrap(stored, plain) != plain.Length)
+                    throw new StoreException(StoreErrorKind.Damaged, $"{Name(entry.Hash, pack)} is damaged (shorter than it was)");
             }
             catch (ZstdException e)
             {
-                throw new StoreException(StoreErrorKind.Damaged, $"{Name(hash, pack)} is damaged ({e.Message})", e);
+                throw new StoreException(StoreErrorKind.Damaged, $"{Name(entry.Hash, pack)} is damaged ({e.Message})", e);
             }
         }
-        if (XxHash128.HashToUInt128(into) != hash) throw new StoreException(StoreErrorKind.Damaged, $"{Name(hash, pack)} is damaged (its bytes have another hash)");
+        if (XxHash128.HashToUInt128(plain) != entry.Hash) throw new StoreException(StoreErrorKind.Damaged, $"{Name(entry.Hash, pack)} is damaged (its bytes have another hash)");
     }
 
     /// <summary>Reads an object of a length not known before.</summary>
@@ -155,6 +214,11 @@ internal sealed class StoreCatalog(IStoreFiles files) : IDisposable
     private void Add(PackIndex pack)
     {
         _objects.EnsureCapacity(_objects.Count + pack.Entries.Length);
-        foreach (IndexEntry entry in pack.Entries) _objects.TryAdd(entry.Hash, (pack, entry));
+        foreach (IndexEntry entry in pack.Entries)
+        {
+            ref (PackIndex Pack, IndexEntry Entry) at = ref CollectionsMarshal.GetValueRefOrAddDefault(_objects, entry.Hash, out bool known);
+            // Of two packs that have an object the newer counts: it is there because the other one's was damaged, or by chance.
+            if (!known || string.CompareOrdinal(pack.SessionId, at.Pack.SessionId) > 0) at = (pack, entry);
+        }
     }
 }

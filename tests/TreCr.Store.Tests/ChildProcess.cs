@@ -2,11 +2,18 @@ using TreCr.Images;
 
 namespace TreCr.Store.Tests;
 
-/// <summary>What the tests start as a second process: <c>dotnet TreCr.Store.Tests.dll write|hang|commit STORE</c>.</summary>
+/// <summary>What the tests start as a second process: <c>dotnet TreCr.Store.Tests.dll write|hang|commit STORE</c>, or <c>agent DIR SOCKET</c>.</summary>
 internal sealed class ChildProcess : StoreTestBase
 {
     private static int Main(string[] arguments)
     {
+        if (arguments is ["agent", string directory, string socket])
+        {
+            using Tiers.StoreAgent agent = new(directory, socket);
+            Console.WriteLine("ready");
+            agent.Run();
+            return 0;
+        }
         if (arguments.Length != 2) return 2;
         using SnapshotStore store = SnapshotStore.Open(arguments[1], Small);
         if (arguments[0] == "commit")

@@ -23,6 +23,12 @@ public sealed class RecordingFiles : IStoreFiles
     /// <summary>Operations logged so far.</summary>
     public int LogLength { get { lock (_lock) return _log.Count; } }
 
+    /// <summary>Counts operations; several stores in memory that share one have one order.</summary>
+    public System.Runtime.CompilerServices.StrongBox<int> Clock { get; init; } = new();
+
+    /// <summary>Operations that had been issued when the clock stood there.</summary>
+    public int PrefixAt(int time) { lock (_lock) return _log.Count(o => o.Time <= time); }
+
     /// <summary>Called before each write with the bytes it brings; a test throws from here.</summary>
     public Action<int>? BeforeWrite { get; set; }
 
@@ -112,7 +118,7 @@ public sealed class RecordingFiles : IStoreFiles
             if (_names.ContainsKey((directory, name))) throw new StoreException(StoreErrorKind.Busy, $"{name}: exists");
             _names[(directory, name)] = _contents.Count;
             _contents.Add(new MemoryStream());
-            _log.Add(new Operation(What.Create, directory, name, File: _contents.Count - 1));
+            Log(new Operation(What.Create, directory, name, File: _contents.Count - 1));
             return new OpenFile(this, _contents.Count - 1);
         }
     }
@@ -129,7 +135,7 @@ public sealed class RecordingFiles : IStoreFiles
             if (!replace && _names.ContainsKey((directory, to))) throw new StoreException(StoreErrorKind.Busy, $"{to}: exists");
             _names.Remove((directory, from), out int file);
             _names[(directory, to)] = file;
-            _log.Add(new Operation(What.Rename, directory, from, to, file));
+            Log(new Operation(What.Rename, directory, from, to, file));
         }
     }
 
@@ -137,11 +143,11 @@ public sealed class RecordingFiles : IStoreFiles
     {
         lock (_lock)
         {
-            if (_names.Remove((directory, name))) _log.Add(new Operation(What.Delete, directory, name));
+            if (_names.Remove((directory, name))) Log(new Operation(What.Delete, directory, name));
         }
     }
 
-    public void SyncDirectory(StoreDirectory directory) { lock (_lock) _log.Add(new Operation(What.SyncDirectory, directory, "")); }
+    public void SyncDirectory(StoreDirectory directory) { lock (_lock) Log(new Operation(What.SyncDirectory, directory, "")); }
 
     public IDisposable? TryLock(bool exclusive)
     {
@@ -156,6 +162,12 @@ public sealed class RecordingFiles : IStoreFiles
     public long FreeBytes() => 1L << 40;
 
     public void Dispose() { }
+
+    private void Log(Operation operation)
+    {
+        operation.Time = Interlocked.Increment(ref Clock.Value);
+        _log.Add(operation);
+    }
 
     private bool IsUnsynced(int i, int prefix)
     {
@@ -172,6 +184,8 @@ public sealed class RecordingFiles : IStoreFiles
     private sealed record Operation(What What, StoreDirectory Directory, string Name, string To = "", int File = -1, long Offset = 0)
     {
         public byte[] Bytes { get; init; } = [];
+
+        public int Time { get; set; }
     }
 
     private sealed class OpenFile(RecordingFiles files, int file) : IStoreFile
@@ -196,13 +210,13 @@ public sealed class RecordingFiles : IStoreFiles
             {
                 files._contents[file].Position = offsetBytes;
                 files._contents[file].Write(bytes);
-                files._log.Add(new Operation(What.Write, default, "", File: file, Offset: offsetBytes) { Bytes = bytes.ToArray() });
+                files.Log(new Operation(What.Write, default, "", File: file, Offset: offsetBytes) { Bytes = bytes.ToArray() });
             }
         }
 
         public void StartWriteback(long offsetBytes, long lengthBytes) { }
 
-        public void Sync() { lock (files._lock) files._log.Add(new Operation(What.Sync, default, "", File: file)); }
+        public void Sync() { lock (files._lock) files.Log(new Operation(What.Sync, default, "", File: file)); }
 
         public void Dispose() { }
     }
