@@ -34,6 +34,7 @@ public sealed record TrecrError(int Number, int ExitCode, string WhatToDo, int R
     public static readonly TrecrError Coordinator = Add(6, 1, "look into coordinator.log in the runtime directory (`trecr doctor` names it)");
     public static readonly TrecrError Installation = Add(7, 1, "set TRECR_HOME to the directory that holds trecr, trecr-init, lib and delegator");
     public static readonly TrecrError WireVersion = Add(8, 9, "wait until the jobs of the other version have ended, or use that version's trecr");
+    public static readonly TrecrError PolicyBad = Add(9, 2, "correct the policy (docs/tiers.md)");
 
     // Starting a program.
     public static readonly TrecrError NoSuchProgram = Add(101, 3, "check the name and PATH", 127);
@@ -77,4 +78,5 @@ public sealed record TrecrError(int Number, int ExitCode, string WhatToDo, int R
     public static readonly TrecrError StoreBusy = Add(406, 4, "try again when the other trecr command is done");
     public static readonly TrecrError StoreOtherOwner = Add(407, 7, "use a store of your own; --trust accepts another user's");
     public static readonly TrecrError StoreIO = Add(408, 1, "check the store's file system; the previous checkpoint is valid");
+    public static readonly TrecrError TierBehind = Add(409, 1, "make the tier available again; `trecr flush JOB` goes on where it was");
 }

@@ -36,10 +36,10 @@ internal sealed class Bench(string outDirectory)
 
     /// <summary>Compiles a C program of programs/.</summary>
     /// <returns>path of the binary</returns>
-    public string Compile(string name)
+    public string Compile(string name, params string[] libraries)
     {
         string source = Path.Combine(AppContext.BaseDirectory, "programs", name + ".c"), binary = Path.Combine(Scratch, name);
-        Run(60, "gcc", "-O2", "-o", binary, source, "-ldl", "-lpthread");
+        Run(60, "gcc", ["-O2", "-o", binary, source, "-ldl", "-lpthread", .. libraries]);
         return binary;
     }
 

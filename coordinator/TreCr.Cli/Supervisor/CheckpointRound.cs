@@ -216,6 +216,9 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         using SnapshotStore store = SnapshotStore.OpenExisting(supervisor.Store);
         SnapshotResult own = RankRecord.Write(store, _rank!);
         Add(RankRecord.Role, supervisor.ProgramPid, own.ManifestHash.ToByteString(), (ulong)own.BytesTotal, (ulong)own.BytesStored);
+        // On other tiers, so that a restart finds it where the store was lost; after the first checkpoint its frames are there.
+        if (supervisor.Options.Policy is not null && supervisor.WrapperHash.Length > 0)
+            Add(RankRecord.WrapperRole, supervisor.ProgramPid, WrapperCopy.Write(store, supervisor.WrapperHash).ManifestHash.ToByteString(), 0, 0);
     }
 
     private void Add(string role, int pid, ByteString hash, ulong total, ulong stored)

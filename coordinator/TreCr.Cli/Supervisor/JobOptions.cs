@@ -29,6 +29,9 @@ internal sealed record JobOptions
     /// <summary>Longest time for one hook; 0: not given.</summary>
     public int HookTimeoutSeconds { get; init; }
 
+    /// <summary>Further tiers for the checkpoints; null: the store is all.</summary>
+    public Store.Tiers.StorePolicy? Policy { get; init; }
+
     public const int DefaultHookTimeoutSeconds = 30;
 
     /// <summary>Options of run and restart that are read here.</summary>
@@ -41,13 +44,14 @@ internal sealed record JobOptions
         new("--no-track", "", "do not track what the program writes: every checkpoint copies all of its memory while it stands still"),
         new("--max-extra-memory", "SIZE", "memory that a checkpoint may take for copies, 16M or more; where it is not enough the program stands still until they are stored, which is said (default: by the free memory)"),
         new("--hook", "FILE", "a command or shared library to run before and after each checkpoint and after a restart; may be repeated"),
+        JobTiers.PolicyOption,
         new("--hook-timeout", "SECONDS", "longest time for one hook (default 30)"),
     ];
 
     /// <exception cref="TrecrException">Usage</exception>
     public static JobOptions Read(Arguments arguments) => new()
     {
-        Bundle = arguments.Has("--bundle"), NoTrack = arguments.Has("--no-track"),
+        Policy = JobTiers.Given(arguments), Bundle = arguments.Has("--bundle"), NoTrack = arguments.Has("--no-track"),
         Hooks = [.. arguments.Values("--hook").Select(h => JobHooks.Resolve(h) ?? throw arguments.Usage($"--hook {h}: no such command or shared library"))],
         HookTimeoutSeconds = arguments.Number("--hook-timeout", 0, 1, 86_400),
         IntervalSeconds = arguments.Number("--interval", 0, 1, 10_000_000), StoreLimitBytes = arguments.Size("--store-limit", 0, 1), SaveFilesBelowBytes = arguments.Size("--save-files-below", -1, 0),

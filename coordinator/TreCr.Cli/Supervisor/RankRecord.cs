@@ -8,7 +8,7 @@ namespace TreCr.Cli;
 /// <summary>Writes and reads what the supervisor itself saves: a small snapshot of role "rank" with one record.</summary>
 internal static class RankRecord
 {
-    public const string Role = "rank", ProcessRole = "process", DelegatorRole = "delegator";
+    public const string Role = "rank", ProcessRole = "process", DelegatorRole = "delegator", WrapperRole = "wrapper";
     private const string Record = "rank";
 
     public static SnapshotResult Write(SnapshotStore store, RankState state)

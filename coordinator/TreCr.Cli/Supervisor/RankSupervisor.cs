@@ -76,6 +76,9 @@ internal sealed partial class RankSupervisor : IDisposable
     public StandardStreams Streams { get; set; } = null!;
     public string ProgramPath { get; set; } = "";
 
+    /// <summary>Brings checkpoints to further tiers; null: there are none.</summary>
+    public FlushKeeper? Flush => Options.Policy is null ? null : field ??= new FlushKeeper(Store, Job);
+
     /// <summary>Of the administrator and of the program.</summary>
     public JobHooks Hooks => field ??= new JobHooks(Job, Store, Options.Hooks, Options.HookTimeoutSeconds > 0 ? Options.HookTimeoutSeconds : JobOptions.DefaultHookTimeoutSeconds);
 
@@ -114,6 +117,7 @@ internal sealed partial class RankSupervisor : IDisposable
     /// <exception cref="StoreException">the store cannot be read</exception>
     public void Prepare()
     {
+        if (Options.Policy is { } policy) JobTiers.Save(Store, Job, policy);
         FindStoreLimit();
         Listener.Start();
     }
@@ -129,6 +133,7 @@ internal sealed partial class RankSupervisor : IDisposable
         Streams.Start(unreadInput, inputEnded, OnSuspendTyped);
         _link.Start();
         StartKeeping();
+        Flush?.Kick(); // a flush that was killed goes on
     }
 
     /// <summary>Waits for the program's end, and ends everything else of the job.</summary>
@@ -252,6 +257,7 @@ internal sealed partial class RankSupervisor : IDisposable
             _base.Clear();
             foreach (((string, int) key, ByteString hash) in hashes) _base[key] = hash;
         }
+        Flush?.Kick();
     }
 
     public Externals Externals(IEnumerable<Session>? sessions = null)

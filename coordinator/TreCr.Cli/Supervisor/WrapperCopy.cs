@@ -1,4 +1,6 @@
 using System.Security.Cryptography;
+using TreCr.Images;
+using TreCr.Store;
 
 namespace TreCr.Cli;
 
@@ -16,6 +18,35 @@ internal static class WrapperCopy
         byte[] bytes = File.ReadAllBytes(source);
         string hash = Convert.ToHexStringLower(SHA256.HashData(bytes).AsSpan(0, 16)), directory = DirectoryOf(store, hash), target = $"{directory}/libcuda.so.1";
         if (File.Exists(target) && new FileInfo(target).Length == bytes.Length) return (hash, directory);
+        LayOut(store, directory, target, bytes);
+        return (hash, directory);
+    }
+
+    /// <summary>Saves the copy as a snapshot of one part.</summary>
+    public static SnapshotResult Write(SnapshotStore store, string hash)
+    {
+        byte[] bytes = File.ReadAllBytes($"{DirectoryOf(store.Location, hash)}/libcuda.so.1");
+        using StoreSnapshotWriter writer = store.BeginSnapshot();
+        IPartWriter part = writer.OpenPart(Part, bytes.Length);
+        for (int at = 0; at < bytes.Length; at += ISnapshotWriter.FrameSizeBytes) part.WriteFrame(at, bytes.AsSpan(at, Math.Min(ISnapshotWriter.FrameSizeBytes, bytes.Length - at)));
+        return writer.Finish();
+    }
+
+    /// <summary>Makes the copy again, out of a checkpoint that has it, where the store was lost.</summary>
+    public static void Restore(SnapshotStore store, JobManifest manifest, string hash)
+    {
+        string directory = DirectoryOf(store.Location, hash), target = $"{directory}/libcuda.so.1";
+        if (hash.Length == 0 || File.Exists(target) || RankRecord.Find(manifest, RankRecord.WrapperRole).FirstOrDefault() is not { } reference) return;
+        using StoreSnapshotReader reader = store.OpenSnapshot(ContentHash.FromBytes(reference.ManifestHash.Span));
+        byte[] bytes = new byte[reader.OpenPart(Part).LengthBytes];
+        reader.ReadFrames(Part, (offset, frames) => frames[..(int)Math.Min(frames.Length, bytes.Length - offset)].CopyTo(bytes.AsSpan((int)offset)));
+        if (Convert.ToHexStringLower(SHA256.HashData(bytes).AsSpan(0, 16)) == hash) LayOut(store.Location, directory, target, bytes);
+    }
+
+    private const string Part = "libcuda.so.1";
+
+    private static void LayOut(string store, string directory, string target, byte[] bytes)
+    {
         System.IO.Directory.CreateDirectory($"{store}/wrappers", UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         System.IO.Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         string temporary = $"{directory}/.tmp-{Environment.ProcessId}";
@@ -25,7 +56,6 @@ internal static class WrapperCopy
             file.Flush(flushToDisk: true);
         }
         File.Move(temporary, target, overwrite: true);
-        return (hash, directory);
     }
 
     public static string DirectoryOf(string store, string hash) => $"{store}/wrappers/{hash}";

@@ -74,6 +74,16 @@ internal static class JobVerbs
                 j.WriteString("job", status.Job);
                 j.WriteString("store", status.Store);
                 j.WriteNumber("epoch_under_way", status.EpochUnderWay);
+                if (FlushState.TryRead(status.Store, status.Job) is { } flush)
+                {
+                    j.WriteStartObject("flush");
+                    j.WriteBoolean("running", flush.Running);
+                    j.WriteString("tier", flush.Tier);
+                    j.WriteString("checkpoint_id", flush.CheckpointId);
+                    j.WriteNumbers(("bytes", flush.Bytes), ("bytes_total", flush.TotalBytes));
+                    j.WriteStrings("problems", flush.Problems.Select(p => $"tier {p.Tier}: {p.Problem}"));
+                    j.WriteEndObject();
+                }
                 j.WriteObjects("ranks", status.Ranks, rank =>
                 {
                     j.WriteNumber("rank", rank.Rank);
@@ -106,6 +116,8 @@ internal static class JobVerbs
                 rows.Add([status.Job, rank.Status?.State ?? "unknown", $"{rank.Facts.ProgramHostPid}", rank.Status?.DeviceName is { Length: > 0 } d ? d : "-",
                     rank.Status?.Sessions.Count > 0 ? Output.Bytes(rank.Status.DeviceBytes) : "-", rank.Facts.LastCheckpointId is { Length: > 0 } id ? id : "-", string.Join(' ', rank.Facts.Command)]);
         Output.Table(rows);
+        foreach (JobStatus status in answer.Jobs)
+            if (FlushState.TryRead(status.Store, status.Job) is { } flush) Output.Line(flush.Describe(status.Job));
         foreach (string name in answer.Jobs.SelectMany(j => j.Ranks).SelectMany(r => r.Status?.NotSupported ?? []).Distinct()) Output.Note($"called but not supported: {name}");
         return 0;
     }

@@ -29,8 +29,12 @@ internal static class RestartVerb
         RankState state;
         ulong lastEpoch;
         JobLock jobLock;
-        using (SnapshotStore store = StoreVerbs.Open(arguments))
+        // With a policy the store itself may be gone.
+        Store.Tiers.StorePolicy? policy = options.Policy ?? JobTiers.Find(arguments, path, wanted);
+        options = options with { Policy = policy };
+        using (SnapshotStore store = policy is null ? StoreVerbs.Open(arguments) : SnapshotStore.Open(path, new StoreOptions { TrustOtherOwner = arguments.Has("--trust") }))
         {
+            if (policy is not null) wanted = MakeWhole(store, policy, wanted);
             manifest = Find(store, wanted);
             jobLock = JobLock.TryTake(directory, manifest.Job) ?? throw new TrecrException(TrecrError.StillRunning, $"cannot restart {manifest.CheckpointId}: job {manifest.Job} is running");
             try
@@ -40,6 +44,8 @@ internal static class RestartVerb
                     throw new TrecrException(TrecrError.OtherUser, $"cannot restart {manifest.CheckpointId}: it was taken by user {manifest.UserId}");
                 state = RankRecord.Read(store, manifest);
                 lastEpoch = store.NextEpoch(manifest.Job) - 1;
+                if (policy is not null) lastEpoch = Math.Max(lastEpoch, new Store.Tiers.TierSet(policy).LastEpoch(manifest.Job));
+                WrapperCopy.Restore(store, manifest, state.WrapperHash);
                 device = CheckDevice(manifest, state, device);
                 CheckMachine(manifest, state, path, changes);
             }
@@ -50,6 +56,20 @@ internal static class RestartVerb
             }
         }
         return Restart(manifest, state, directory, jobLock, path, device, lastEpoch, start, options, changes);
+    }
+
+    /// <summary>Brings what the store lacks from the nearest tiers that have it.</summary>
+    /// <returns>the checkpoint's id</returns>
+    private static string MakeWhole(SnapshotStore store, Store.Tiers.StorePolicy policy, string wanted)
+    {
+        Store.Tiers.WholeReport report;
+        try { report = new Store.Tiers.TierSet(policy).MakeWhole(store, wanted); }
+        catch (StoreException e) when (e.Kind == StoreErrorKind.NotFound) { throw new TrecrException(TrecrError.NoSuchCheckpoint, $"cannot restart {wanted}: {e.Message}", e); }
+        foreach (string note in report.Notes) Output.Note($"note: {note}");
+        if (report.Frames > 0)
+            Output.Note($"{report.Checkpoint.CheckpointId}: {report.Frames} frames were missing or damaged in {store.Location} and came from {string.Join(", ", report.From.Select(f => $"tier {f.Tier} ({f.Frames})"))}"
+                + (report.ComputedUnits > 0 ? $"; {report.ComputedUnits} pieces of lost nodes were computed" : ""));
+        return report.Checkpoint.CheckpointId;
     }
 
     private static JobManifest Find(SnapshotStore store, string wanted)

@@ -3,6 +3,7 @@ using System.Text.Json;
 using TreCr.Control;
 using TreCr.Images;
 using TreCr.Store;
+using TreCr.Store.Tiers;
 
 namespace TreCr.Cli;
 
@@ -22,15 +23,27 @@ internal static class StoreVerbs
         }
         catch (StoreException e) when (e.Kind == StoreErrorKind.NotFound && arguments.Value("--store") is null) { checkpoints = []; } // nothing was ever saved
         if (arguments.Operands is [string job]) checkpoints = [.. checkpoints.Where(c => c.Job == job)];
+        IReadOnlyList<TierContents> tiers = arguments.Has("--tiers") ? [.. TierSets(arguments, arguments.Operands.FirstOrDefault()).SelectMany(t => t.Contents())] : [];
         if (arguments.Json)
-            Output.Json("trecr.list/1", j => j.WriteObjects("checkpoints", checkpoints, c =>
+            Output.Json("trecr.list/1", j =>
             {
-                j.WriteString("checkpoint_id", c.Id);
-                j.WriteString("job", c.Job);
-                j.WriteNumber("epoch", c.Epoch);
-                if (c.Problem is { } problem) j.WriteString("problem", problem.Message);
-                if (c.Manifest is { } m) WriteSummary(j, m);
-            }));
+                if (arguments.Has("--tiers"))
+                    j.WriteObjects("tiers", tiers, t =>
+                    {
+                        j.WriteString("tier", t.Tier);
+                        j.WriteString("kind", t.Kind.ToString());
+                        j.WriteStrings("checkpoints", t.Checkpoints);
+                        if (t.Problem is { } problem) j.WriteString("problem", problem);
+                    });
+                j.WriteObjects("checkpoints", checkpoints, c =>
+                {
+                    j.WriteString("checkpoint_id", c.Id);
+                    j.WriteString("job", c.Job);
+                    j.WriteNumber("epoch", c.Epoch);
+                    if (c.Problem is { } problem) j.WriteString("problem", problem.Message);
+                    if (c.Manifest is { } m) WriteSummary(j, m);
+                });
+            });
         else
         {
             List<string[]> rows = [["ID", "CREATED", "SIZE", "STORED", "STOP", "DEVICE", "COMMAND"]];
@@ -39,6 +52,7 @@ internal static class StoreVerbs
                     ? [c.Id, Time(m), Output.Bytes(m.BytesTotal), Output.Bytes(m.BytesStored), $"{m.StopTimeUs / 1000.0:0.0} ms", m.DeviceKind, string.Join(' ', m.Command)]
                     : [c.Id, "-", "-", "-", "-", "-", $"damaged: {c.Problem!.Message}"]);
             if (rows.Count > 1) Output.Table(rows); else Output.Note("no checkpoints");
+            foreach (TierContents tier in tiers) Output.Line($"tier {tier.Tier}: {(tier.Checkpoints.Count > 0 ? string.Join(' ', tier.Checkpoints) : "nothing")}{(tier.Problem is { } p ? $" ({p})" : "")}");
         }
         return 0;
     }
@@ -128,6 +142,12 @@ internal static class StoreVerbs
     {
         using SnapshotStore store = Open(arguments);
         VerifyReport report = store.Verify(arguments.Operands.FirstOrDefault());
+        List<(string Tier, VerifyReport Report)> tiers = arguments.Has("--tiers") ? [.. TierSets(arguments, arguments.Operands.FirstOrDefault()).SelectMany(t => t.Verify(arguments.Operands.FirstOrDefault()))] : [];
+        foreach ((string tier, VerifyReport of) in tiers)
+        {
+            if (!arguments.Json) Output.Line($"tier {tier}: {of.Checkpoints} checkpoints, {of.Frames} frames ({Output.Bytes((ulong)of.Bytes)}): {(of.Problems.Count == 0 ? "all whole" : $"{of.Problems.Count} problems")}");
+            report = report with { Problems = [.. report.Problems, .. of.Problems.Select(p => p with { Message = $"tier {tier}: {p.Message}" })] };
+        }
         if (arguments.Json)
             Output.Json("trecr.verify/1", j =>
             {
@@ -178,18 +198,56 @@ internal static class StoreVerbs
     {
         using SnapshotStore store = Open(arguments);
         RepairReport report = store.Repair();
+        List<string> done = RepairTiers(arguments, store, ref report);
         if (arguments.Json)
             Output.Json("trecr.repair/1", j =>
             {
                 j.WriteNumbers(("packs", report.Packs), ("rewritten_indexes", report.RewrittenIndexes), ("dropped_objects", report.DroppedObjects), ("recovered_objects", report.RecoveredObjects));
                 j.WriteStrings("lost_checkpoints", report.LostCheckpoints);
+                j.WriteStrings("tiers", done);
             });
         else
         {
+            foreach (string line in done) Output.Line(line);
             Output.Line($"{report.Packs} packs: {report.RewrittenIndexes} indexes made anew, {report.RecoveredObjects} objects found again, {report.DroppedObjects} damaged ones dropped");
             foreach (string id in report.LostCheckpoints) Output.Line($"cannot be restarted: {id}");
         }
         return report.LostCheckpoints.Count == 0 ? 0 : TrecrError.Damaged.ExitCode;
+    }
+
+    /// <summary>Sets compute what their lost nodes had, what the store lacks comes from the tiers, and what these lack goes out.</summary>
+    private static List<string> RepairTiers(Arguments arguments, SnapshotStore store, ref RepairReport report)
+    {
+        List<string> done = [];
+        HashSet<string> lost = [.. report.LostCheckpoints];
+        foreach (TierSet tiers in TierSets(arguments, null))
+        {
+            foreach ((string tier, string text, bool failed) in tiers.Repair()) done.Add($"tier {tier}: {text}");
+            foreach (string id in lost.ToArray())
+            {
+                try
+                {
+                    WholeReport whole = tiers.MakeWhole(store, id);
+                    lost.Remove(id);
+                    done.Add($"{id}: {whole.Frames} frames came from {string.Join(", ", whole.From.Select(f => $"tier {f.Tier}"))}");
+                }
+                catch (StoreException e) { done.Add($"{id}: {e.Message}"); }
+            }
+        }
+        report = report with { LostCheckpoints = [.. report.LostCheckpoints.Where(lost.Contains)] };
+        foreach (string job in JobTiers.Jobs(store.Location))
+            if (JobTiers.Find(arguments, store.Location, job) is { } policy)
+                foreach (TierFlush flush in FlushVerb.Flush(store, job, policy))
+                    if (flush.Copied.Count > 0 || flush.Problem is not null) done.Add($"tier {flush.Tier}: {flush.Problem ?? string.Join(' ', flush.Copied)}");
+        return done;
+    }
+
+    /// <summary>The tiers of the policy that was given, or of the job; of all jobs where none is named.</summary>
+    private static IEnumerable<TierSet> TierSets(Arguments arguments, string? idOrJob)
+    {
+        string store = Installation.Store(arguments);
+        if (JobTiers.Find(arguments, store, idOrJob) is { } policy) return [new TierSet(policy)];
+        return idOrJob is null ? JobTiers.Jobs(store).Select(j => JobTiers.Find(arguments, store, j)!).DistinctBy(p => p.Text).Select(p => new TierSet(p)) : [];
     }
 
     public static int Export(Arguments arguments)

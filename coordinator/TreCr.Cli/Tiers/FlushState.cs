@@ -1,0 +1,56 @@
+using System.Text.Json;
+using TreCr.Store.Tiers;
+
+namespace TreCr.Cli;
+
+/// <summary>How far the flush of a job is, as it stands in its file in the store.</summary>
+/// <param name="Running">a process says so; it may have been killed</param>
+/// <param name="Problems">tier and why it lacks something</param>
+internal sealed record FlushState(bool Running, int Pid, string Tier, string CheckpointId, long Bytes, long TotalBytes, IReadOnlyList<(string Tier, string Problem)> Problems)
+{
+    public static void Write(string store, string job, FlushState state)
+    {
+        using MemoryStream text = new();
+        using (Utf8JsonWriter j = new(text))
+        {
+            j.WriteStartObject();
+            j.WriteBoolean("running", state.Running);
+            j.WriteNumber("pid", state.Pid);
+            j.WriteString("tier", state.Tier);
+            j.WriteString("checkpoint_id", state.CheckpointId);
+            j.WriteNumber("bytes", state.Bytes);
+            j.WriteNumber("bytes_total", state.TotalBytes);
+            j.WriteStartArray("problems");
+            foreach ((string tier, string problem) in state.Problems)
+            {
+                j.WriteStartObject();
+                j.WriteString("tier", tier);
+                j.WriteString("problem", problem);
+                j.WriteEndObject();
+            }
+            j.WriteEndArray();
+            j.WriteEndObject();
+        }
+        JobTiers.Replace(JobTiers.ProgressPath(store, job), text.ToArray());
+    }
+
+    /// <returns>null: the job was never flushed</returns>
+    public static FlushState? TryRead(string store, string job)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(JobTiers.ProgressPath(store, job)));
+            JsonElement j = document.RootElement;
+            int pid = j.GetProperty("pid").GetInt32();
+            bool running = j.GetProperty("running").GetBoolean() && Directory.Exists($"/proc/{pid}");
+            return new FlushState(running, pid, j.GetProperty("tier").GetString()!, j.GetProperty("checkpoint_id").GetString()!, j.GetProperty("bytes").GetInt64(), j.GetProperty("bytes_total").GetInt64(),
+                [.. j.GetProperty("problems").EnumerateArray().Select(p => (p.GetProperty("tier").GetString()!, p.GetProperty("problem").GetString()!))]);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException) { return null; }
+    }
+
+    /// <summary>For people.</summary>
+    public string Describe(string job)
+        => Running ? CheckpointId.Length > 0 ? $"{job}: {CheckpointId} goes to tier {Tier}: {Output.Bytes((ulong)Bytes)} of {Output.Bytes((ulong)TotalBytes)}" : $"{job}: flush has begun"
+            : Problems.Count > 0 ? string.Join("; ", Problems.Select(p => $"{job}: tier {p.Tier} lacks something: {p.Problem}")) : $"{job}: every tier has what it should have";
+}

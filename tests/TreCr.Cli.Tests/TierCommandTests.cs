@@ -1,0 +1,165 @@
+using System.Text.Json;
+using NUnit.Framework;
+using TreCr.Samples.Tests;
+
+namespace TreCr.Cli.Tests;
+
+/// <summary>Policies, flush and restart as a user gives them: nodes are agents and directories, killed and wiped.</summary>
+[TestFixture]
+public sealed class TierCommandTests
+{
+    private Workplace _place = null!;
+
+    [SetUp]
+    public void SetUp() => _place = new Workplace();
+
+    [TearDown]
+    public void TearDown() => _place.Dispose();
+
+    private string Policy(string text)
+    {
+        string path = $"{_place.Root}/policy.toml";
+        File.WriteAllText(path, text.Replace("ROOT", _place.Root));
+        return path;
+    }
+
+    private RunningProgram Agent(string name)
+    {
+        RunningProgram agent = _place.Start("agent", $"{_place.Root}/{name}", $"{_place.Root}/{name}.sock");
+        agent.WaitForLine(l => l.StartsWith("agent "), Workplace.Limit);
+        return agent;
+    }
+
+    private static void Lose(RunningProgram process)
+    {
+        Workplace.Kill(process.Id);
+        process.WaitForExit(Workplace.Limit);
+    }
+
+    private static string Nonce(RunningProgram run) => run.Output.First(l => l.StartsWith("nonce "));
+
+    [Test]
+    public void StoreAndPartnerAndANodeOfTheSetAreLost_TheRestartComesFromWhatIsLeft()
+    {
+        RunningProgram partner = Agent("partner"), first = Agent("a");
+        string policy = Policy("""
+            [[tier]]
+            name = "partner"
+            kind = "partner"
+            path = "agent:ROOT/partner.sock"
+            [[tier]]
+            name = "set"
+            kind = "xor"
+            nodes = ["agent:ROOT/a.sock", "ROOT/b", "ROOT/c"]
+            every = 2
+            """);
+        _place.PauseAt(5);
+        using RunningProgram run = _place.StartCounter(50, options: ["--policy", policy]);
+        Assert.That(_place.Checkpoint(), Is.EqualTo("count.1"));
+        _place.ContinueAt(5);
+        run.WaitForLine(l => l.StartsWith("step 10 "), Workplace.Limit);
+        Assert.That(_place.Checkpoint(), Is.EqualTo("count.2"));
+        Assert.That(SpinWait.SpinUntil(() => File.Exists($"{_place.Root}/partner/checkpoints/count.2") && File.Exists($"{_place.Root}/c/checkpoints/count.2"), Workplace.Limit), "flushed by itself");
+        (int code, string[] output, string errors) = _place.Do("list", "count", "--tiers");
+        Assert.That(code, Is.Zero, errors);
+        Assert.That(output[^2..], Is.EqualTo(new[] { "tier partner: count.1 count.2", "tier set: count.2" }));
+        Assert.That(_place.Do("verify", "count", "--tiers").Code, Is.Zero);
+        Assert.That(SpinWait.SpinUntil(() => !Flush().GetProperty("running").GetBoolean(), Workplace.Limit));
+        Assert.That(Flush().GetProperty("problems").GetArrayLength(), Is.Zero);
+
+        Lose(run);
+        Lose(partner);
+        Lose(first);
+        foreach (string lost in (string[])["partner", "a", "store"]) Directory.Delete($"{_place.Root}/{lost}", recursive: true);
+        _place.Release();
+        using RunningProgram restart = _place.Start("restart", "count", "--policy", policy);
+        Assert.That(restart.WaitForExit(Workplace.Limit), Is.EqualTo(7), restart.Errors);
+        Assert.That(restart.Errors, Does.Match(@"count\.2: [1-9]\d* frames were missing .* came from tier set \([1-9]\d*\); [1-9]\d* pieces of lost nodes were computed"));
+        Assert.That(restart.Errors, Does.Contain("tier partner is left out"));
+        Assert.That(restart.Output[^1], Does.Contain(Nonce(run)["nonce ".Length..]));
+        Assert.That(_place.Starts, Is.EqualTo(1));
+        Assert.That(restart.Output[0], Does.Not.StartWith("step 5 "), "work before the checkpoint is not done again");
+    }
+
+    private JsonElement Flush()
+    {
+        (int code, string[] output, string errors) = _place.Do("status", "count", "--json");
+        Assert.That(code, Is.Zero, errors);
+        return JsonDocument.Parse(output[0]).RootElement.GetProperty("jobs")[0].GetProperty("flush");
+    }
+
+    [TestCase("StoreWrite:3:kill")]
+    [TestCase("StoreSync:1:kill")]
+    [TestCase("StoreSync:2:kill")]
+    [TestCase("ManifestRename:1:kill")]
+    public void AFlushThatIsKilledLeavesNothingHalf_AndGoesOn(string fault)
+    {
+        string policy = Policy("""
+            [[tier]]
+            name = "far"
+            kind = "disk"
+            path = "ROOT/far"
+            """);
+        using RunningProgram run = _place.StartCounter(50);
+        _place.Checkpoint("--stop");
+        run.WaitForExit(Workplace.Limit);
+        Assert.That(_place.Do(new Dictionary<string, string> { ["TRECR_FAULT"] = fault }, "flush", "count", "--policy", policy).Code, Is.EqualTo(137));
+        Assert.That(Directory.Exists($"{_place.Root}/far/checkpoints") ? Directory.GetFiles($"{_place.Root}/far/checkpoints", "count*") : [], Is.Empty);
+        (int code, string[] output, string errors) = _place.Do("flush", "count", "--policy", policy);
+        Assert.That(code, Is.Zero, errors);
+        Assert.That(output[^1], Does.StartWith("count: tier far: count.1 ("));
+        Assert.That(_place.Do("verify", "--store", $"{_place.Root}/far").Code, Is.Zero);
+        Assert.That(_place.Do("gc", "--store", $"{_place.Root}/far").Code, Is.Zero);
+        Assert.That(_place.Do("verify", "--store", $"{_place.Root}/far").Output[^1], Does.Contain("1 checkpoints").And.Contain("all whole"));
+    }
+
+    [Test]
+    public void WhatIsDamagedComesFromATier_ByRepairAndByRestart()
+    {
+        string policy = Policy("""
+            [[tier]]
+            name = "far"
+            kind = "shared"
+            path = "ROOT/far"
+            """);
+        using RunningProgram run = _place.StartCounter(50, options: ["--policy", policy]);
+        _place.Checkpoint("--stop");
+        run.WaitForExit(Workplace.Limit);
+        Assert.That(_place.Do("flush", "count").Code, Is.Zero, "the job's own policy");
+        Flip(2);
+        Assert.That(_place.Do("verify").Code, Is.EqualTo(5));
+        (int code, string[] output, string errors) = _place.Do("repair");
+        Assert.That(code, Is.Zero, errors);
+        Assert.That(string.Join('\n', output), Does.Match(@"count\.1: [1-9]\d* frames came from tier far"));
+        Assert.That(_place.Do("verify").Code, Is.Zero);
+        Flip(3);
+        _place.Release();
+        using RunningProgram restart = _place.Start("restart", "count");
+        Assert.That(restart.WaitForExit(Workplace.Limit), Is.EqualTo(7), restart.Errors);
+        Assert.That(restart.Errors, Does.Contain("came from tier far"));
+    }
+
+    /// <summary>Damages the largest pack after so many quarters.</summary>
+    private void Flip(int quarters)
+    {
+        string pack = Directory.GetFiles($"{_place.StorePath}/packs", "*.pack").MaxBy(f => new FileInfo(f).Length)!;
+        using FileStream file = File.Open(pack, FileMode.Open);
+        byte[] bytes = new byte[4096];
+        long at = file.Length / 4 * quarters;
+        file.Position = at;
+        file.ReadExactly(bytes);
+        for (int i = 0; i < bytes.Length; i++) bytes[i] ^= 0x55;
+        file.Position = at;
+        file.Write(bytes);
+    }
+
+    [Test]
+    public void ABadPolicyIsRefusedByFileLineAndKey_AndNothingRuns()
+    {
+        string policy = Policy("[[tier]]\nkind = \"disk\"\npath = \"ROOT/far\"\nkep = 2\n");
+        (int code, _, string errors) = _place.Do("run", "--policy", policy, "--", _place.CounterProgram, _place.StartFile, "5", "-");
+        Assert.That(code, Is.EqualTo(125));
+        Assert.That(errors, Does.StartWith($"trecr: {policy}:4: kep: no such key of [[tier]]").And.Contain("TRECR-0009"));
+        Assert.That(File.Exists(_place.StartFile), Is.False);
+    }
+}
