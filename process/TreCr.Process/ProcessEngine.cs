@@ -89,15 +89,7 @@ public sealed class ProcessEngine : IDisposable
     public void Freeze(int pid, int deadlineMs = 2000) => ReplacingTracer(() =>
     {
         Times.Restart();
-        long end = Environment.TickCount64 + deadlineMs;
-        FrozenTree frozen = FrozenTree.Freeze(pid, deadlineMs);
-        // Something that passes by itself: the program runs on a little. What does not pass in time is for the capture to name.
-        for (int wait = 2; Environment.TickCount64 + wait < end - deadlineMs / 2 && PassingState.Is(frozen.Processes.Select(p => p.Pid)); wait = Math.Min(2 * wait, 50))
-        {
-            frozen.Resume();
-            Sys.SleepNs(wait * 1_000_000L);
-            frozen = FrozenTree.Freeze(pid, (int)Math.Max(100, end - Environment.TickCount64));
-        }
+        FrozenTree frozen = LetPass(FrozenTree.Freeze(pid, deadlineMs), Environment.TickCount64 + deadlineMs / 2, deadlineMs);
         try { Fault.At(FaultPoint.DumpFrozen); }
         catch
         {
@@ -107,6 +99,21 @@ public sealed class ProcessEngine : IDisposable
         _frozen = frozen;
         Times.Mark("stop threads");
     });
+
+    /// <summary>
+    /// Something that passes by itself: only those run on a little that have to, else a busy server would always have a connection to accept; now and then all do, because one may wait for another. What does
+    /// not pass in time is for the capture to name.
+    /// </summary>
+    private static FrozenTree LetPass(FrozenTree frozen, long end, int freezeMs)
+    {
+        const int FirstMs = 1, LongestMs = 32;
+        for (int wait = FirstMs; Environment.TickCount64 + wait < end && PassingState.WhoMustRun(frozen.Processes) is { Count: > 0 } pids; wait = wait < LongestMs ? 2 * wait : FirstMs)
+        {
+            if (wait == LongestMs) pids.UnionWith(frozen.Processes.Select(p => p.Pid));
+            frozen = frozen.LetRun(pids, wait, freezeMs / 2);
+        }
+        return frozen;
+    }
 
     /// <summary>Saves the frozen program. It stays frozen, also on failure; then call <see cref="Resume"/> or <see cref="Kill"/>.</summary>
     /// <exception cref="RefusedException">it holds what cannot be saved; nothing was touched</exception>

@@ -14,4 +14,16 @@ public sealed class ChangingTests
     [TestCase("churn", false), TestCase("execer", false), TestCase("execer", true)]
     public void StopsAnywhere(string program, bool unprivileged)
         => Runner.Run("go:10 cycle:2 pre:2 restorepre:1 fresh:1 cycle:1", [Runner.Program(program)], unprivileged, seed: Random.Shared.Next(1, 1_000_000)).Expect(0).ExpectSameRun();
+
+    /// <summary>Each file or directory of /proc is open for a moment only; with some checkpoint one always is, and none is refused.</summary>
+    [TestCase("go:30 pre:2 cycle:2 check", false), TestCase("go:8 fresh:1 check", true)]
+    public void ReadersOfProc(string scenario, bool unprivileged)
+        => Assert.That(Runner.Run(scenario, [Runner.Program("procfs")], unprivileged, seed: Random.Shared.Next(1, 1_000_000)).Expect(0).ExpectSameRun().Output, Does.Not.Contain("finding:"));
+
+    /// <summary>At most moments some connection has been made, and sent to, that its server has not accepted: servers run on until they have, while their clients stand still.</summary>
+    [TestCase("go:8 cycle:4 pre:1 check", false), TestCase("go:4 fresh:1 cycle:3 check", true)]
+    public void ConnectionsAllTheTime(string scenario, bool unprivileged)
+    {
+        lock (Runner.Ports) Assert.That(Runner.Run(scenario, [Runner.Program("connector")], unprivileged, seed: Random.Shared.Next(1, 1_000_000)).Expect(0).ExpectSameRun().Output, Does.Not.Contain("finding:"));
+    }
 }

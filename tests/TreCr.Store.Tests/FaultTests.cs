@@ -60,7 +60,7 @@ public sealed class FaultTests : StoreTestBase
         using SnapshotStore store = Open();
         Checkpoint(store, "job", 1, (0, Random(1)));
         string[] before = AllFiles();
-        ProcessStartInfo start = new("dotnet") { UseShellExecute = false, Environment = { ["TRECR_FAULT"] = fault } };
+        ProcessStartInfo start = new("dotnet") { UseShellExecute = false, Environment = { ["TRECR_FAULT"] = fault, ["DOTNET_EnableDiagnostics"] = "0" } }; // killed, it would leave a socket and FIFOs in /tmp
         foreach (string argument in new[] { typeof(FaultTests).Assembly.Location, "commit", Path.Combine(Dir, "store") }) start.ArgumentList.Add(argument);
         using (Process child = Process.Start(start)!)
         {

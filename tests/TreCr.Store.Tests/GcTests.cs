@@ -120,7 +120,7 @@ public sealed class GcTests : StoreTestBase
 
     private Process StartChild(string mode)
     {
-        ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardInput = true, UseShellExecute = false };
+        ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardInput = true, UseShellExecute = false, Environment = { ["DOTNET_EnableDiagnostics"] = "0" } };
         start.ArgumentList.Add(typeof(GcTests).Assembly.Location);
         start.ArgumentList.Add(mode);
         start.ArgumentList.Add(Path.Combine(Dir, "store"));

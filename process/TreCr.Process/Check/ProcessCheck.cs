@@ -17,7 +17,7 @@ public static class ProcessCheck
 
     private static readonly Lazy<string> s_ownFilters = new(() => ProcStatus.Read(Environment.ProcessId)["Seccomp_filters"] is { Length: > 0 } count ? count : "unknown");
 
-    private const int Looks = 4, FirstWaitMs = 2, Attempts = 5;
+    private const int Looks = 9, FirstWaitMs = 2, LongestWaitMs = 64, Attempts = 5;
 
     /// <summary>
     /// Looks at running processes. Any thread. What is seen once need not be there: a program opens and closes files while they are read one after the other, and some
@@ -28,7 +28,7 @@ public static class ProcessCheck
     internal static List<string> Run(int root, ExternalObjects externals, Func<int, bool> tracked)
     {
         List<string> findings = Look(root, externals, tracked);
-        for (int look = 1, wait = FirstWaitMs; look < Looks && findings.Count > 0; look++, wait *= 4)
+        for (int look = 1, wait = FirstWaitMs; look < Looks && findings.Count > 0; look++, wait = Math.Min(4 * wait, LongestWaitMs))
         {
             Thread.Sleep(wait);
             List<string> again = Look(root, externals, tracked);

@@ -21,13 +21,17 @@ internal sealed class FrozenTree
 
     /// <summary>Stops everything. Children come only from processes that still run, so a pass that finds nothing new is the last.</summary>
     /// <exception cref="ProcessException">something did not stop in time, or may not be traced; everything runs on</exception>
-    public static FrozenTree Freeze(int root, int deadlineMs)
+    public static FrozenTree Freeze(int root, int deadlineMs) => Freeze(root, deadlineMs, []);
+
+    /// <param name="kept">stopped already</param>
+    private static FrozenTree Freeze(int root, int deadlineMs, IEnumerable<FrozenProcess> kept)
     {
         long end = Environment.TickCount64 + deadlineMs;
         HashSet<int> attached = [];
         for (int wait = RetryMs; ; wait = Math.Min(2 * wait, LongestRetryMs))
         {
-            Dictionary<int, FrozenProcess> frozen = [];
+            Dictionary<int, FrozenProcess> frozen = kept.ToDictionary(p => p.Pid);
+            kept = [];
             try
             {
                 while (true)
@@ -92,11 +96,26 @@ internal sealed class FrozenTree
         finally { Detach(); }
     }
 
-    private void Detach()
+    /// <summary>Lets some processes run on for a moment, and stops them again with what they have begun meanwhile. The others stay stopped.</summary>
+    /// <exception cref="ProcessException">as of <see cref="Freeze(int, int)"/>; everything runs on</exception>
+    public FrozenTree LetRun(IReadOnlySet<int> pids, int runMs, int deadlineMs)
+    {
+        try { Detach(pids.Contains); }
+        catch
+        {
+            Detach();
+            throw;
+        }
+        Sys.SleepNs(runMs * 1_000_000L);
+        return Freeze(Root, deadlineMs, Processes.Where(p => !pids.Contains(p.Pid)));
+    }
+
+    private void Detach(Predicate<int>? which = null)
     {
         Exception? failed = null;
         foreach (FrozenProcess process in Processes)
         {
+            if (which is not null && !which(process.Pid)) continue;
             try { process.Detach(); }
             catch (Exception e) { failed = e; } // the others are let go all the same
         }

@@ -48,6 +48,7 @@ internal sealed unsafe class TreeCapture : IDisposable
         _times.Mark("areas, descriptors");
         List<string> findings = [];
         ProcessCheck.Run(all, _externals, _trackers.IsTracked, tracedByUs: true, findings);
+        findings.AddRange(PassingState.Connecting(_frozen.Processes).Select(t => $"thread {t.Tid} is just connecting a TCP socket: checkpoint again"));
         if (findings.Count > 0) throw new RefusedException(findings);
         _times.Mark("check");
 

@@ -47,6 +47,7 @@ internal sealed class InternetSocketKind : OpenFileKind
                 {
                     if (table.All.Any(e => e.Inode == 0 && e.State == TcpInfo.Established && IsAt(e.Local, local) && !inside.Contains(table.Find(e.Remote, e.Local)?.Inode ?? 0)))
                         check.Add($"{what} to which a program outside the job is connecting");
+                    else if (table.All.FirstOrDefault(e => e.IsOrphanToAccept && IsAt(e.Local, local)) is { } orphan) check.Add($"{what} with a connection that its client ({orphan.Remote}) has closed and nobody has accepted yet");
                 }
                 else if (info.IsConnection && Obstacle(table, inside, local, remote, info) is { } obstacle) check.Add($"{what} {obstacle}");
             }

@@ -46,4 +46,8 @@ internal sealed class TcpTable
 /// <param name="State">TCP_ of netinet/tcp.h</param>
 /// <param name="Unread">bytes; of a listening socket: connections to be accepted</param>
 /// <param name="Inode">0: no program has it</param>
-internal sealed record TcpEntry(string Local, string Remote, int State, long Unread, ulong Inode);
+internal sealed record TcpEntry(string Local, string Remote, int State, long Unread, ulong Inode)
+{
+    /// <summary>Closed by its client before the server has accepted it: an accepted one would have an inode, or have been closed by the server as well.</summary>
+    public bool IsOrphanToAccept => Inode == 0 && State == TcpInfo.CloseWait;
+}

@@ -44,14 +44,15 @@ internal sealed class UnixSocketKind : OpenFileKind
                 check.Add($"{what} connected to {PathOf(foreign)}a program outside the job");
             else if (s.Type == SOCK_DGRAM && s.Peer != 0 && !inside.Contains(s.Peer) && sockets[s.Peer]?.Path is not { Length: > 0 })
                 check.Add($"{what} connected to a program outside the job");
-            else if (pending.Contains(d.LinkInode) && Outstanding(fd) > 0) check.Add($"{what} with data for a connection that nobody has accepted yet");
+            else if (pending.Contains(d.LinkInode) && Outstanding(fd) > 0) check.Add($"{what} with data for a connection that nobody has accepted yet ({d.Link})");
             Sys.Close(fd);
         }
     }
 
     private static string PathOf(UnixSocket? s) => s is { Path.Length: > 0 } ? s.Path + " of " : "";
 
-    private static unsafe int Outstanding(int fd)
+    /// <summary>Bytes that were sent and not received.</summary>
+    public static unsafe int Outstanding(int fd)
     {
         int n = 0;
         Sys.Raw(SyscallNumber.Ioctl, fd, TIOCOUTQ, (long)&n);
