@@ -11,7 +11,7 @@ public enum SyscallNumber : long
     Mkdir = 83, Rmdir = 84, Unlink = 87, Readlink = 89, Fchmod = 91, Umask = 95, Ptrace = 101, Getuid = 102, Getgid = 104, Geteuid = 107, Getegid = 108, Setpgid = 109,
     Getppid = 110, Setsid = 112, Capget = 125, Capset = 126, RtSigqueueinfo = 129, RtSigtimedwait = 128, Sigaltstack = 131, Personality = 135,
     Statfs = 137, Mlock = 149, Prctl = 157, ArchPrctl = 158, Chroot = 161, Mount = 165, Gettid = 186, Futex = 202, SchedSetaffinity = 203,
-    SchedGetaffinity = 204, SetTidAddress = 218, RestartSyscall = 219, ClockGettime = 228, ExitGroup = 231, Tgkill = 234, Openat = 257,
+    SchedGetaffinity = 204, Tkill = 200, SetTidAddress = 218, RestartSyscall = 219, ClockGettime = 228, ExitGroup = 231, Tgkill = 234, Openat = 257,
     Mkdirat = 258, Newfstatat = 262, Unlinkat = 263, Unshare = 272, SetRobustList = 273, GetRobustList = 274, Tee = 276, Utimensat = 280, Fallocate = 285, Accept4 = 288,
     Eventfd2 = 290, EpollCreate1 = 291, Dup3 = 292, Pipe2 = 293, Preadv = 295, Pwritev = 296, RtTgsigqueueinfo = 297, Prlimit64 = 302, Setns = 308,
     ProcessVmReadv = 310, ProcessVmWritev = 311, Kcmp = 312, SchedSetattr = 314, SchedGetattr = 315, Renameat2 = 316, Getrandom = 318, MemfdCreate = 319,

@@ -6,7 +6,7 @@ public sealed class DumpRestoreTests
 {
     private static readonly (string Name, int Exit)[] s_programs =
     [
-        ("counter", 7), ("static", 7), ("threads", 0), ("blocking", 0), ("calls", 0), ("many", 0), ("memory", 0), ("pages", 0), ("clocks", 0), ("append", 0), ("rare", 0), ("limits", 0), ("tree", 0), ("forker", 0), ("pipeline.sh", 0), ("parent.py", 0), ("Runtime.java", 0), ("runtime.js", 0),
+        ("counter", 7), ("static", 7), ("threads", 0), ("blocking", 0), ("calls", 0), ("many", 0), ("memory", 0), ("pages", 0), ("clocks", 0), ("append", 0), ("rare", 0), ("limits", 0), ("coroutines", 0), ("tree", 0), ("forker", 0), ("pipeline.sh", 0), ("parent.py", 0), ("Runtime.java", 0), ("runtime.js", 0),
         ("workload", 0),
     ];
 

@@ -39,9 +39,15 @@ internal sealed class Tracee(int tid)
     /// <summary>SIGSTOP, SIGTSTP … when the thread was in a group stop; 0: it ran.</summary>
     public int GroupStopSignal;
 
-    /// <summary>Set while registers or mask differ from the program's.</summary>
-    public bool Borrowed;
+    /// <summary>What it has lent us of a stack; set while registers or mask may differ from the program's.</summary>
+    public StackRoom? Room;
 
-    /// <summary>A SIGSTOP that arrived while the thread ran our calls: sent again after the detach.</summary>
+    /// <summary>Stands at a syscall stop.</summary>
+    public bool Stepped;
+
+    /// <summary>What it is at, while it runs.</summary>
+    public CallChain? Chain;
+
+    /// <summary>A SIGSTOP, or a blocked signal that a chain had open, which arrived while the thread ran our calls: sent again after the detach.</summary>
     public int HeldSignal;
 }

@@ -55,17 +55,12 @@ internal static unsafe class PosixTimers
         return timers;
     }
 
-    /// <summary>Reads the times.</summary>
-    /// <param name="getTime">runs timer_gettime(number) in the process; gives struct itimerspec</param>
-    public static void Capture(int pid, ProcessImage image, Func<int, byte[]> getTime)
+    /// <summary>Notes how long a timer has to go.</summary>
+    /// <param name="spec">struct itimerspec, 32 bytes</param>
+    public static void SetTime(PosixTimerImage timer, byte[] spec)
     {
-        foreach (PosixTimerImage timer in Read(pid).OrderBy(t => t.Id))
-        {
-            byte[] spec = getTime(timer.Id);
-            timer.IntervalNs = BitConverter.ToInt64(spec) * 1_000_000_000 + BitConverter.ToInt64(spec, 8);
-            timer.ValueNs = BitConverter.ToInt64(spec, 16) * 1_000_000_000 + BitConverter.ToInt64(spec, 24);
-            image.PosixTimers.Add(timer);
-        }
+        timer.IntervalNs = BitConverter.ToInt64(spec) * 1_000_000_000 + BitConverter.ToInt64(spec, 8);
+        timer.ValueNs = BitConverter.ToInt64(spec, 16) * 1_000_000_000 + BitConverter.ToInt64(spec, 24);
     }
 
     /// <summary>Makes and starts them.</summary>

@@ -10,13 +10,20 @@ namespace TreCr.Process.Resources;
 /// <summary>Reads threads, signals, timers and process attributes of a frozen process: what /proc and ptrace show, and what only the threads themselves can say.</summary>
 internal sealed unsafe class StateCapture(FrozenProcess frozen, StackInjector injector, ProcessImage image)
 {
-    /// <summary>(get, set, through a pointer): PR_ values that are per process, in the order in which they are put back.</summary>
-    private static readonly (int Get, int Set, bool Pointer)[] s_prctls = [(2, 1, true), (7, 8, false), (27, 28, false), (37, 36, true), (42, 41, false), (3, 4, false), (39, 38, false), (66, 65, false)];
+    private const int PR_GET_TID_ADDRESS = 40, PR_GET_TIMERSLACK = 30;
 
-    public void Run(List<Vma> areas)
+    private readonly List<Asked> _asked = [];
+    private readonly ProcessCalls _process = new(frozen.Pid);
+    private ProcStatus? _status;
+
+    /// <summary>What one thread is asked.</summary>
+    private sealed record Asked(Tracee Thread, CallChain Chain, InjectedCall AlternateStack, InjectedCall ClearTidAddress, InjectedCall TimerSlack);
+
+    /// <summary>Reads what can be seen from outside, and lets all threads begin with their calls.</summary>
+    public void Begin(List<Vma> areas)
     {
         int pid = frozen.Pid;
-        ProcStatus status = ProcStatus.Read(pid);
+        ProcStatus status = _status = ProcStatus.Read(pid);
         image.FormatVersion = ProcessImageFormat.Current;
         image.Pid = pid;
         image.ProcessGroup = (int)status.Stat(5);
@@ -39,13 +46,47 @@ internal sealed unsafe class StateCapture(FrozenProcess frozen, StackInjector in
             image.ResourceLimits.Add(limit[0]);
             image.ResourceLimits.Add(limit[1]);
         }
-        foreach (Tracee thread in frozen.Threads) image.Threads.Add(FromOutside(thread));
-        for (int i = 0; i < frozen.Threads.Count; i++) FromInside(frozen.Threads[i], image.Threads[i], status);
-        // After the timers were read: one that fired meanwhile is either still running or among these, never lost.
-        foreach (byte[] info in Pending(pid, shared: true)) image.SharedPending.Add(ByteString.CopyFrom(info));
+        foreach (Tracee thread in frozen.Threads)
+        {
+            ProcStatus own = ProcStatus.Read(pid, thread.Tid);
+            image.Threads.Add(FromOutside(thread, own));
+            Ask(thread, own);
+        }
     }
 
-    private ThreadImage FromOutside(Tracee thread)
+    private void Ask(Tracee thread, ProcStatus status)
+    {
+        InjectedCall stack = new(SyscallNumber.Sigaltstack, 0, InjectedCall.Memory, 0, 24), address = new(SyscallNumber.Prctl, PR_GET_TID_ADDRESS, InjectedCall.Memory, 0, 8), slack = new(SyscallNumber.Prctl, PR_GET_TIMERSLACK);
+        Asked asked = new(thread, new CallChain(injector, thread, status, thread == frozen.Leader ? [stack, address, slack, .. _process.Others] : [stack, address, slack]), stack, address, slack);
+        _asked.Add(asked);
+        asked.Chain.Start();
+    }
+
+    /// <summary>Reads what the threads said.</summary>
+    public void Finish()
+    {
+        for (int i = 0; i < _asked.Count; i++)
+        {
+            Asked asked = _asked[i];
+            asked.Chain.Finish();
+            if (i == 0)
+            {
+                CallChain signals = new(injector, asked.Thread, ProcStatus.Read(frozen.Pid, asked.Thread.Tid), _process.OfSignals, ProcessCalls.SignalSetBytes);
+                signals.Start();
+                signals.Finish();
+                _process.Fill(image, _status!);
+            }
+            ThreadImage to = image.Threads[i];
+            to.AlternateStack = ByteString.CopyFrom(asked.AlternateStack.Required);
+            to.ClearTidAddress = BitConverter.ToUInt64(asked.ClearTidAddress.Required);
+            to.TimerSlackNs = (ulong)asked.TimerSlack.Result;
+            // After the timers were read: one that fired meanwhile is either still running or among these, never lost.
+            foreach (byte[] info in Pending(asked.Thread.Tid, shared: false)) to.Pending.Add(ByteString.CopyFrom(info));
+        }
+        foreach (byte[] info in Pending(frozen.Pid, shared: true)) image.SharedPending.Add(ByteString.CopyFrom(info));
+    }
+
+    private ThreadImage FromOutside(Tracee thread, ProcStatus status)
     {
         int pid = frozen.Pid, tid = thread.Tid;
         UserRegisters registers = thread.Portable;
@@ -57,7 +98,6 @@ internal sealed unsafe class StateCapture(FrozenProcess frozen, StackInjector in
             Xstate = ByteString.CopyFrom(thread.ExtendedState),
             SignalMask = thread.SignalMask,
         };
-        foreach (byte[] info in Pending(tid, shared: false)) to.Pending.Add(ByteString.CopyFrom(info));
         ulong head, length;
         Sys.Check(Sys.Raw(SyscallNumber.GetRobustList, tid, (long)&head, (long)&length), "get_robust_list");
         (to.RobustList, to.RobustListLength) = (head, length);
@@ -71,64 +111,9 @@ internal sealed unsafe class StateCapture(FrozenProcess frozen, StackInjector in
         if (bytes > 0) to.Affinity = ByteString.CopyFrom(new ReadOnlySpan<byte>(buffer, (int)bytes));
         long priority = Sys.Raw(SyscallNumber.IoprioGet, 1, tid);
         if (priority >= 0) to.IoPriority = (int)priority;
-        CapabilitySets sets = CapabilitySets.Parse(ProcStatus.Read(pid, tid).Lines);
+        CapabilitySets sets = CapabilitySets.Parse(status.Lines);
         to.Capabilities.AddRange([sets.Inheritable, sets.Permitted, sets.Effective, sets.Bounding, sets.Ambient]);
         return to;
-    }
-
-    private void FromInside(Tracee thread, ThreadImage to, ProcStatus status)
-    {
-        bool leader = thread.Tid == frozen.Pid;
-        injector.Borrow(thread);
-        try
-        {
-            to.AlternateStack = ByteString.CopyFrom(Get(thread, 24, at => injector.Call(thread, SyscallNumber.Sigaltstack, 0, at), "sigaltstack"));
-            to.ClearTidAddress = BitConverter.ToUInt64(Get(thread, 8, at => injector.Call(thread, SyscallNumber.Prctl, 40, at), "prctl(PR_GET_TID_ADDRESS)"));
-            to.TimerSlackNs = (ulong)injector.Call(thread, SyscallNumber.Prctl, 30);
-            if (leader) LeaderState(thread, status);
-        }
-        finally { StackInjector.GiveBack(thread); }
-    }
-
-    private void LeaderState(Tracee leader, ProcStatus status)
-    {
-        byte[] actions = new byte[64 * 32];
-        for (int signal = 1; signal <= 64; signal++)
-            if (signal is not (Sys.SIGKILL or Sys.SIGSTOP))
-                Get(leader, 32, at => injector.Call(leader, SyscallNumber.RtSigaction, signal, 0, at, 8), "rt_sigaction").CopyTo(actions, (signal - 1) * 32);
-        image.SignalActions = ByteString.CopyFrom(actions);
-        byte[] timers = new byte[3 * 32];
-        for (int which = 0; which < 3; which++) Get(leader, 32, at => injector.Call(leader, SyscallNumber.Getitimer, which, at), "getitimer").CopyTo(timers, which * 32);
-        image.IntervalTimers = ByteString.CopyFrom(timers);
-        PosixTimers.Capture(frozen.Pid, image, id => Get(leader, 32, at => injector.Call(leader, SyscallNumber.TimerGettime, id, at), "timer_gettime"));
-        ulong brk = (ulong)injector.Call(leader, SyscallNumber.Brk);
-        image.MmFields.AddRange([(ulong)status.Stat(26), (ulong)status.Stat(27), (ulong)status.Stat(45), (ulong)status.Stat(46), (ulong)status.Stat(47), brk,
-            (ulong)status.Stat(28), (ulong)status.Stat(48), (ulong)status.Stat(49), (ulong)status.Stat(50), (ulong)status.Stat(51)]);
-        long registrations = injector.Call(leader, SyscallNumber.Membarrier, 512);
-        if (registrations > 0) image.Membarrier = (ulong)registrations;
-        if (injector.Call(leader, SyscallNumber.ArchPrctl, 0x1022, (long)injector.Scratch) >= 0) image.XcompPermissions = BitConverter.ToUInt64(Scratch(8));
-        foreach (var (get, set, pointer) in s_prctls)
-        {
-            long value = injector.Call(leader, SyscallNumber.Prctl, get, pointer ? (long)injector.Scratch : 0);
-            if (value < 0) continue; // this kernel does not have it
-            if (pointer) value = BitConverter.ToInt32(Scratch(4));
-            if (value != 0 || set == 4) image.Prctls.Add(new PrctlImage { Get = get, Set = set, Value = (ulong)value });
-        }
-    }
-
-    private byte[] Get(Tracee thread, int bytes, Func<long, long> call, string name)
-    {
-        long result = call((long)injector.Scratch);
-        if (result < 0) throw new ProcessException($"thread {thread.Tid}: {name}: {Errno.Describe((int)-result)}");
-        return Scratch(bytes);
-    }
-
-    private byte[] Scratch(int bytes)
-    {
-        byte[] data = new byte[bytes];
-        fixed (byte* p = data)
-            if (Sys.ProcessVmRead(frozen.Pid, injector.Scratch, p, bytes) != bytes) throw new ProcessException("cannot read results from the program's stack");
-        return data;
     }
 
     /// <summary>Queued signals, siginfo_t of 128 bytes each.</summary>

@@ -57,13 +57,14 @@ internal sealed unsafe class TreeCapture : IDisposable
         for (int i = 0; i < all.Length; i++) _openFiles.Add(all[i].Descriptors, images[i] = new ProcessImage());
         for (int i = 0; i < all.Length; i++) AddAreas(all[i], images[i]);
         _times.Mark("open files");
+        StateCapture[] states = new StateCapture[all.Length];
         for (int i = 0; i < all.Length; i++)
         {
-            FrozenProcess process = _frozen.Processes[i];
-            StackInjector injector = _trackers.InjectorFor(process, all[i].Areas);
-            new StateCapture(process, injector, images[i]).Run(all[i].Areas);
-            AddPlace(process, injector, images[i]);
+            StackInjector injector = _trackers.InjectorFor(_frozen.Processes[i], all[i].Areas);
+            (states[i] = new StateCapture(_frozen.Processes[i], injector, images[i])).Begin(all[i].Areas);
         }
+        foreach (StateCapture state in states) state.Finish();
+        for (int i = 0; i < all.Length; i++) AddPlace(_frozen.Processes[i], images[i]);
         foreach (ProcStatus zombie in _frozen.Zombies) AddZombie(zombie);
         _times.Mark("threads");
         ReadOut(all);
@@ -101,7 +102,7 @@ internal sealed unsafe class TreeCapture : IDisposable
         finally
         {
             foreach (FrozenProcess process in _frozen.Processes)
-                foreach (Tracee thread in process.Threads) StackInjector.Unpark(thread);
+                foreach (Tracee thread in process.Threads) StackInjector.GiveBack(thread);
         }
     }
 
@@ -129,7 +130,7 @@ internal sealed unsafe class TreeCapture : IDisposable
         }
     }
 
-    private void AddPlace(FrozenProcess process, StackInjector injector, ProcessImage image)
+    private void AddPlace(FrozenProcess process, ProcessImage image)
     {
         ProcStatus status = ProcStatus.Read(process.Pid);
         TreeProcess place = new()

@@ -99,7 +99,7 @@ internal sealed unsafe class RestoreThreads(ProcessImage image, RemoteBatch batc
     public static void Set(ThreadImage t)
     {
         if (t.Registers.Length != sizeof(UserRegisters)) throw new ImageException($"registers of thread {t.Tid} are damaged");
-        Sys.SetRegisters(t.Tid, StackInjector.Restartable(MemoryMarshal.Read<UserRegisters>(t.Registers.Span)));
+        Sys.SetRegisters(t.Tid, SignalFrame.Restartable(MemoryMarshal.Read<UserRegisters>(t.Registers.Span)));
         Sys.SetExtendedState(t.Tid, t.Xstate.Span);
         Sys.SetSignalMask(t.Tid, t.SignalMask);
     }
