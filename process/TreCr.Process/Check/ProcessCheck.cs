@@ -79,7 +79,7 @@ public static class ProcessCheck
         foreach (ProcessFacts process in processes)
         {
             string prefix = check.Of(process.Pid);
-            CheckProcess(process.Pid, findings, prefix, tracedByUs);
+            CheckProcess(process, findings, prefix, tracedByUs);
             Classification classification = new(externals, findings, prefix);
             foreach (Vma area in process.Areas) classification.Of(area, tracked(process.Pid));
         }
@@ -102,8 +102,20 @@ public static class ProcessCheck
             if (Sys.Kcmp(pid, parent, kind) == 0) findings.Add($"it shares {what} with its parent, process {parent} (clone)");
     }
 
-    private static void CheckProcess(int pid, List<string> all, string prefix, bool tracedByUs)
+    private static IReadOnlyList<ProcStatus> ThreadsOf(ProcessFacts process)
     {
+        if (process.Threads.Count > 0) return process.Threads;
+        List<ProcStatus> all = [];
+        foreach (int tid in ProcStatus.Threads(process.Pid))
+        {
+            try { all.Add(ProcStatus.Read(process.Pid, tid)); } catch (IOException) { } // the thread ended
+        }
+        return all;
+    }
+
+    private static void CheckProcess(ProcessFacts process, List<string> all, string prefix, bool tracedByUs)
+    {
+        int pid = process.Pid;
         List<string> findings = [];
         ProcStatus leader = ProcStatus.Read(pid);
         if (leader.State is 'Z' or 'X') findings.Add($"process {pid} has ended, or its first thread has (pthread_exit in main)");
@@ -120,30 +132,31 @@ public static class ProcessCheck
         if (Sys.ReadLink($"/proc/{pid}/root") is not "/") findings.Add($"the program's root directory is {Sys.ReadLink($"/proc/{pid}/root")} (chroot)");
         if (Sys.ReadLink($"/proc/{pid}/exe") is not { } executable || executable.EndsWith(" (deleted)", StringComparison.Ordinal)) findings.Add("the executable file is deleted or cannot be read");
         if (Sys.ReadLink($"/proc/{pid}/cwd") is not { } directory || directory.EndsWith(" (deleted)", StringComparison.Ordinal)) findings.Add("the working directory is deleted or cannot be read");
-        findings.AddRange(PosixTimers.Check(pid, ProcStatus.Threads(pid).Count));
+        IReadOnlyList<ProcStatus> threads = ThreadsOf(process);
+        findings.AddRange(PosixTimers.Check(pid, threads.Count));
         CheckSharing(pid, leader.Parent, findings);
         string[] credentials = ["Uid", "Gid", "Groups"];
-        foreach (int tid in ProcStatus.Threads(pid))
+        foreach (ProcStatus thread in threads)
         {
-            try
-            {
-                ProcStatus thread = ProcStatus.Read(pid, tid);
-                // Filters that this engine has as well are those of the sandbox around the whole job, which a restart finds again or can do without.
-                if (thread["Seccomp"] is not ("0" or "") && (thread["Seccomp"] != "2" || thread["Seccomp_filters"] != s_ownFilters.Value)) findings.Add($"thread {tid} has a seccomp filter (mode {thread["Seccomp"]})");
-                if (tid != pid && !tracedByUs && thread["TracerPid"] is not ("0" or "") && leader["TracerPid"] is "0") findings.Add($"thread {tid} is being traced (debugged) by process {thread["TracerPid"]}");
-                foreach (string c in credentials) if (thread[c] != leader[c]) findings.Add($"thread {tid} has another {c} than the first thread");
-                if (tid != pid && !tracedByUs) // not in the stop: three more links a thread
-                    foreach (string name in s_ofThreads)
-                        if (Sys.ReadLink($"/proc/{pid}/task/{tid}/ns/{name}") is { } theirs && theirs != Sys.ReadLink($"/proc/self/ns/{name}")) findings.Add($"thread {tid} is in another {name} namespace");
-                if (tid != pid)
-                    foreach (var (kind, what) in s_shared[1..]) if (Sys.Kcmp(pid, tid, kind) > 0) findings.Add($"thread {tid} has {what} of its own (unshare)");
-                if (((thread.Hex("SigPnd") | thread.Hex("ShdPnd")) >> (Sys.SIGTRAP - 1) & 1) != 0) findings.Add($"SIGTRAP is pending for thread {tid}");
-            }
-            catch (IOException) { } // the thread ended
+            int tid = thread.Pid;
+            // Filters that this engine has as well are those of the sandbox around the whole job, which a restart finds again or can do without.
+            if (thread["Seccomp"] is not ("0" or "") && (thread["Seccomp"] != "2" || thread["Seccomp_filters"] != s_ownFilters.Value)) findings.Add($"thread {tid} has a seccomp filter (mode {thread["Seccomp"]})");
+            if (tid != pid && !tracedByUs && thread["TracerPid"] is not ("0" or "") && leader["TracerPid"] is "0") findings.Add($"thread {tid} is being traced (debugged) by process {thread["TracerPid"]}");
+            foreach (string c in credentials) if (thread[c] != leader[c]) findings.Add($"thread {tid} has another {c} than the first thread");
+            if (tid != pid && !tracedByUs) // not in the stop: three more links a thread
+                foreach (string name in s_ofThreads)
+                    if (Sys.ReadLink($"/proc/{pid}/task/{tid}/ns/{name}") is { } theirs && theirs != Sys.ReadLink($"/proc/self/ns/{name}")) findings.Add($"thread {tid} is in another {name} namespace");
+            if (tid != pid)
+                foreach (var (kind, what) in s_shared[1..]) if (Sys.Kcmp(pid, tid, kind) > 0) findings.Add($"thread {tid} has {what} of its own (unshare)");
+            if (((thread.Hex("SigPnd") | thread.Hex("ShdPnd")) >> (Sys.SIGTRAP - 1) & 1) != 0) findings.Add($"SIGTRAP is pending for thread {tid}");
         }
         all.AddRange(findings.Select(f => prefix + f));
     }
 }
 
 /// <summary>What /proc shows of one process.</summary>
-internal sealed record ProcessFacts(int Pid, List<Vma> Areas, List<OpenDescriptor> Descriptors);
+internal sealed record ProcessFacts(int Pid, List<Vma> Areas, List<OpenDescriptor> Descriptors)
+{
+    /// <summary>Empty while the process runs: they are looked at when it comes to them.</summary>
+    public IReadOnlyList<ProcStatus> Threads { get; init; } = [];
+}

@@ -1,5 +1,4 @@
 using TreCr.Linux;
-using TreCr.Process.Read;
 
 namespace TreCr.Process.Engine;
 
@@ -13,8 +12,7 @@ namespace TreCr.Process.Engine;
 /// Unlike a chain of signal frames this leaves the kernel's restart block alone, so that a relative timeout of the interrupted call goes on.
 /// </remarks>
 /// <param name="fourth">argument of all of the calls</param>
-/// <param name="status">of the thread, read since it stopped</param>
-internal sealed unsafe class CallChain(StackInjector injector, Tracee thread, ProcStatus status, IReadOnlyList<InjectedCall> calls, long fourth = 0)
+internal sealed unsafe class CallChain(StackInjector injector, Tracee thread, IReadOnlyList<InjectedCall> calls, long fourth = 0)
 {
     /// <summary>Signals whose default is to be ignored, and which have no other effect: SIGURG, SIGWINCH, SIGCHLD.</summary>
     private static readonly int[] s_quiet = [23, 28, 17];
@@ -29,7 +27,7 @@ internal sealed unsafe class CallChain(StackInjector injector, Tracee thread, Pr
     public void Start()
     {
         _signal = QuietSignal();
-        if (_signal == 0 || !injector.Gadgets.CanChain || status["x86_Thread_features"].Contains("shstk", StringComparison.Ordinal) || !TryStart()) StepThrough();
+        if (_signal == 0 || !injector.Gadgets.CanChain || thread.Status["x86_Thread_features"].Contains("shstk", StringComparison.Ordinal) || !TryStart()) StepThrough();
     }
 
     /// <summary>Waits until they are made, reads what came of them, and gives the thread back.</summary>
@@ -67,7 +65,7 @@ internal sealed unsafe class CallChain(StackInjector injector, Tracee thread, Pr
     /// <summary>One that means nothing to the thread, at best one that it does not block either; 0: there is none.</summary>
     private int QuietSignal()
     {
-        ulong taken = status.Hex("SigCgt") | status.Hex("SigPnd") | status.Hex("ShdPnd");
+        ulong taken = thread.Status.Hex("SigCgt") | thread.Status.Hex("SigPnd") | thread.Status.Hex("ShdPnd");
         foreach (ulong avoided in (ulong[])[taken | thread.SignalMask, taken])
             foreach (int signal in s_quiet)
                 if ((avoided >> signal - 1 & 1) == 0) return signal;

@@ -96,7 +96,7 @@ internal sealed unsafe class FrozenProcess
                     throw tracer != 0 ? new NotStoppedException(why) : new ProcessException(why); // by an engine that is just dying, it may be
                 }
                 Sys.Ptrace(Sys.PTRACE_INTERRUPT, tid);
-                _threads[tid] = new Tracee(tid);
+                _threads[tid] = new Tracee(Pid, tid);
                 found = true;
             }
             // The first one last: its end is reported only after all others', and an execve by another goes on only when those that it has ended are reaped.

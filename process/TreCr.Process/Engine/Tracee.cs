@@ -1,9 +1,10 @@
 using TreCr.Linux;
+using TreCr.Process.Read;
 
 namespace TreCr.Process.Engine;
 
 /// <summary>One seized and stopped thread, with the state it had when it stopped.</summary>
-internal sealed class Tracee(int tid)
+internal sealed class Tracee(int pid, int tid)
 {
     public int Tid => tid;
 
@@ -33,6 +34,9 @@ internal sealed class Tracee(int tid)
 
     /// <summary>XSAVE area, read on first use.</summary>
     public byte[] ExtendedState => field ??= Sys.GetExtendedState(tid);
+
+    /// <summary>Read on first use: signals may have come since. Only once it has stopped.</summary>
+    public ProcStatus Status => field ??= ProcStatus.Read(pid, tid);
 
     public bool Stopped;
 

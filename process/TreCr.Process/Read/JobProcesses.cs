@@ -17,7 +17,7 @@ internal static class JobProcesses
             try { all[pid] = ProcStatus.Read(pid); } catch (IOException) { } // ended
         }
         // Outside of a namespace of ours only what descends from the program is its.
-        bool ownNamespace = all.TryGetValue(1, out ProcStatus? init) && init["Name"] == "trecr-init";
+        bool ownNamespace = all.TryGetValue(1, out ProcStatus? init) && init.Name == "trecr-init";
         int self = Environment.ProcessId;
         string? engine = Sys.ReadLink("/proc/self/exe");
         bool Belongs(ProcStatus p)

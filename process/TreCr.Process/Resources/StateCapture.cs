@@ -32,9 +32,9 @@ internal sealed unsafe class StateCapture(FrozenProcess frozen, StackInjector in
         image.Executable = Sys.ReadLink($"/proc/{pid}/exe") ?? throw new ProcessException("cannot read the executable's path");
         image.WorkingDirectory = Sys.ReadLink($"/proc/{pid}/cwd") ?? throw new ProcessException("cannot read the working directory");
         image.Umask = Convert.ToUInt32(status["Umask"], 8);
-        image.Personality = Convert.ToUInt64(File.ReadAllText($"/proc/{pid}/personality").Trim(), 16);
+        image.Personality = Convert.ToUInt64(ProcText.Read($"/proc/{pid}/personality").Trim(), 16);
         image.Auxv = ByteString.CopyFrom(File.ReadAllBytes($"/proc/{pid}/auxv"));
-        image.OomScoreAdjust = int.Parse(File.ReadAllText($"/proc/{pid}/oom_score_adj"));
+        image.OomScoreAdjust = int.Parse(ProcText.Read($"/proc/{pid}/oom_score_adj"));
         image.MonotonicNs = Sys.ClockNs(1);
         image.BoottimeNs = Sys.ClockNs(7);
         if (File.Exists("/proc/sys/kernel/ns_last_pid") && int.TryParse(File.ReadAllText("/proc/sys/kernel/ns_last_pid"), out int last)) image.LastPid = last;
@@ -48,16 +48,15 @@ internal sealed unsafe class StateCapture(FrozenProcess frozen, StackInjector in
         }
         foreach (Tracee thread in frozen.Threads)
         {
-            ProcStatus own = ProcStatus.Read(pid, thread.Tid);
-            image.Threads.Add(FromOutside(thread, own));
-            Ask(thread, own);
+            image.Threads.Add(FromOutside(thread));
+            Ask(thread);
         }
     }
 
-    private void Ask(Tracee thread, ProcStatus status)
+    private void Ask(Tracee thread)
     {
         InjectedCall stack = new(SyscallNumber.Sigaltstack, 0, InjectedCall.Memory, 0, 24), address = new(SyscallNumber.Prctl, PR_GET_TID_ADDRESS, InjectedCall.Memory, 0, 8), slack = new(SyscallNumber.Prctl, PR_GET_TIMERSLACK);
-        Asked asked = new(thread, new CallChain(injector, thread, status, thread == frozen.Leader ? [stack, address, slack, .. _process.Others] : [stack, address, slack]), stack, address, slack);
+        Asked asked = new(thread, new CallChain(injector, thread, thread == frozen.Leader ? [stack, address, slack, .. _process.Others] : [stack, address, slack]), stack, address, slack);
         _asked.Add(asked);
         asked.Chain.Start();
     }
@@ -71,7 +70,7 @@ internal sealed unsafe class StateCapture(FrozenProcess frozen, StackInjector in
             asked.Chain.Finish();
             if (i == 0)
             {
-                CallChain signals = new(injector, asked.Thread, ProcStatus.Read(frozen.Pid, asked.Thread.Tid), _process.OfSignals, ProcessCalls.SignalSetBytes);
+                CallChain signals = new(injector, asked.Thread, _process.OfSignals, ProcessCalls.SignalSetBytes);
                 signals.Start();
                 signals.Finish();
                 _process.Fill(image, _status!);
@@ -86,14 +85,14 @@ internal sealed unsafe class StateCapture(FrozenProcess frozen, StackInjector in
         foreach (byte[] info in Pending(frozen.Pid, shared: true)) image.SharedPending.Add(ByteString.CopyFrom(info));
     }
 
-    private ThreadImage FromOutside(Tracee thread, ProcStatus status)
+    private ThreadImage FromOutside(Tracee thread)
     {
-        int pid = frozen.Pid, tid = thread.Tid;
+        int tid = thread.Tid;
         UserRegisters registers = thread.Portable;
         ThreadImage to = new()
         {
             Tid = tid,
-            Name = File.ReadAllText($"/proc/{pid}/task/{tid}/comm").TrimEnd('\n'),
+            Name = thread.Status.Name,
             Registers = ByteString.CopyFrom(new ReadOnlySpan<byte>(&registers, sizeof(UserRegisters))),
             Xstate = ByteString.CopyFrom(thread.ExtendedState),
             SignalMask = thread.SignalMask,
@@ -111,7 +110,7 @@ internal sealed unsafe class StateCapture(FrozenProcess frozen, StackInjector in
         if (bytes > 0) to.Affinity = ByteString.CopyFrom(new ReadOnlySpan<byte>(buffer, (int)bytes));
         long priority = Sys.Raw(SyscallNumber.IoprioGet, 1, tid);
         if (priority >= 0) to.IoPriority = (int)priority;
-        CapabilitySets sets = CapabilitySets.Parse(status.Lines);
+        CapabilitySets sets = CapabilitySets.Parse(thread.Status.Lines);
         to.Capabilities.AddRange([sets.Inheritable, sets.Permitted, sets.Effective, sets.Bounding, sets.Ambient]);
         return to;
     }

@@ -42,7 +42,7 @@ internal sealed unsafe class TreeCapture : IDisposable
     {
         long start = Sys.ClockNs(1), bytes = 0;
         _times.Restart();
-        ProcessFacts[] all = [.. _frozen.Processes.Select(p => new ProcessFacts(p.Pid, _trackers.AreasOf(p.Pid), OpenDescriptor.ReadAll(p.Pid)))];
+        ProcessFacts[] all = [.. _frozen.Processes.Select(p => new ProcessFacts(p.Pid, _trackers.AreasOf(p.Pid), OpenDescriptor.ReadAll(p.Pid)) { Threads = [.. p.Threads.Select(t => t.Status)] })];
         for (int i = 0; i < all.Length; i++)
             if (all[i].Descriptors.Any(d => d.IsLeftover)) CloseLeftovers(_frozen.Processes[i], all[i]);
         _times.Mark("areas, descriptors");
@@ -135,7 +135,7 @@ internal sealed unsafe class TreeCapture : IDisposable
         ProcStatus status = ProcStatus.Read(process.Pid);
         TreeProcess place = new()
         {
-            Pid = process.Pid, Parent = process.Pid == _frozen.Root ? 1 : status.Parent, ProcessGroup = image.ProcessGroup, Session = image.Session, Name = status["Name"],
+            Pid = process.Pid, Parent = process.Pid == _frozen.Root ? 1 : status.Parent, ProcessGroup = image.ProcessGroup, Session = image.Session, Name = status.Name,
             ExitSignal = (int)status.Stat(38), StopSignal = process.Leader.GroupStopSignal,
         };
         if (image.ControllingTerminal && image.Session == process.Pid)
@@ -165,7 +165,7 @@ internal sealed unsafe class TreeCapture : IDisposable
 
     private void AddZombie(ProcStatus zombie) => _tree.Processes.Add(new TreeProcess
     {
-        Pid = zombie.Pid, Parent = zombie.Parent, ProcessGroup = (int)zombie.Stat(5), Session = (int)zombie.Stat(6), Name = zombie["Name"], ExitSignal = (int)zombie.Stat(38), Zombie = true,
+        Pid = zombie.Pid, Parent = zombie.Parent, ProcessGroup = (int)zombie.Stat(5), Session = (int)zombie.Stat(6), Name = zombie.Name, ExitSignal = (int)zombie.Stat(38), Zombie = true,
         WaitStatus = (int)zombie.Stat(52),
     });
 
