@@ -11,6 +11,7 @@ internal sealed class TcpTable
     public static TcpTable Read()
     {
         TcpTable table = new();
+        HashSet<(string, string, ulong)> seen = []; // where connections come and go the kernel gives lines twice: it goes on by their number
         foreach (string file in (string[])["/proc/self/net/tcp", "/proc/self/net/tcp6"])
         {
             if (!File.Exists(file)) continue;
@@ -19,7 +20,8 @@ internal sealed class TcpTable
                 string[] f = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
                 if (f.Length < 10) continue;
                 int colon = f[4].IndexOf(':');
-                table._all.Add(new TcpEntry(Address(f[1]), Address(f[2]), int.Parse(f[3], NumberStyles.HexNumber), long.Parse(f[4].AsSpan(colon + 1), NumberStyles.HexNumber), ulong.Parse(f[9])));
+                TcpEntry entry = new(Address(f[1]), Address(f[2]), int.Parse(f[3], NumberStyles.HexNumber), long.Parse(f[4].AsSpan(colon + 1), NumberStyles.HexNumber), ulong.Parse(f[9]));
+                if (seen.Add((entry.Local, entry.Remote, entry.Inode))) table._all.Add(entry);
             }
         }
         return table;
