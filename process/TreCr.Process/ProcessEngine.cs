@@ -165,9 +165,10 @@ public sealed class ProcessEngine : IDisposable
     public int Restore(ISnapshotReader reader, GivenDescriptors given, bool lazy = false) => _tracer.Run(() =>
     {
         if (_restored is not null) throw new ProcessException("a restored program waits for release");
+        Times.Restart();
         Fault.At(FaultPoint.RestoreStart);
         _lazy = lazy ? new LazyRestore { OnDone = () => OnServed?.Invoke(), OnFailure = e => OnServeFailed?.Invoke(e) } : null;
-        try { _restored = TreeRestorer.Run(reader, given, _lazy); }
+        try { _restored = TreeRestorer.Run(reader, given, _lazy, Times); }
         catch
         {
             DropLazy();

@@ -117,6 +117,7 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
                 given.Paths.WorkingDirectory = request.ProcessRestore.WorkingDirectory;
                 OpenReader(request.ProcessRestore.ManifestHash);
                 reply.Pid = _engine.Restore(_reader!, given, request.ProcessRestore.Lazy);
+                Note(reply);
                 if (_engine.LazyNotice is { } why) reply.Findings.Add($"the memory was restored before the program ran: {why}");
                 break;
             case Request.VerbOneofCase.ServePages:

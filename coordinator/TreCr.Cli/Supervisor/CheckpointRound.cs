@@ -22,7 +22,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     private readonly long _deadline = Environment.TickCount64 + order.DeadlineMs;
     private readonly List<RankSnapshot> _snapshots = [];
     private readonly Dictionary<(string, int), ByteString> _hashes = [];
-    private readonly CheckpointTiming _timing = new();
+    private readonly StepTiming _timing = new();
     private EngineProcess? _engine;
     private RankState? _rank;
     private List<Session> _sessions = [];
@@ -61,7 +61,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
             committed = true;
             checkpoint = commit.CheckpointId;
             supervisor.Committed(commit.CheckpointId, _hashes);
-            _timing.Print(commit.CheckpointId, _stopTimeUs);
+            _timing.Print($"{commit.CheckpointId}, stop {StepTiming.Ms(_stopTimeUs)} ms");
             if (order.Stop) End(commit.CheckpointId);
         }
         catch (Exception e)

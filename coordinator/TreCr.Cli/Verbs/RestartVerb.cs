@@ -17,6 +17,7 @@ internal static class RestartVerb
     public static int Run(Arguments arguments)
     {
         long start = Stopwatch.GetTimestamp();
+        StepTiming timing = new();
         string wanted = arguments.Operands[0];
         if (Environment.GetEnvironmentVariable(RunVerb.SessionVariable) is { Length: > 0 })
             throw new TrecrException(TrecrError.RunInsideRun, $"cannot restart {wanted}: this shell or script is itself run by trecr (job {Environment.GetEnvironmentVariable(RunVerb.JobVariable)})");
@@ -55,7 +56,8 @@ internal static class RestartVerb
                 throw;
             }
         }
-        return Restart(manifest, state, directory, jobLock, path, device, lastEpoch, start, options, changes);
+        timing.Mark("checks");
+        return Restart(manifest, state, directory, jobLock, path, device, lastEpoch, start, options, changes, timing);
     }
 
     /// <summary>Brings what the store lacks from the nearest tiers that have it.</summary>
@@ -139,7 +141,7 @@ internal static class RestartVerb
     }
 
     private static int Restart(JobManifest manifest, RankState state, RuntimeDirectory directory, JobLock jobLock, string store, string device, ulong lastEpoch, long start, JobOptions options,
-        RestartChanges changes)
+        RestartChanges changes, StepTiming timing)
     {
         // Clocks go on where they were.
         long monotonic = state.MonotonicNs - Sys.ClockNs(1), boottime = state.BoottimeNs - Sys.ClockNs(7);
@@ -150,6 +152,7 @@ internal static class RestartVerb
             jobLock.Dispose();
             throw e is LaunchException ? new TrecrException(TrecrError.NoNamespaces, $"cannot restart {manifest.CheckpointId}: {e.Message}") : e;
         }
+        timing.Mark("namespaces, init");
         if (state.HostName.Length > 0 && state.HostName != HostFacts.HostName) Output.Note($"note: {manifest.CheckpointId} was taken on {state.HostName}, this is {HostFacts.HostName}");
         // The job's own hooks, unless others are given here.
         if (options.Hooks.Count == 0) options = options with { Hooks = [.. state.Hooks.Select(changes.PathOf)] };
@@ -178,13 +181,17 @@ internal static class RestartVerb
                 delegators[i] = (delegators[i].Process, descriptors);
                 if (descriptors.Length != 3) throw new TrecrException(TrecrError.RestoreFailed, $"cannot restart {manifest.CheckpointId}: the delegator gave {descriptors.Length} descriptors, not 3");
             }
+            timing.Mark("delegators");
             SnapshotReference process = RankRecord.Find(manifest, RankRecord.ProcessRole).FirstOrDefault()
                 ?? throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: it has no process snapshot");
             EngineProcess engine = supervisor.Engine();
+            timing.Mark("engine, begun");
             ProcessRestoreRequest restore = new() { ManifestHash = process.ManifestHash, SessionCount = (uint)delegators.Count };
             changes.AddTo(restore);
             restore.SessionNumbers.AddRange(state.Sessions.Select(s => s.Number));
             Reply restored = engine.Peer.Ask(new Request { ProcessRestore = restore }, EngineMs, TrecrError.RestoreFailed, [.. supervisor.Streams.ProgramEnds, .. delegators.SelectMany(d => d.Descriptors)], out int[] lazy);
+            timing.Add("restore", restored);
+            timing.Mark("restore, all");
             foreach (string note in restored.Findings) Output.Note($"note: {note}");
             SpawnedProcess program = space.AdoptProgram(restored.Pid);
             changes.Apply(space.InitPid, program.HostPid);
@@ -193,6 +200,7 @@ internal static class RestartVerb
             supervisor.Hooks.AfterRestart(program.HostPid, manifest.CheckpointId);
             int[] hostPids = [.. state.Sessions.Select(s => s.Pid == program.Pid ? program.HostPid : HostPidOf(space, s.Pid, manifest))]; // a process that runs may end at once
             engine.Peer.Ask(new Request { Release = new ReleaseRequest() }, EngineMs, TrecrError.RestoreFailed);
+            timing.Mark("release");
             for (int i = 0; i < delegators.Count; i++)
             {
                 SessionState saved = state.Sessions[i];
@@ -202,6 +210,8 @@ internal static class RestartVerb
             }
             supervisor.Begin(program, state.UnreadInput.Span, state.InputEnded);
             supervisor.KeepLazily(process.ManifestHash, lazy);
+            timing.Mark("began to serve it");
+            timing.Print($"{manifest.CheckpointId}, restart");
             Output.Note($"restarted {manifest.CheckpointId} in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:0} ms");
         }
         catch (Exception e)

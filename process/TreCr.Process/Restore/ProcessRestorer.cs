@@ -22,7 +22,7 @@ internal sealed unsafe class ProcessRestorer(SavedTree saved, ProcessImage image
     public int Pid => image.Pid;
 
     /// <summary>Memory, descriptors, attributes; then the threads exist.</summary>
-    public void Build()
+    public void Build(PhaseTimes times)
     {
         int pid = image.Pid, xstate = Sys.GetExtendedState(pid).Length;
         foreach (ThreadImage t in image.Threads)
@@ -35,15 +35,18 @@ internal sealed unsafe class ProcessRestorer(SavedTree saved, ProcessImage image
         // Its number is below those that Place keeps.
         if (lazy is not null) batch.AddOptional("userfaultfd", SyscallNumber.Userfaultfd, Sys.O_CLOEXEC | Sys.O_NONBLOCK);
         long[] results = batch.Run(pid);
+        times.Mark("mappings");
         Fault.At(FaultPoint.RestoreMapped);
         lazy?.Add(pid, memory, results[^1]);
         memory.Fill(pid);
+        times.Mark("memory");
         Fault.At(FaultPoint.RestoreFilled);
         memory.Protect();
         SetProcessFields(descriptors);
         descriptors.Place(pid);
         ProcessAttributes();
         CloneThreads(pid);
+        times.Mark("descriptors, attributes");
         Fault.At(FaultPoint.RestoreThreads);
     }
 

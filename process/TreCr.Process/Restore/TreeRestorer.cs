@@ -13,26 +13,30 @@ internal sealed unsafe class TreeRestorer
     private readonly LazyRestore? _lazy;
     private readonly RemoteBatch _batch;
     private readonly ulong _workArea;
+    private readonly PhaseTimes _times;
 
-    private TreeRestorer(SavedTree saved, OpenFileRestore files, LazyRestore? lazy)
+    private TreeRestorer(SavedTree saved, OpenFileRestore files, LazyRestore? lazy, PhaseTimes times)
     {
-        (_saved, _files, _lazy) = (saved, files, lazy);
+        (_saved, _files, _lazy, _times) = (saved, files, lazy, times);
         _workArea = FindWorkArea(saved);
         _batch = new RemoteBatch(_workArea);
     }
 
     /// <param name="lazy">receives memory that is filled while the program runs; null: all is filled before</param>
+    /// <param name="times">receives what it spent its time on</param>
     /// <returns>the tree, stopped, and complete but for that memory</returns>
-    public static RestoredTree Run(ISnapshotReader reader, GivenDescriptors given, LazyRestore? lazy)
+    public static RestoredTree Run(ISnapshotReader reader, GivenDescriptors given, LazyRestore? lazy, PhaseTimes times)
     {
         SavedTree saved = SavedTree.Load(reader, given);
         given.Paths.Apply(saved);
         List<string> findings = RestoreCheck.Run(saved);
         if (findings.Count > 0) throw new RefusedException(findings);
         BundledFiles.Provide(saved, given.BundleDirectory);
+        times.Mark("records, check");
         using OpenFileRestore files = new(saved, given);
         files.OpenAll();
-        return new TreeRestorer(saved, files, lazy).Make();
+        times.Mark("open files");
+        return new TreeRestorer(saved, files, lazy, times).Make();
     }
 
     private RestoredTree Make()
@@ -43,19 +47,23 @@ internal sealed unsafe class TreeRestorer
         {
             MakeSkeleton(skeleton);
             Fault.At(FaultPoint.RestoreSkeleton);
-            foreach (ProcessRestorer process in processes) process.Build();
+            _times.Mark("empty processes");
+            foreach (ProcessRestorer process in processes) process.Build(_times);
             if (_lazy is not null)
             {
                 _lazy.Root = _saved.Tree.Root;
                 _lazy.Serve();
             }
             foreach (ProcessRestorer process in processes) process.SetUpThreads();
+            _times.Mark("threads");
             RestoreFiles.Run(_saved.Reader, _saved.Tree);
             _files.FinishAll(); // watches on files that were just put back see nothing of that
+            _times.Mark("files");
             foreach (ProcessRestorer process in processes) Stop(process);
             foreach (ProcessRestorer process in processes) process.QueuePendingSignals();
             foreach (ProcessRestorer process in processes) process.Finish();
             SetLastPid();
+            _times.Mark("signals, registers");
             Fault.At(FaultPoint.RestoreComplete);
             return new RestoredTree([.. processes.Select(p => p.Tids)]);
         }

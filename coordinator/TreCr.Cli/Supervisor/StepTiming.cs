@@ -4,9 +4,9 @@ using TreCr.Rank;
 
 namespace TreCr.Cli;
 
-/// <summary>What the steps of one checkpoint took, printed on stderr where <c>TRECR_TIMING</c> is 1: a line per step, and per phase that engine and delegator tell.</summary>
+/// <summary>What the steps of one checkpoint or restart took, printed on stderr where <c>TRECR_TIMING</c> is 1: a line per step, and per phase that engine and delegator tell.</summary>
 /// <remarks>Any thread. A step ending in "all" is what the supervisor saw of it, the messages included; these add up to the stop time.</remarks>
-internal sealed class CheckpointTiming
+internal sealed class StepTiming
 {
     private static readonly bool s_wanted = Environment.GetEnvironmentVariable("TRECR_TIMING") == "1";
 
@@ -37,17 +37,18 @@ internal sealed class CheckpointTiming
         _last = now;
     }
 
-    public void Print(string checkpoint, long stopTimeUs)
+    /// <param name="title">what it was, and what it took in all</param>
+    public void Print(string title)
     {
         if (!s_wanted) return;
         lock (_rows)
         {
-            List<string> lines = [$"timing of {checkpoint}, stop {Ms(stopTimeUs)} ms:"];
+            List<string> lines = [$"timing of {title}:"];
             foreach ((string name, long microseconds, long bytes) in _rows)
                 lines.Add($"  {name,-36} {Ms(microseconds),10} ms{(bytes > 0 ? $"  {Output.Bytes((ulong)bytes)}" : "")}");
             Output.Note(string.Join("\n", lines));
         }
     }
 
-    private static string Ms(long microseconds) => (microseconds / 1000.0).ToString("0.00", CultureInfo.InvariantCulture);
+    public static string Ms(long microseconds) => (microseconds / 1000.0).ToString("0.00", CultureInfo.InvariantCulture);
 }
