@@ -58,6 +58,7 @@ public sealed record TrecrError(int Number, int ExitCode, string WhatToDo, int R
     public static readonly TrecrError JobEnded = Add(207, 3, "nothing to do where the program had ended; else `trecr restart JOB`");
     public static readonly TrecrError CoordinatorLost = Add(208, 1, "look with `trecr list` whether the checkpoint exists, then try again; the program runs on");
     public static readonly TrecrError HookFailed = Add(209, 1, "look at what the hook has printed; the program runs on");
+    public static readonly TrecrError ProcessKilled = Add(210, 1, "try again; the program runs on and the previous checkpoint is valid");
 
     // Restarting.
     public static readonly TrecrError NoSuchCheckpoint = Add(301, 3, "`trecr list` shows what there is; --store or TRECR_STORE names another store");

@@ -117,11 +117,15 @@ public sealed class ProcessEngine : IDisposable
 
     /// <summary>Saves the frozen program. It stays frozen, also on failure; then call <see cref="Resume"/> or <see cref="Kill"/>.</summary>
     /// <exception cref="RefusedException">it holds what cannot be saved; nothing was touched</exception>
+    /// <exception cref="ProcessEndedException">somebody killed a process of it meanwhile; another freeze and capture may do</exception>
     public CaptureResult Capture(ISnapshotWriter writer, ExternalObjects externals)
         => _tracer.Run(() =>
         {
-            using TreeCapture capture = new(_frozen ?? throw new ProcessException("no program is frozen"), writer, externals, _trackers, SaveFilesBelowBytes, Bundle, _readouts, Times);
-            CaptureResult result = capture.Run();
+            FrozenTree frozen = _frozen ?? throw new ProcessException("no program is frozen");
+            using TreeCapture capture = new(frozen, writer, externals, _trackers, SaveFilesBelowBytes, Bundle, _readouts, Times);
+            CaptureResult result;
+            try { result = capture.Run(); }
+            catch (Exception e) when (frozen.FindKilled() is > 0 and var killed) { throw new ProcessEndedException($"process {killed} was killed while the program was saved ({e.Message})"); }
             _connections = capture.TcpSockets;
             return result;
         });

@@ -66,8 +66,36 @@ public sealed class SandboxTests(bool unprivileged)
         Assert.That(code, Is.EqualTo(7), errors);
         foreach (string call in named) Assert.That(errors, Does.Contain($"finding: {call} is forbidden here"));
         Assert.That(errors, Does.Contain("TRECR-0203"));
+        if (named.Contains("ptrace(2)"))
+        {
+            (_, string[] doctor, _) = _place.Do("doctor");
+            Assert.That(doctor, Has.Some.Match("ptrace.*cannot be traced.*(no yama|kernel.yama.ptrace_scope [0-3])"));
+            Assert.That(string.Join('\n', doctor), Does.Contain("sysctl -w kernel.yama.ptrace_scope=1"));
+        }
         _place.Release();
         Assert.That(run.WaitForExit(Workplace.Limit), Is.EqualTo(7), run.Errors);
+    }
+
+    /// <summary>
+    /// What Yama asks for where its scope is 1 (ancestor, named tracer, or the capability) or 2 (the capability): CAP_SYS_PTRACE in the user namespace of who is traced. The engine has it, the program
+    /// of an ordinary user has not. Source: yama_ptrace_access_check in security/yama/yama_lsm.c.
+    /// </summary>
+    [Test]
+    public void TheEngineMayTraceUnderYama()
+    {
+        const int CAP_SYS_PTRACE = 19;
+        using RunningProgram run = _place.StartCounter(Steps);
+        _place.Checkpoint();
+        System.Text.Json.JsonElement rank = _place.Rank();
+        int engine = rank.GetProperty("engine_pid").GetInt32(), program = rank.GetProperty("host_pid").GetInt32();
+        Assert.That(engine, Is.GreaterThan(1));
+        Assert.That(Linux.Sys.ReadLink($"/proc/{engine}/ns/user"), Is.Not.Null.And.EqualTo(Linux.Sys.ReadLink($"/proc/{program}/ns/user")));
+        Assert.That(HasCapability(engine), Is.True);
+        if (unprivileged) Assert.That(HasCapability(program), Is.False);
+        _place.Release();
+        Assert.That(run.WaitForExit(Workplace.Limit), Is.EqualTo(7), run.Errors);
+
+        static bool HasCapability(int pid) => (Convert.ToUInt64(File.ReadLines($"/proc/{pid}/status").Single(l => l.StartsWith("CapEff:"))[7..].Trim(), 16) >> CAP_SYS_PTRACE & 1) != 0;
     }
 
     [Test]

@@ -48,13 +48,7 @@ public sealed class TreeTests
         Sample sample = Script("two.sh", $"'{Heat.Path}' \"$@\" >'{_directory}/first' & TRECR_SAMPLE_COUNTER= '{Heat.Path}' \"$@\" >'{_directory}/second'\nsecond=$?\nwait $!\necho \"first $? second $second\"");
         using Job job = new(sample);
         RunningProgram run = job.Run(held: true);
-        string[] Lines(string which) => File.Exists(Path.Combine(_directory, which)) ? File.ReadAllLines(Path.Combine(_directory, which)) : [];
-        long end = Environment.TickCount64 + (long)Job.Limit.TotalMilliseconds;
-        while (!Lines("first").Any(l => Sample.Unit(l) > 0) || !Lines("second").Any(l => Sample.Unit(l) > 0)) // both write to files
-        {
-            Assert.That(Environment.TickCount64, Is.LessThan(end), run.Errors);
-            job.Do("status", "job");
-        }
+        WaitForUnits(run, job, "first", "second");
         job.Checkpoint();
         string id = job.Checkpoint(stop: true);
         run.WaitForExit(Job.Limit);
@@ -72,4 +66,37 @@ public sealed class TreeTests
         }
         Assert.That(job.Starts, Is.EqualTo(1));
     }
+
+    /// <summary>The second process asks for its delegator while the first one's gate is closed already: it gets it, and then the checkpoint goes on.</summary>
+    [Test]
+    public void A_process_that_begins_while_the_gate_is_closed()
+    {
+        Sample sample = Script("late.sh", $"'{Heat.Path}' \"$@\" >'{_directory}/early' & while [ ! -e \"$LATE_BEGINS\" ]; do read -t 0.005 <><(:); done\nTRECR_SAMPLE_COUNTER= '{Heat.Path}' \"$@\" >'{_directory}/late'\nlate=$?\nwait $!\necho \"early $? late $late\"");
+        using Job job = new(sample) { WithFaults = true };
+        job.Environment["LATE_BEGINS"] = job.FaultFile + ".supervisor";
+        RunningProgram run = job.Run(held: true);
+        WaitForUnits(run, job, "early");
+        File.WriteAllText(job.FaultFile, "supervisor/SupervisorGated:delay");
+        job.Checkpoint();
+        WaitForUnits(run, job, "late");
+        string id = job.Checkpoint(stop: true);
+        run.WaitForExit(Job.Limit);
+        job.Release();
+        RunningProgram restart = job.Restart(id);
+        Assert.That(restart.WaitForExit(Job.Limit), Is.Zero, restart.Errors);
+        Assert.That(restart.Output, Does.Contain("early 0 late 0"));
+        Assert.That(job.Starts, Is.EqualTo(1));
+    }
+
+    private void WaitForUnits(RunningProgram run, Job job, params string[] files)
+    {
+        long end = Environment.TickCount64 + (long)Job.Limit.TotalMilliseconds;
+        while (!files.All(f => Lines(f).Any(l => Sample.Unit(l) > 0))) // they write to files
+        {
+            Assert.That(Environment.TickCount64, Is.LessThan(end), run.Errors);
+            job.Do("status", "job");
+        }
+    }
+
+    private string[] Lines(string file) => File.Exists(Path.Combine(_directory, file)) ? File.ReadAllLines(Path.Combine(_directory, file)) : [];
 }

@@ -39,7 +39,7 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
             {
                 (TrecrError error, string message, _) = e is ProcessException ? (TrecrError.CheckpointFailed, e.Message, []) : Program.Explain(e);
                 reply.Error = message;
-                reply.ErrorCode = e is ProcessException or LinuxException ? 0 : error.Number; // 0: the supervisor knows what it was about
+                reply.ErrorCode = e is ProcessEndedException && request.VerbCase == Request.VerbOneofCase.ProcessCapture ? TrecrError.ProcessKilled.Number : e is ProcessException or LinuxException ? 0 : error.Number; // 0: the supervisor knows what it was about
             }
             if (request.VerbCase != Request.VerbOneofCase.ServePages || reply.Error.Length > 0)
                 foreach (int fd in descriptors) Sys.Close(fd);

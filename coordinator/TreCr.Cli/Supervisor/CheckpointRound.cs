@@ -14,6 +14,9 @@ namespace TreCr.Cli;
 /// </remarks>
 internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, PrepareEpoch order)
 {
+    /// <summary>How often a step is taken while processes of the program begin sessions all the time.</summary>
+    private const int Tries = 5;
+
     private const int FreezeMs = 5_000, SessionMs = 30_000, EngineStepMs = 120_000;
 
     /// <summary>How long a killed program may take to leave the process table.</summary>
@@ -42,11 +45,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         {
             State = "running hooks";
             supervisor.Hooks.Before(supervisor.ProgramHostPid);
-            State = "preparing";
-            Prepare();
-            Gate();
-            Freeze();
-            Capture();
+            for (int tries = 1; !TryCapture(again: tries < Tries); tries++) { }
             if (!order.Stop) Resume();
             Finish();
             supervisor.RequireLease(epoch);
@@ -81,10 +80,8 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
                 Undo();
                 ReleaseSnapshots();
             }
-            if (_engine is { IsAlive: true } engine && !(committed && order.Stop)) TryAsk(engine.Peer, new Request { EpochEnd = new EpochEndRequest { Committed = committed } });
-            if (!committed)
-                foreach (Session session in supervisor.Listener.Sessions.Where(s => !s.DelegatorLost))
-                    TryAsk(session.Delegator.Peer, new Request { EpochEnd = new EpochEndRequest() });
+            if (!committed) Forget();
+            else if (_engine is { IsAlive: true } engine && !order.Stop) TryAsk(engine.Peer, new Request { EpochEnd = new EpochEndRequest { Committed = true } });
             if (_held) supervisor.Listener.AllowNew();
             _held = false;
             supervisor.Hooks.After(supervisor.ProgramHostPid, checkpoint);
@@ -92,11 +89,50 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         }
     }
 
+    /// <param name="again">another attempt can be made</param>
+    /// <returns>false: a process of the program was killed meanwhile; everything runs as before</returns>
+    private bool TryCapture(bool again)
+    {
+        State = "preparing";
+        Prepare();
+        Gate();
+        Freeze();
+        try
+        {
+            Capture();
+            return true;
+        }
+        catch (TrecrException e) when (again && e.Error == TrecrError.ProcessKilled)
+        {
+            Undo();
+            Forget();
+            supervisor.AwaitDeathUnderWay(GoneMs);
+            if (supervisor.ProgramEnded) throw;
+            return false;
+        }
+    }
+
+    /// <summary>What was copied is not used, and processes may begin sessions again.</summary>
+    private void Forget()
+    {
+        if (_engine is { IsAlive: true } engine) TryAsk(engine.Peer, new Request { EpochEnd = new EpochEndRequest() });
+        foreach (Session session in supervisor.Listener.Sessions.Where(s => !s.DelegatorLost))
+            TryAsk(session.Delegator.Peer, new Request { EpochEnd = new EpochEndRequest() });
+        if (_held) supervisor.Listener.AllowNew();
+        _held = false;
+    }
+
     /// <summary>The program runs: refusals, pre-copy, everything that can be made ready.</summary>
     private void Prepare()
     {
-        AwaitSessions(); // the connection of one that is beginning would be refused as a stranger's
-        (_engine, Reply check) = supervisor.Check(Math.Min(Left(), EngineStepMs));
+        Reply check;
+        for (int tries = 1; ; tries++)
+        {
+            AwaitSessions(); // the connection of one that is beginning would be refused as a stranger's
+            int arrived = supervisor.Listener.Arrived;
+            (_engine, check) = supervisor.Check(Math.Min(Left(), EngineStepMs));
+            if (check.Findings.Count == 0 || tries == Tries || supervisor.Listener.Arrived == arrived) break;
+        }
         if (check.Findings.Count > 0)
             throw new TrecrException(TrecrError.CheckpointRefused, $"cannot save the program: {check.Findings[0]}{(check.Findings.Count > 1 ? $" (and {check.Findings.Count - 1} more)" : "")}") { Findings = [.. check.Findings] };
         _timing.Add("check", check);
@@ -146,9 +182,17 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
 
     private void Freeze()
     {
-        supervisor.RequireLease(epoch);
-        _frozen = true; // before the answer, which may be lost: a resume of what is not frozen does nothing
-        _timing.Add("freeze", Ask(_engine!.Peer, new Request { Freeze = new FreezeRequest { Pid = supervisor.ProgramPid, DeadlineMs = (uint)Math.Min(FreezeMs, Left()) } }));
+        for (int tries = 1; ; tries++)
+        {
+            supervisor.RequireLease(epoch);
+            _frozen = true; // before the answer, which may be lost: a resume of what is not frozen does nothing
+            _timing.Add("freeze", Ask(_engine!.Peer, new Request { Freeze = new FreezeRequest { Pid = supervisor.ProgramPid, DeadlineMs = (uint)Math.Min(FreezeMs, Left()) } }));
+            if (tries == Tries || !supervisor.Listener.IsAnybodyWaiting) break;
+            // A process has asked for its delegator between the hold and the freeze: its connection would be refused as a stranger's. It gets it, and then all is stopped again.
+            ResumeAll();
+            supervisor.Listener.AwaitWaiting(Math.Min(SessionMs, Left()));
+            Gate();
+        }
         _sessions = [.. _sessions.Where(s => s.IsConnected)]; // from here on none ends by itself
         _timing.Mark("freeze, all");
         State = "frozen";
@@ -158,6 +202,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     private void Capture()
     {
         supervisor.Streams.DrainOutput();
+        supervisor.Streams.HoldInput(true); // what comes from here on is in no image: with --stop whoever sends it keeps it for the restart
         RankState state = supervisor.Describe(epoch, _sessions);
         _timing.Mark("streams, all");
         RankSupervisor owner = supervisor;
@@ -181,16 +226,22 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
 
     private void Resume()
     {
-        Ask(_engine!.Peer, new Request { Resume = new ResumeRequest() });
-        _frozen = false;
-        InParallel(_sessions, mayEnd: true, s => s.Delegator.Peer.Ask(new Request { Open = new OpenRequest() }, Left(), TrecrError.CheckpointFailed));
-        _gated = false;
+        ResumeAll();
         _stopTimeUs = (Sys.ClockNs(1) - _gateNs) / 1000;
         _timing.Mark("resume, all");
         State = "finishing";
+        Fault.At(FaultPoint.SupervisorResumed);
+    }
+
+    private void ResumeAll()
+    {
+        Ask(_engine!.Peer, new Request { Resume = new ResumeRequest() });
+        _frozen = false;
+        supervisor.Streams.HoldInput(false);
+        InParallel(_sessions, mayEnd: true, s => s.Delegator.Peer.Ask(new Request { Open = new OpenRequest() }, Left(), TrecrError.CheckpointFailed));
+        _gated = false;
         supervisor.Listener.AllowNew();
         _held = false;
-        Fault.At(FaultPoint.SupervisorResumed);
     }
 
     /// <summary>Waits until every snapshot is durable.</summary>
@@ -245,6 +296,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         if (_frozen && _engine is { } engine && !TryAsk(engine.Peer, new Request { Resume = new ResumeRequest() }))
             supervisor.DropEngine(); // its death detaches the program
         _frozen = false;
+        supervisor.Streams.HoldInput(false);
         if (_gated)
             foreach (Session session in _sessions)
                 if (!session.DelegatorLost && !TryAsk(session.Delegator.Peer, new Request { Open = new OpenRequest() }) && !session.DelegatorLost && session.Delegator.WaitForEnd(0) is null)

@@ -12,6 +12,7 @@ internal sealed unsafe class InputRelay
     private readonly Lock _lock = new();
     private readonly int _terminalMaster, _programEnd;
     private readonly Action _onSuspend;
+    private readonly ManualResetEventSlim _open = new(true);
     private int _to;
     private byte[] _inHand;
 
@@ -33,6 +34,13 @@ internal sealed unsafe class InputRelay
     public bool Ended { get; private set; }
 
     public void Start() => new Thread(Run, 256 * 1024) { IsBackground = true, Name = "relay 0" }.Start();
+
+    /// <summary>While it is held nothing is taken from our standard input. Both ways as often as one likes.</summary>
+    public void Hold(bool held)
+    {
+        lock (_lock)
+            if (held) _open.Reset(); else _open.Set();
+    }
 
     /// <summary>What the program has not read. It is frozen; everything is as before when this returns.</summary>
     public byte[] UnreadInput()
@@ -78,9 +86,11 @@ internal sealed unsafe class InputRelay
         {
             Span<PollEntry> ready = [new PollEntry { Fd = 0, Events = Sys.POLLIN }];
             Sys.Poll(ready, -1);
+            _open.Wait();
             long n;
             lock (_lock) // from the read on it is in hand: a checkpoint in between would not save it
             {
+                if (!_open.IsSet) continue;
                 if (Sys.Poll(ready, 0) == 0) continue; // somebody else has read it: the read must not wait with the lock
                 n = Sys.Read(0, buffer, 4096);
                 if (n > 0) _inHand = new ReadOnlySpan<byte>(buffer, (int)n).ToArray();

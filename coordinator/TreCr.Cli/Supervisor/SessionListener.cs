@@ -21,6 +21,7 @@ internal sealed class SessionListener : IDisposable
     private readonly int _listener;
     private readonly int _initPid;
     private int _nextNumber;
+    private int _arriving, _arrived;
     private volatile bool _closed;
 
     /// <param name="path">of the socket; what is there already is removed: the job's lock is held</param>
@@ -53,6 +54,18 @@ internal sealed class SessionListener : IDisposable
     /// <summary>On the thread that called <see cref="HoldNew"/>.</summary>
     public void AllowNew() => _attaching.ExitWriteLock();
 
+    /// <summary>Connections so far.</summary>
+    public int Arrived => Volatile.Read(ref _arrived);
+
+    /// <summary>Between <see cref="HoldNew"/> and <see cref="AllowNew"/>: a process has asked for a delegator since, and waits.</summary>
+    public bool IsAnybodyWaiting => Sys.Poll([new PollEntry { Fd = _listener, Events = Sys.POLLIN }], 0) > 0 || Volatile.Read(ref _arriving) > 0; // in this order: it is counted before it is accepted
+
+    /// <summary>After <see cref="AllowNew"/>: until those that waited have begun, so that the next <see cref="HoldNew"/> waits for them.</summary>
+    public void AwaitWaiting(int timeoutMs)
+    {
+        for (long end = Environment.TickCount64 + timeoutMs; IsAnybodyWaiting && Environment.TickCount64 < end;) Thread.Sleep(1);
+    }
+
     /// <summary>Takes a session of a restored program in.</summary>
     public void Adopt(Session session)
     {
@@ -72,14 +85,18 @@ internal sealed class SessionListener : IDisposable
             Sys.Poll(ready, 1000);
             if (_closed) return;
             if (ready[0].Returned == 0) continue;
+            Interlocked.Increment(ref _arriving);
+            Interlocked.Increment(ref _arrived);
             int connection = Sys.Accept(_listener);
             if (connection >= 0) new Thread(() => Greet(connection), 512 * 1024) { IsBackground = true, Name = "session" }.Start();
+            else Interlocked.Decrement(ref _arriving);
         }
     }
 
     private void Greet(int connection)
     {
         _attaching.EnterReadLock(); // before its hello: the program is not stopped between the two, which would make it late, and its connection a stranger's
+        Interlocked.Decrement(ref _arriving);
         try
         {
             (int hostPid, uint uid, _) = Sys.PeerCredentials(connection);

@@ -116,6 +116,9 @@ internal sealed class StandardStreams : IDisposable
         foreach (OutputRelay output in _outputs) output.Drain();
     }
 
+    /// <summary>Whether our own input stays where it is.</summary>
+    public void HoldInput(bool held) => _input?.Hold(held);
+
     public byte[] UnreadInput() => _input?.UnreadInput() ?? [];
 
     public bool InputEnded => _input?.Ended ?? false;

@@ -85,6 +85,24 @@ internal sealed class FrozenTree
         return true;
     }
 
+    /// <summary>A process that SIGKILL has reached although it is stopped: it has ended, or is about to.</summary>
+    /// <returns>pid; 0: all are alive</returns>
+    public int FindKilled()
+    {
+        const ulong PF_EXITING = 4; // include/linux/sched.h
+        const int Flags = 9;
+        foreach (FrozenProcess process in Processes)
+        {
+            try
+            {
+                ProcStatus status = ProcStatus.Read(process.Pid);
+                if (status.State is 'Z' or 'X' || ((ulong)status.Stat(Flags) & PF_EXITING) != 0 || ((status.Hex("SigPnd") | status.Hex("ShdPnd")) >> (Sys.SIGKILL - 1) & 1) != 0) return process.Pid;
+            }
+            catch (IOException) { return process.Pid; }
+        }
+        return 0;
+    }
+
     /// <summary>Gives every borrowed thread back and lets everything run on.</summary>
     public void Resume()
     {

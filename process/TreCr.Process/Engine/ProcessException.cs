@@ -11,7 +11,7 @@ public class ProcessException(string message, Exception? inner = null) : Excepti
 internal sealed class NotStoppedException(string message) : ProcessException(message);
 
 /// <summary>The process is gone.</summary>
-internal sealed class ProcessEndedException(string message) : ProcessException(message);
+public sealed class ProcessEndedException(string message) : ProcessException(message);
 
 /// <summary>The process, or an image of it, holds something that cannot be saved or restored here. Nothing was touched.</summary>
 /// <param name="findings">all of them, one line each</param>

@@ -30,7 +30,7 @@ internal sealed class InternetSocketKind : OpenFileKind
 
     public override void Check(IReadOnlyList<OpenDescriptor> uses, TreeCheck check)
     {
-        TcpTable table = TcpTable.Read();
+        TcpTable table = TcpTable.Read(uses);
         HashSet<ulong> inside = [.. uses.Select(d => d.LinkInode)];
         foreach (OpenDescriptor d in uses)
         {

@@ -28,7 +28,7 @@ internal sealed class OpenFileTable(TreeImage tree, ExternalObjects externals, F
     private UnixSockets? _unixSockets;
 
     /// <summary>The TCP connections of this network namespace.</summary>
-    public TcpTable Tcp => _tcp ??= TcpTable.Read();
+    public TcpTable Tcp => _tcp ??= TcpTable.Read(_all);
 
     private TcpTable? _tcp;
 

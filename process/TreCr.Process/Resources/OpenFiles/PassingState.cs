@@ -31,7 +31,7 @@ internal static class PassingState
                 }
             if (sockets.Count == 0) return pids;
             ILookup<ulong, OpenDescriptor> inside = sockets.ToLookup(s => s.LinkInode);
-            List<TcpEntry> tcp = [.. TcpTable.Read().All];
+            List<TcpEntry> tcp = [.. TcpTable.Read(sockets).All];
             List<UnixSocket> unix = [.. UnixSockets.Read().All];
             HashSet<ulong> listed = [.. tcp.Select(t => t.Inode), .. unix.Select(u => u.Inode)];
             void Add(ulong inode) => pids.UnionWith(inside[inode].Select(d => d.Pid));

@@ -3,9 +3,8 @@ using TreCr.Linux;
 namespace TreCr.Process.Resources;
 
 /// <summary>All Unix sockets of this network namespace with their peers, which only sock_diag(7) tells. Source: linux/unix_diag.h.</summary>
-internal sealed unsafe class UnixSockets
+internal sealed class UnixSockets
 {
-    private const int AF_NETLINK = 16, SOCK_RAW = 3, NETLINK_SOCK_DIAG = 4, SOCK_DIAG_BY_FAMILY = 20, NLM_F_REQUEST = 1, NLM_F_DUMP = 0x300, NLMSG_ERROR = 2, NLMSG_DONE = 3, RequestBytes = 40;
     private const int Name = 0, Vfs = 1, Peer = 2, Icons = 3, RqLen = 4, Shutdown = 6, ShowAll = 0x1f;
 
     private readonly Dictionary<ulong, UnixSocket> _all = [];
@@ -18,7 +17,7 @@ internal sealed unsafe class UnixSockets
         get
         {
             if (_all.TryGetValue(inode, out UnixSocket? known) || inode is 0 or > uint.MaxValue) return known;
-            try { Ask(0, (uint)inode); }
+            try { Ask((uint)inode); }
             catch (LinuxException) { } // ENOENT
             return _all.GetValueOrDefault(inode);
         }
@@ -28,43 +27,21 @@ internal sealed unsafe class UnixSockets
     public static UnixSockets Read()
     {
         UnixSockets sockets = new();
-        sockets.Ask(NLM_F_DUMP, 0);
+        sockets.Ask(0);
         return sockets;
     }
 
-    /// <param name="inode">where it is not all</param>
-    private void Ask(int flags, uint inode)
+    /// <param name="inode">0: all</param>
+    private void Ask(uint inode)
     {
-        int netlink = (int)Sys.Check(Sys.Socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG), "socket(NETLINK_SOCK_DIAG)");
-        try
-        {
-            byte[] request = new byte[RequestBytes]; // struct nlmsghdr, struct unix_diag_req
-            BitConverter.TryWriteBytes(request, request.Length);
-            BitConverter.TryWriteBytes(request.AsSpan(4), (ushort)SOCK_DIAG_BY_FAMILY);
-            BitConverter.TryWriteBytes(request.AsSpan(6), (ushort)(NLM_F_REQUEST | flags));
-            request[16] = Sys.AF_UNIX;
-            BitConverter.TryWriteBytes(request.AsSpan(20), uint.MaxValue);
-            BitConverter.TryWriteBytes(request.AsSpan(24), inode);
-            BitConverter.TryWriteBytes(request.AsSpan(28), ShowAll);
-            request.AsSpan(32).Fill(0xff); // any cookie
-            Sys.Check(Sys.SendTo(netlink, request), "send(NETLINK_SOCK_DIAG)");
-            byte[] buffer = new byte[1 << 16];
-            while (true)
-            {
-                long n = Sys.Check(Sys.Receive(netlink, buffer, default, out _), "receive(NETLINK_SOCK_DIAG)");
-                for (int at = 0; at + 16 <= n;)
-                {
-                    int length = BitConverter.ToInt32(buffer, at), type = BitConverter.ToUInt16(buffer, at + 4);
-                    if (type == NLMSG_DONE) return;
-                    if (type == NLMSG_ERROR) throw new LinuxException("sock_diag", -BitConverter.ToInt32(buffer, at + 16), "Unix sockets");
-                    if (length < 16) return;
-                    Add(buffer.AsSpan(at + 16, length - 16));
-                    at += length + 3 & ~3;
-                }
-                if (flags == 0) return; // one answer
-            }
-        }
-        finally { Sys.Close(netlink); }
+        Span<byte> request = stackalloc byte[24]; // struct unix_diag_req
+        request.Clear();
+        request[0] = Sys.AF_UNIX;
+        BitConverter.TryWriteBytes(request[4..], uint.MaxValue);
+        BitConverter.TryWriteBytes(request[8..], inode);
+        BitConverter.TryWriteBytes(request[12..], ShowAll);
+        request[16..].Fill(0xff); // any cookie
+        SocketDiagnosis.Ask(request, all: inode == 0, Add);
     }
 
     private void Add(ReadOnlySpan<byte> message)
