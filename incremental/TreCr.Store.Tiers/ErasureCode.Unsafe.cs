@@ -79,8 +79,7 @@ public sealed unsafe class ErasureCode
                     case 1 when rows.IsOnes(at): Xor(s, rows.Sources, (byte*)t[at], done); break;
                     case 1: One(first, s, rows.Sources, t + at, done); break;
                     case 2: Two(first, s, rows.Sources, t + at, done); break;
-                    case 3: Three(first, s, rows.Sources, t + at, done); break;
-                    default: Four(first, s, rows.Sources, t + at, done); break;
+                    case var count: Four(first, s, rows.Sources, t + at, count, done); break;
                 }
             }
         }
@@ -169,27 +168,8 @@ public sealed unsafe class ErasureCode
         }
     }
 
-    private static void Three(byte* tables, nint* sources, int count, nint* targets, int length)
-    {
-        int row = count * 32;
-        for (int i = 0; i < length; i += 32)
-        {
-            Vector256<byte> a = default, b = default, c = default;
-            for (int j = 0; j < count; j++)
-            {
-                Split((byte*)sources[j] + i, out Vector256<byte> low, out Vector256<byte> high);
-                byte* t = tables + j * 32;
-                a ^= Product(t, low, high);
-                b ^= Product(t + row, low, high);
-                c ^= Product(t + 2 * row, low, high);
-            }
-            a.Store((byte*)targets[0] + i);
-            b.Store((byte*)targets[1] + i);
-            c.Store((byte*)targets[2] + i);
-        }
-    }
-
-    private static void Four(byte* tables, nint* sources, int count, nint* targets, int length)
+    /// <param name="targetCount">3 or 4; of 3 the fourth is computed with the tables' spare row and left</param>
+    private static void Four(byte* tables, nint* sources, int count, nint* targets, int targetCount, int length)
     {
         int row = count * 32;
         for (int i = 0; i < length; i += 32)
@@ -207,7 +187,7 @@ public sealed unsafe class ErasureCode
             a.Store((byte*)targets[0] + i);
             b.Store((byte*)targets[1] + i);
             c.Store((byte*)targets[2] + i);
-            d.Store((byte*)targets[3] + i);
+            if (targetCount > 3) d.Store((byte*)targets[3] + i);
         }
     }
 
@@ -219,7 +199,7 @@ public sealed unsafe class ErasureCode
         internal Rows(byte[,] coefficients)
         {
             _coefficients = coefficients;
-            Tables = GC.AllocateUninitializedArray<byte>(Targets * Sources * 32, pinned: true);
+            Tables = GC.AllocateArray<byte>((Targets + 3) / 4 * 4 * Sources * 32, pinned: true);
             for (int r = 0; r < Targets; r++)
                 for (int s = 0; s < Sources; s++)
                     for (int n = 0; n < 16; n++)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using TreCr.Images;
 
 namespace TreCr.Store;
@@ -13,7 +14,7 @@ internal sealed class StoreFill : IDisposable
     private readonly FillOptions _options;
     private readonly long[] _from;
     private readonly HashSet<UInt128> _seen = [];
-    private readonly List<UInt128> _missing = []; // frames of a snapshot before its manifest
+    private readonly List<UInt128> _missing = [], _present = [];
     private readonly long _startedMs = Environment.TickCount64;
     private SessionFile? _session;
     private PackWriter? _pack;
@@ -35,6 +36,7 @@ internal sealed class StoreFill : IDisposable
             foreach (UInt128 frame in Load(hash).AllHashes) Look(frame);
             Look(hash.Value);
         }
+        if (_options.Verify) FindDamaged();
         _total = _missing.Sum(StoredBytes);
         _options.Progress?.Invoke(new FillProgress(0, _total));
         foreach (UInt128 hash in _missing) Bring(hash);
@@ -65,7 +67,7 @@ internal sealed class StoreFill : IDisposable
         foreach (SnapshotStore store in _sources.Prepend(_store))
         {
             try { return store.LoadSnapshot(hash); }
-            catch (StoreException e) when (e.Kind == StoreErrorKind.Damaged) { first ??= e; }
+            catch (StoreException e) when (IsLoss(e)) { first ??= e; }
         }
         throw Lost(first!);
     }
@@ -73,17 +75,24 @@ internal sealed class StoreFill : IDisposable
     private void Look(UInt128 hash)
     {
         if (!_seen.Add(hash)) return;
-        if (_store.Catalog.Contains(hash))
+        (_store.Catalog.Contains(hash) ? _present : _missing).Add(hash);
+    }
+
+    /// <summary>Reads all that is there, on several threads.</summary>
+    private void FindDamaged()
+    {
+        ConcurrentQueue<UInt128> damaged = [];
+        Parallel.ForEach(Partitioner.Create(0, Math.Max(1, _present.Count), 64), range =>
         {
-            if (!_options.Verify) return;
-            try
+            byte[] plain = [];
+            for (int i = range.Item1; i < Math.Min(range.Item2, _present.Count); i++)
             {
-                _store.Catalog.ReadStored(hash, ref _plain, out _);
-                return;
+                try { _store.Catalog.ReadStored(_present[i], ref plain, out _); }
+                catch (StoreException) { damaged.Enqueue(_present[i]); } // a disk that gives EIO, too
             }
-            catch (StoreException e) when (e.Kind == StoreErrorKind.Damaged) { _damaged++; }
-        }
-        _missing.Add(hash);
+        });
+        _damaged = damaged.Count;
+        _missing.AddRange(damaged);
     }
 
     private long StoredBytes(UInt128 hash)
@@ -99,14 +108,17 @@ internal sealed class StoreFill : IDisposable
         StoreException? first = null;
         for (int i = 0; i < _sources.Count; i++)
         {
-            try
+            byte[] stored;
+            int plainBytes;
+            try { stored = _sources[i].Catalog.ReadStored(hash, ref _plain, out plainBytes); }
+            catch (StoreException e) when (IsLoss(e))
             {
-                byte[] stored = _sources[i].Catalog.ReadStored(hash, ref _plain, out int plainBytes);
-                Write(hash, plainBytes, stored);
-                _from[i]++;
-                return;
+                first ??= e;
+                continue;
             }
-            catch (StoreException e) when (e.Kind == StoreErrorKind.Damaged) { first ??= e; }
+            Write(hash, plainBytes, stored);
+            _from[i]++;
+            return;
         }
         throw Lost(first ?? _store.Catalog.Missing(hash));
     }
@@ -151,6 +163,9 @@ internal sealed class StoreFill : IDisposable
             if (Format.TimeOf(pack.SessionId) is var time && time >= now && time.Year < 9999) now = time.AddMilliseconds(1);
         return Format.NewSessionId(now);
     }
+
+    /// <summary>The next source may have it: damaged or missing here, a disk that fails, an agent that has gone.</summary>
+    private static bool IsLoss(StoreException e) => e.Kind is StoreErrorKind.Damaged or StoreErrorKind.IO;
 
     private StoreException Lost(StoreException e) => new(StoreErrorKind.Damaged, $"checkpoint {_checkpoint.CheckpointId}: {e.Message}; no other tier has it", e);
 }

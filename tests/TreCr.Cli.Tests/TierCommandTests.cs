@@ -88,6 +88,35 @@ public sealed class TierCommandTests
         return JsonDocument.Parse(output[0]).RootElement.GetProperty("jobs")[0].GetProperty("flush");
     }
 
+    [Test]
+    public void ACudaProgramComesBackFromASetThatLostTwoNodes_WithTheWrapperThatItHasMapped()
+    {
+        string policy = Policy("""
+            [[tier]]
+            name = "set"
+            kind = "rs"
+            parity = 2
+            nodes = ["ROOT/n0", "ROOT/n1", "ROOT/n2", "ROOT/n3"]
+            """), hold = $"{_place.Root}/go";
+        using RunningProgram run = _place.Start(new Dictionary<string, string> { ["TRECR_SAMPLE_HOLD"] = hold }, "run", "--job", "heat", "--device", "soft", "--policy", policy, "--",
+            Path.Combine(Repository.Root, "out/samples/heat2d"), "--size", "128", "--steps", "40", "--every", "10", "--check", "1", "--output", $"{_place.Root}/field");
+        run.WaitForLine(l => l.StartsWith("heat2d: step 20 "), Workplace.Limit);
+        (int code, string[] output, string errors) = _place.Do("checkpoint", "heat", "--stop");
+        Assert.That(code, Is.Zero, errors);
+        run.WaitForExit(Workplace.Limit);
+        (code, output, errors) = _place.Do("flush", "heat");
+        Assert.That(code, Is.Zero, errors);
+        foreach (string lost in (string[])["store", "n0", "n3"]) Directory.Delete($"{_place.Root}/{lost}", recursive: true);
+        File.WriteAllText(hold, "");
+        using RunningProgram restart = _place.Start("restart", "heat", "--policy", policy);
+        Assert.That(restart.WaitForExit(Workplace.Limit), Is.Zero, restart.Errors);
+        Assert.That(restart.Errors, Does.Match(@"came from tier set \([1-9]\d*\); [1-9]\d* pieces of lost nodes were computed"));
+        Assert.That(Directory.GetFiles($"{_place.StorePath}/wrappers", "libcuda.so.1", SearchOption.AllDirectories), Has.Length.EqualTo(1));
+        Assert.That(File.Exists($"{_place.Root}/field"));
+        Assert.That(_place.Do("repair", "--policy", policy).Code, Is.Zero);
+        Assert.That(_place.Do("verify", "--tiers", "--policy", policy).Code, Is.Zero);
+    }
+
     [TestCase("StoreWrite:3:kill")]
     [TestCase("StoreSync:1:kill")]
     [TestCase("StoreSync:2:kill")]

@@ -53,6 +53,31 @@ public sealed class FillTests : StoreTestBase
     }
 
     [Test]
+    public void ADiskOrAgentThatFailsInTheMiddleIsReplacedByTheNext()
+    {
+        RecordingFiles a = new(), b = new(), c = new();
+        using SnapshotStore first = SnapshotStore.Open(a, OneWorker), second = SnapshotStore.Open(b, OneWorker), third = SnapshotStore.Open(c, OneWorker);
+        Checkpoint(first, "job", 1, s_first);
+        second.Fill(first.Inspect("job.1"), [first]);
+        int reads = 0;
+        a.BeforeRead = b.BeforeRead = () =>
+        {
+            if (++reads > 3) throw new StoreException(StoreErrorKind.IO, "gone");
+        };
+        Assert.That(Assert.Throws<StoreException>(() => third.Fill(first.Inspect("job.1"), [first, second]))!.Message, Does.Contain("gone").And.Contain("no other tier"));
+        Assert.That(third.ListCheckpoints(), Is.Empty);
+        reads = 0;
+        b.BeforeRead = null;
+        FillReport report = third.Fill(second.Inspect("job.1"), [first, second]);
+        Assert.That(report.ObjectsFrom, Has.All.GreaterThan(0));
+        Assert.That(third.Verify().Problems, Is.Empty);
+        // The store's own disk fails for what it has: it is written again.
+        int own = 0;
+        c.BeforeRead = () => { if (++own is > 3 and < 6) throw new StoreException(StoreErrorKind.IO, "EIO"); };
+        Assert.That(third.Fill(second.Inspect("job.1"), [second], new FillOptions { Verify = true }).Damaged, Is.InRange(1, 2));
+    }
+
+    [Test]
     public void WhatNobodyHasWholeIsRefusedAndLeavesNoCheckpoint()
     {
         RecordingFiles a = new(), b = new();

@@ -32,6 +32,9 @@ public sealed class RecordingFiles : IStoreFiles
     /// <summary>Called before each write with the bytes it brings; a test throws from here.</summary>
     public Action<int>? BeforeWrite { get; set; }
 
+    /// <summary>Called before each read; a test throws from here.</summary>
+    public Action? BeforeRead { get; set; }
+
     /// <summary>All files, for tests that damage them.</summary>
     public IReadOnlyList<(StoreDirectory Directory, string Name)> Names { get { lock (_lock) return [.. _names.Keys.OrderBy(k => (k.Item1, k.Item2))]; } }
 
@@ -194,6 +197,7 @@ public sealed class RecordingFiles : IStoreFiles
 
         public int ReadAt(long offsetBytes, Span<byte> into)
         {
+            files.BeforeRead?.Invoke();
             lock (files._lock)
             {
                 MemoryStream content = files._contents[file];

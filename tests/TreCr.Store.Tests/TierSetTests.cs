@@ -182,7 +182,7 @@ public sealed class TierSetTests : StoreTestBase
             kind = "shared"
             path = "{Dir}/far"
             """);
-        using (SnapshotStore local = Open())
+        using (SnapshotStore local = Open(Small with { Workers = 1 })) // so that frames stand in both packs in one order
         {
             Checkpoint(local, "job", 1, Frames(1));
             tiers.Flush(local, "job");

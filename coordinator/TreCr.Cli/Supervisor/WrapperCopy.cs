@@ -29,6 +29,8 @@ internal static class WrapperCopy
         using StoreSnapshotWriter writer = store.BeginSnapshot();
         IPartWriter part = writer.OpenPart(Part, bytes.Length);
         for (int at = 0; at < bytes.Length; at += ISnapshotWriter.FrameSizeBytes) part.WriteFrame(at, bytes.AsSpan(at, Math.Min(ISnapshotWriter.FrameSizeBytes, bytes.Length - at)));
+        // A restart compares it: a mapped file must be the one that it was.
+        writer.PutRecord(ModifiedRecord, BitConverter.GetBytes(File.GetLastWriteTimeUtc($"{DirectoryOf(store.Location, hash)}/libcuda.so.1").Ticks));
         return writer.Finish();
     }
 
@@ -40,12 +42,12 @@ internal static class WrapperCopy
         using StoreSnapshotReader reader = store.OpenSnapshot(ContentHash.FromBytes(reference.ManifestHash.Span));
         byte[] bytes = new byte[reader.OpenPart(Part).LengthBytes];
         reader.ReadFrames(Part, (offset, frames) => frames[..(int)Math.Min(frames.Length, bytes.Length - offset)].CopyTo(bytes.AsSpan((int)offset)));
-        if (Convert.ToHexStringLower(SHA256.HashData(bytes).AsSpan(0, 16)) == hash) LayOut(store.Location, directory, target, bytes);
+        if (Convert.ToHexStringLower(SHA256.HashData(bytes).AsSpan(0, 16)) == hash) LayOut(store.Location, directory, target, bytes, new DateTime(BitConverter.ToInt64(reader.GetRecord(ModifiedRecord)), DateTimeKind.Utc));
     }
 
-    private const string Part = "libcuda.so.1";
+    private const string Part = "libcuda.so.1", ModifiedRecord = "modified";
 
-    private static void LayOut(string store, string directory, string target, byte[] bytes)
+    private static void LayOut(string store, string directory, string target, byte[] bytes, DateTime? modified = null)
     {
         System.IO.Directory.CreateDirectory($"{store}/wrappers", UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         System.IO.Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
@@ -55,6 +57,7 @@ internal static class WrapperCopy
             file.Write(bytes);
             file.Flush(flushToDisk: true);
         }
+        if (modified is { } time) File.SetLastWriteTimeUtc(temporary, time);
         File.Move(temporary, target, overwrite: true);
     }
 

@@ -14,24 +14,25 @@ internal sealed record FlushState(bool Running, int Pid, string Tier, string Che
         using (Utf8JsonWriter j = new(text))
         {
             j.WriteStartObject();
-            j.WriteBoolean("running", state.Running);
-            j.WriteNumber("pid", state.Pid);
-            j.WriteString("tier", state.Tier);
-            j.WriteString("checkpoint_id", state.CheckpointId);
-            j.WriteNumber("bytes", state.Bytes);
-            j.WriteNumber("bytes_total", state.TotalBytes);
-            j.WriteStartArray("problems");
-            foreach ((string tier, string problem) in state.Problems)
+            state.WriteTo(j);
+            j.WriteNumbers(("pid", state.Pid));
+            j.WriteObjects("problems", state.Problems, p =>
             {
-                j.WriteStartObject();
-                j.WriteString("tier", tier);
-                j.WriteString("problem", problem);
-                j.WriteEndObject();
-            }
-            j.WriteEndArray();
+                j.WriteString("tier", p.Tier);
+                j.WriteString("problem", p.Problem);
+            });
             j.WriteEndObject();
         }
         JobTiers.Replace(JobTiers.ProgressPath(store, job), text.ToArray());
+    }
+
+    /// <summary>What users see of it too.</summary>
+    public void WriteTo(Utf8JsonWriter j)
+    {
+        j.WriteBoolean("running", Running);
+        j.WriteString("tier", Tier);
+        j.WriteString("checkpoint_id", CheckpointId);
+        j.WriteNumbers(("bytes", Bytes), ("bytes_total", TotalBytes));
     }
 
     /// <returns>null: the job was never flushed</returns>

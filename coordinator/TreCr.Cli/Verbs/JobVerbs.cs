@@ -77,10 +77,7 @@ internal static class JobVerbs
                 if (FlushState.TryRead(status.Store, status.Job) is { } flush)
                 {
                     j.WriteStartObject("flush");
-                    j.WriteBoolean("running", flush.Running);
-                    j.WriteString("tier", flush.Tier);
-                    j.WriteString("checkpoint_id", flush.CheckpointId);
-                    j.WriteNumbers(("bytes", flush.Bytes), ("bytes_total", flush.TotalBytes));
+                    flush.WriteTo(j);
                     j.WriteStrings("problems", flush.Problems.Select(p => $"tier {p.Tier}: {p.Problem}"));
                     j.WriteEndObject();
                 }
