@@ -14,7 +14,18 @@ public sealed class TierCommandTests
     public void SetUp() => _place = new Workplace();
 
     [TearDown]
-    public void TearDown() => _place.Dispose();
+    public void TearDown()
+    {
+        // A flush outlives its job, and would make its directories again.
+        Assert.That(SpinWait.SpinUntil(() => !Directory.EnumerateDirectories("/proc").Any(IsFlushHere), Workplace.Limit));
+        _place.Dispose();
+    }
+
+    private bool IsFlushHere(string process)
+    {
+        try { return File.ReadAllText($"{process}/cmdline") is var words && words.StartsWith("trecr\0flush\0") && words.Contains($"{_place.Root}/"); }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return false; }
+    }
 
     private string Policy(string text)
     {
