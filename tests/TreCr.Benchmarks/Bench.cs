@@ -64,11 +64,15 @@ internal sealed class Bench(string outDirectory)
     }
 
     /// <summary>Starts a program with its output piped and the store in the scratch directory.</summary>
-    public Process Start(string program, params string[] arguments)
+    public Process Start(string program, params string[] arguments) => Start(program, arguments, timing: false);
+
+    /// <param name="timing">what its steps take comes on its standard error, which is piped too</param>
+    public Process Start(string program, string[] arguments, bool timing)
     {
-        ProcessStartInfo start = new(program, arguments) { RedirectStandardOutput = true, RedirectStandardInput = true };
+        ProcessStartInfo start = new(program, arguments) { RedirectStandardOutput = true, RedirectStandardInput = true, RedirectStandardError = timing };
         if (_store.Length == 0) NewStore();
         start.Environment["TRECR_STORE"] = _store;
+        if (timing) start.Environment["TRECR_TIMING"] = "1";
         return Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start");
     }
 

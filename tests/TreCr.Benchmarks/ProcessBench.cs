@@ -23,6 +23,9 @@ internal static partial class ProcessBench
     [GeneratedRegex(@"^gap (\d+) us at (\d+)$")]
     private static partial Regex Gap();
 
+    [GeneratedRegex(@"^(?:trecr:)?\s+(restore|release)\s+([0-9.]+) ms")]
+    private static partial Regex Step();
+
     public static void Run(Bench bench)
     {
         Stopwatch watch = Stopwatch.StartNew();
@@ -59,7 +62,7 @@ internal static partial class ProcessBench
     private static void Case(Bench bench, string program, int mebibytes, int threads, int percent, int runs)
     {
         string name = Name(mebibytes, threads, percent);
-        List<double> first = [], later = [], total = [], restart = [], lazy = [], all = [], dump = [], moverDump = [], moverRestore = [];
+        List<double> first = [], later = [], total = [], restart = [], warm = [], lazy = [], warmLazy = [], dump = [], moverDump = [], moverRestore = [];
         for (int i = 0; i < runs; i++)
         {
             bench.NewStore();
@@ -80,20 +83,8 @@ internal static partial class ProcessBench
             }
             bench.Run(120, bench.Trecr, "checkpoint", job, "--stop");
             run.WaitForExit(30_000);
-            long begin = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() * 1000;
-            using (Process again = bench.Start(bench.Trecr, "restart", job))
-            {
-                restart.Add((new Gaps(again).WaitForGap() - begin) / 1000.0);
-                again.Kill();
-                again.WaitForExit(30_000);
-            }
-            begin = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() * 1000;
-            using (Process again = bench.Start(bench.Trecr, "restart", job, "--lazy"))
-            {
-                lazy.Add((new Gaps(again).WaitForGap() - begin) / 1000.0);
-                again.Kill();
-                again.WaitForExit(30_000);
-            }
+            Restart(bench, job, restart, warm);
+            Restart(bench, job, lazy, warmLazy, "--lazy");
             if (mebibytes < 1024) continue;
             foreach (string line in bench.Run(300, s_mover, mebibytes.ToString(CultureInfo.InvariantCulture), Math.Min(64, Environment.ProcessorCount).ToString(CultureInfo.InvariantCulture), Path.Combine(bench.Scratch, "moved")).Split('\n', StringSplitOptions.RemoveEmptyEntries))
                 (line.StartsWith("dump ") ? moverDump : moverRestore).Add(double.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture));
@@ -103,12 +94,30 @@ internal static partial class ProcessBench
         bench.Row(name + ": checkpoint in all, later", "ms", total);
         bench.Row(name + ": restart to running", "ms", restart);
         bench.Row(name + ": lazy restart to running", "ms", lazy);
+        bench.Row(name + ": restart, in the engine", "ms", warm);
+        bench.Row(name + ": lazy restart, in the engine", "ms", warmLazy);
         if (moverDump.Count == 0) return;
         bench.Row(name + ": first checkpoint in all", "s", dump);
         bench.Row(name + ": plain C, dump", "s", moverDump);
         bench.Row(name + ": plain C, restore", "s", moverRestore);
         bench.Row(name + ": dump / plain C", "x", dump.Zip(moverDump, (ours, theirs) => ours / theirs));
         bench.Row(name + ": restart / plain C", "x", restart.Zip(moverRestore, (ours, theirs) => ours / 1000 / theirs));
+    }
+
+    /// <summary>Restarts a job, and ends it when it runs.</summary>
+    /// <param name="shell">receives the time from the command to the program's first line, ms</param>
+    /// <param name="engine">receives what of it passes in an engine that has begun, from the request to the program's release, ms</param>
+    private static void Restart(Bench bench, string job, List<double> shell, List<double> engine, params string[] options)
+    {
+        long begin = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() * 1000;
+        using Process again = bench.Start(bench.Trecr, ["restart", job, .. options], timing: true);
+        shell.Add((new Gaps(again).WaitForGap() - begin) / 1000.0);
+        double steps = 0;
+        while (again.StandardError.ReadLine() is { } line && !line.StartsWith("trecr: restarted", StringComparison.Ordinal))
+            if (Step().Match(line) is { Success: true } m) steps += double.Parse(m.Groups[2].Value, CultureInfo.InvariantCulture);
+        engine.Add(steps);
+        again.Kill();
+        again.WaitForExit(30_000);
     }
 
     /// <summary>
