@@ -156,7 +156,10 @@ internal sealed class StoreCatalog(IStoreFiles files) : IDisposable
     /// <param name="stored">may be <paramref name="plain"/> itself where the object is not compressed</param>
     private void Unpack(PackIndex pack, IndexEntry entry, ReadOnlySpan<byte> stored, Span<byte> plain)
     {
-        if (entry.StoredBytes == entry.PlainBytes) stored.CopyTo(plain);
+        if (entry.StoredBytes == entry.PlainBytes)
+        {
+            if (!Unsafe.AreSame(ref MemoryMarshal.GetReference(stored), ref MemoryMarshal.GetReference(plain))) stored.CopyTo(plain); // memmove would copy it onto itself
+        }
         else
         {
             try

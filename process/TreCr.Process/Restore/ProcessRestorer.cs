@@ -38,6 +38,7 @@ internal sealed unsafe class ProcessRestorer(SavedTree saved, ProcessImage image
         times.Mark("mappings");
         Fault.At(FaultPoint.RestoreMapped);
         lazy?.Add(pid, memory, results[^1]);
+        times.Mark("huge pages", memory.MakeHuge(pid));
         memory.Fill(pid);
         times.Mark("memory");
         Fault.At(FaultPoint.RestoreFilled);
