@@ -161,7 +161,7 @@ internal sealed unsafe class RestoreMemory
     /// <returns>bytes</returns>
     public long MakeHuge(int pid)
     {
-        if (!HugePages.Wanted) return 0;
+        if (!HugePages.Wanted || _lazy.Count > 0) return 0; // what is filled now of a lazy restart is small
         List<PageRun> eager = EagerRuns();
         HugePages pages = new(_batch, pid);
         long made = 0;
