@@ -12,7 +12,7 @@ public sealed record FillOptions
     /// <summary>Bytes written until what was written is made part of the store, so that a fill which is killed begins there when it is done again.</summary>
     public long PieceBytes { get; init; } = 64 << 20;
 
-    /// <summary>Heard at the start, every 4 MiB and at the end. On the thread that fills.</summary>
+    /// <summary>Heard at the start, every 4 MiB or 250 ms, and at the end. On the thread that fills.</summary>
     public Action<FillProgress>? Progress { get; init; }
 
     /// <summary>Ends the fill between two objects.</summary>

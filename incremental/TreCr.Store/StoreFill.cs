@@ -6,7 +6,7 @@ namespace TreCr.Store;
 /// <summary>One run of <see cref="SnapshotStore.Fill"/>: finds what is missing, writes it in pieces.</summary>
 internal sealed class StoreFill : IDisposable
 {
-    private const long ProgressBytes = 4 << 20;
+    private const long ProgressBytes = 4 << 20, ProgressMs = 250;
 
     private readonly SnapshotStore _store;
     private readonly JobManifest _checkpoint;
@@ -19,7 +19,7 @@ internal sealed class StoreFill : IDisposable
     private SessionFile? _session;
     private PackWriter? _pack;
     private byte[] _plain = [];
-    private long _damaged, _bytes, _told, _total;
+    private long _damaged, _bytes, _told, _total, _toldMs = Environment.TickCount64;
 
     internal StoreFill(SnapshotStore store, JobManifest checkpoint, IReadOnlyList<SnapshotStore> sources, FillOptions options)
     {
@@ -134,9 +134,9 @@ internal sealed class StoreFill : IDisposable
         _pack.Claim(hash);
         _pack.AppendStored(hash, plainBytes, stored);
         _bytes += PackWriter.RecordBytes(stored.Length);
-        if (_bytes - _told >= ProgressBytes)
+        if (_bytes - _told >= ProgressBytes || Environment.TickCount64 - _toldMs >= ProgressMs)
         {
-            _told = _bytes;
+            (_told, _toldMs) = (_bytes, Environment.TickCount64);
             _options.Progress?.Invoke(new FillProgress(_bytes, Math.Max(_total, _bytes)));
         }
         if (_pack.LengthBytes >= _options.PieceBytes) Seal();

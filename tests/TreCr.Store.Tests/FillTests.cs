@@ -140,7 +140,7 @@ public sealed class FillTests : StoreTestBase
         using SnapshotStore from = SnapshotStore.Open(new RecordingFiles(), OneWorker), to = SnapshotStore.Open(new RecordingFiles(), OneWorker);
         Checkpoint(from, "job", 1, [.. Enumerable.Range(0, 200).Select(i => ((long)i, Random(i)))]);
         using CancellationTokenSource cancel = new();
-        FillOptions options = new() { Cancel = cancel.Token, PieceBytes = 2 << 20, MaxBytesPerSecond = 1L << 40, Progress = p => { if (p.Bytes > 0) cancel.Cancel(); } };
+        FillOptions options = new() { Cancel = cancel.Token, PieceBytes = 2 << 20, MaxBytesPerSecond = 1L << 40, Progress = p => { if (p.Bytes > 3 << 20) cancel.Cancel(); } };
         Assert.That(() => to.Fill(from.Inspect("job.1"), [from], options), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(to.ListCheckpoints(), Is.Empty);
         Assert.That(to.Fill(from.Inspect("job.1"), [from]).Objects, Is.InRange(1, 180));

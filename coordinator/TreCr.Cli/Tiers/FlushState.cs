@@ -8,6 +8,9 @@ namespace TreCr.Cli;
 /// <param name="Problems">tier and why it lacks something</param>
 internal sealed record FlushState(bool Running, int Pid, string Tier, string CheckpointId, long Bytes, long TotalBytes, IReadOnlyList<(string Tier, string Problem)> Problems)
 {
+    /// <summary>The process that flushed is gone and had not ended: killed, or the machine went down.</summary>
+    public bool Interrupted { get; private init; }
+
     public static void Write(string store, string job, FlushState state)
     {
         using MemoryStream text = new();
@@ -30,6 +33,7 @@ internal sealed record FlushState(bool Running, int Pid, string Tier, string Che
     public void WriteTo(Utf8JsonWriter j)
     {
         j.WriteBoolean("running", Running);
+        j.WriteBoolean("interrupted", Interrupted);
         j.WriteString("tier", Tier);
         j.WriteString("checkpoint_id", CheckpointId);
         j.WriteNumbers(("bytes", Bytes), ("bytes_total", TotalBytes));
@@ -43,9 +47,9 @@ internal sealed record FlushState(bool Running, int Pid, string Tier, string Che
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(JobTiers.ProgressPath(store, job)));
             JsonElement j = document.RootElement;
             int pid = j.GetProperty("pid").GetInt32();
-            bool running = j.GetProperty("running").GetBoolean() && Directory.Exists($"/proc/{pid}");
+            bool begun = j.GetProperty("running").GetBoolean(), running = begun && Directory.Exists($"/proc/{pid}");
             return new FlushState(running, pid, j.GetProperty("tier").GetString()!, j.GetProperty("checkpoint_id").GetString()!, j.GetProperty("bytes").GetInt64(), j.GetProperty("bytes_total").GetInt64(),
-                [.. j.GetProperty("problems").EnumerateArray().Select(p => (p.GetProperty("tier").GetString()!, p.GetProperty("problem").GetString()!))]);
+                [.. j.GetProperty("problems").EnumerateArray().Select(p => (p.GetProperty("tier").GetString()!, p.GetProperty("problem").GetString()!))]) { Interrupted = begun && !running };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException) { return null; }
     }
@@ -53,5 +57,6 @@ internal sealed record FlushState(bool Running, int Pid, string Tier, string Che
     /// <summary>For people.</summary>
     public string Describe(string job)
         => Running ? CheckpointId.Length > 0 ? $"{job}: {CheckpointId} goes to tier {Tier}: {Output.Bytes((ulong)Bytes)} of {Output.Bytes((ulong)TotalBytes)}" : $"{job}: flush has begun"
+            : Interrupted ? $"{job}: flush was interrupted{(CheckpointId.Length > 0 ? $" at {CheckpointId} to tier {Tier}" : "")}; `trecr flush {job}` goes on"
             : Problems.Count > 0 ? string.Join("; ", Problems.Select(p => $"{job}: tier {p.Tier} lacks something: {p.Problem}")) : $"{job}: every tier has what it should have";
 }
