@@ -4,7 +4,7 @@ using TreCr.Store.Tiers;
 namespace TreCr.Cli;
 
 /// <summary>How far the flush of a job is, as it stands in its file in the store.</summary>
-/// <param name="Running">a process says so; it may have been killed</param>
+/// <param name="Running">a process is at it now</param>
 /// <param name="Problems">tier and why it lacks something</param>
 internal sealed record FlushState(bool Running, int Pid, string Tier, string CheckpointId, long Bytes, long TotalBytes, IReadOnlyList<(string Tier, string Problem)> Problems)
 {
@@ -47,7 +47,7 @@ internal sealed record FlushState(bool Running, int Pid, string Tier, string Che
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(JobTiers.ProgressPath(store, job)));
             JsonElement j = document.RootElement;
             int pid = j.GetProperty("pid").GetInt32();
-            bool begun = j.GetProperty("running").GetBoolean(), running = begun && Directory.Exists($"/proc/{pid}");
+            bool begun = j.GetProperty("running").GetBoolean(), running = begun && JobTiers.IsLocked(store, job);
             return new FlushState(running, pid, j.GetProperty("tier").GetString()!, j.GetProperty("checkpoint_id").GetString()!, j.GetProperty("bytes").GetInt64(), j.GetProperty("bytes_total").GetInt64(),
                 [.. j.GetProperty("problems").EnumerateArray().Select(p => (p.GetProperty("tier").GetString()!, p.GetProperty("problem").GetString()!))]) { Interrupted = begun && !running };
         }

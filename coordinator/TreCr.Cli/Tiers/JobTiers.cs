@@ -79,6 +79,15 @@ internal static class JobTiers
         }
     }
 
+    /// <summary>Whether a process flushes a job now; not by its pid, which another one may have got.</summary>
+    public static bool IsLocked(string store, string job)
+    {
+        int fd = (int)Sys.TryOpen(LockPath(store, job), Sys.O_RDONLY | Sys.O_NOFOLLOW | Sys.O_CLOEXEC);
+        if (fd < 0) return false;
+        try { return Sys.Flock(fd, Sys.LOCK_SH | Sys.LOCK_NB) < 0; }
+        finally { Sys.Close(fd); }
+    }
+
     private static StorePolicy Load(string path)
     {
         try { return StorePolicy.Load(path); }

@@ -175,7 +175,7 @@ internal sealed unsafe class FrozenProcess
         thread.Registers = Sys.GetRegisters(thread.Tid);
         thread.SignalMask = Sys.GetSignalMask(thread.Tid);
         LeaveRestartableSequence(thread);
-        if ((long)thread.Registers.Rax == -516) FindRestartedCall(thread);
+        if ((long)thread.Registers.Rax is -516 or (long)SyscallNumber.RestartSyscall) FindRestartedCall(thread);
         if ((long)thread.Registers.Rax != -Errno.EINTR || Array.IndexOf(s_interruptedCalls, (long)thread.Registers.OrigRax) < 0) return;
         ProcStatus status = ProcStatus.Read(Pid, thread.Tid);
         if (((status.Hex("SigPnd") | status.Hex("ShdPnd")) & ~thread.SignalMask) != 0) return;
@@ -188,10 +188,12 @@ internal sealed unsafe class FrozenProcess
     /// <summary>The kernel forgets the number of a call that restart_syscall goes on with; the instruction before <c>syscall</c> still loads it.</summary>
     private void FindRestartedCall(Tracee thread)
     {
-        if ((long)thread.Registers.OrigRax != (long)SyscallNumber.RestartSyscall) return;
+        bool begun = (long)thread.Registers.Rax == -516;
+        if (begun && (long)thread.Registers.OrigRax != (long)SyscallNumber.RestartSyscall) return;
         byte* code = stackalloc byte[7]; // b8 imm32 (mov eax, imm32), 0f 05 (syscall)
-        if (Sys.ProcessVmRead(Pid, thread.Registers.Rip - 7, code, 7) != 7 || code[0] != 0xb8) return;
-        int number = *(int*)(code + 1);
+        if (Sys.ProcessVmRead(Pid, thread.Registers.Rip - (begun ? 7UL : 5UL), code, 7) != 7 || code[5] != 0x0f || code[6] != 0x05) return;
+        thread.IsAboutToRestart = !begun;
+        int number = code[0] == 0xb8 ? *(int*)(code + 1) : !begun ? (int)thread.Registers.OrigRax : -1;
         if (number is 7 or 35 or 202 or 230) thread.RestartedCall = number; // poll, nanosleep, futex, clock_nanosleep
     }
 

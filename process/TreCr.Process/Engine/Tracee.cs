@@ -12,7 +12,7 @@ internal sealed class Tracee(int pid, int tid)
     public UserRegisters Registers;
 
     /// <summary>
-    /// The same, as they are saved and put into a signal frame: where the thread was in restart_syscall (after an earlier stop), the call that it restarts
+    /// The same, as they are saved and put into a signal frame: where the thread was in restart_syscall (after an earlier stop), or about to make it, the call that it restarts
     /// stands in its place, because the kernel's restart block does not survive either.
     /// </summary>
     public UserRegisters Portable
@@ -20,12 +20,21 @@ internal sealed class Tracee(int pid, int tid)
         get
         {
             UserRegisters r = Registers;
+            if (IsAboutToRestart)
+            {
+                if (RestartedCall >= 0) r.Rax = (ulong)RestartedCall;
+                else (r.Rax, r.Rip) = (unchecked((ulong)-Errno.EINTR), r.Rip + 2);
+                r.OrigRax = ulong.MaxValue;
+            }
             if ((long)r.Rax != -516 || (long)r.OrigRax != (long)SyscallNumber.RestartSyscall) return r;
             if (RestartedCall >= 0) r.OrigRax = (ulong)RestartedCall;
             else (r.Rax, r.OrigRax) = (unchecked((ulong)-Errno.EINTR), ulong.MaxValue);
             return r;
         }
     }
+
+    /// <summary>Stands at the instruction that makes restart_syscall: it was let go a moment ago and has not come far, or was stopped again on its way out of the kernel.</summary>
+    public bool IsAboutToRestart;
 
     /// <summary>What restart_syscall would restart: poll, nanosleep, clock_nanosleep or futex; -1: not in it, or not known.</summary>
     public long RestartedCall = -1;
