@@ -6,7 +6,7 @@ namespace TreCr.Cli;
 /// <summary>How far the flush of a job is, as it stands in its file in the store.</summary>
 /// <param name="Running">a process is at it now</param>
 /// <param name="Problems">tier and why it lacks something</param>
-internal sealed record FlushState(bool Running, int Pid, string Tier, string CheckpointId, long Bytes, long TotalBytes, IReadOnlyList<(string Tier, string Problem)> Problems)
+internal sealed record FlushState(bool Running, string Tier, string CheckpointId, long Bytes, long TotalBytes, IReadOnlyList<(string Tier, string Problem)> Problems)
 {
     /// <summary>The process that flushed is gone and had not ended: killed, or the machine went down.</summary>
     public bool Interrupted { get; private init; }
@@ -18,7 +18,6 @@ internal sealed record FlushState(bool Running, int Pid, string Tier, string Che
         {
             j.WriteStartObject();
             state.WriteTo(j);
-            j.WriteNumbers(("pid", state.Pid));
             j.WriteObjects("problems", state.Problems, p =>
             {
                 j.WriteString("tier", p.Tier);
@@ -46,9 +45,8 @@ internal sealed record FlushState(bool Running, int Pid, string Tier, string Che
         {
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(JobTiers.ProgressPath(store, job)));
             JsonElement j = document.RootElement;
-            int pid = j.GetProperty("pid").GetInt32();
             bool begun = j.GetProperty("running").GetBoolean(), running = begun && JobTiers.IsLocked(store, job);
-            return new FlushState(running, pid, j.GetProperty("tier").GetString()!, j.GetProperty("checkpoint_id").GetString()!, j.GetProperty("bytes").GetInt64(), j.GetProperty("bytes_total").GetInt64(),
+            return new FlushState(running, j.GetProperty("tier").GetString()!, j.GetProperty("checkpoint_id").GetString()!, j.GetProperty("bytes").GetInt64(), j.GetProperty("bytes_total").GetInt64(),
                 [.. j.GetProperty("problems").EnumerateArray().Select(p => (p.GetProperty("tier").GetString()!, p.GetProperty("problem").GetString()!))]) { Interrupted = begun && !running };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException) { return null; }

@@ -48,14 +48,14 @@ internal static class FlushVerb
     {
         using IDisposable alone = JobTiers.TryLock(store.Location, job, WaitMs) ?? throw new TrecrException(TrecrError.StoreBusy, $"job {job} is being flushed by another process");
         long told = 0;
-        Tell(new FlushState(true, Environment.ProcessId, "", "", 0, 0, []));
+        Tell(new FlushState(true, "", "", 0, 0, []));
         IReadOnlyList<TierFlush> flushed = new TierSet(policy).Flush(store, job, p =>
         {
             if (Environment.TickCount64 - told < WriteEveryMs && p.Bytes < p.TotalBytes) return;
             told = Environment.TickCount64;
-            Tell(new FlushState(true, Environment.ProcessId, p.Tier, p.CheckpointId, p.Bytes, p.TotalBytes, []));
+            Tell(new FlushState(true, p.Tier, p.CheckpointId, p.Bytes, p.TotalBytes, []));
         });
-        Tell(new FlushState(false, Environment.ProcessId, "", "", flushed.Sum(f => f.Bytes), flushed.Sum(f => f.Bytes), [.. flushed.Where(f => f.Problem is not null).Select(f => (f.Tier, f.Problem!))]));
+        Tell(new FlushState(false, "", "", flushed.Sum(f => f.Bytes), flushed.Sum(f => f.Bytes), [.. flushed.Where(f => f.Problem is not null).Select(f => (f.Tier, f.Problem!))]));
         return flushed;
 
         void Tell(FlushState state)
