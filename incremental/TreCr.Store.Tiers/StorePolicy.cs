@@ -1,14 +1,15 @@
 namespace TreCr.Store.Tiers;
 
 /// <summary>Where the checkpoints of a job go besides the store, nearest first: one TOML file (docs/tiers.md).</summary>
+/// <param name="Keep">checkpoints of the job that are kept in the store itself</param>
 /// <param name="Text">as it was read</param>
-public sealed record StorePolicy(IReadOnlyList<TierPolicy> Tiers, string Text)
+public sealed record StorePolicy(IReadOnlyList<TierPolicy> Tiers, Retention Keep, string Text)
 {
     /// <summary>Prefix of a place that a <see cref="StoreAgent"/> serves.</summary>
     public const string AgentPrefix = "agent:";
 
     private const int MaxNodes = 64;
-    private const string TierKeys = "name, kind, path, nodes, parity, every, keep and max-rate";
+    private const string TierKeys = "name, kind, path, nodes, parity, every, keep, keep-hourly, keep-daily and max-rate";
 
     /// <summary>Reads a policy file.</summary>
     /// <exception cref="PolicyException">cannot be read; not a policy: file, line and key are named</exception>
@@ -32,9 +33,15 @@ public sealed record StorePolicy(IReadOnlyList<TierPolicy> Tiers, string Text)
             if (tiers.SelectMany(t => t.Places).FirstOrDefault(tier.Places.Contains) is { } twice) throw table.Bad(tier.Parity > 0 ? "nodes" : "path", $"{twice}: another tier is there");
             tiers.Add(tier);
         }
-        root.RefuseOthers("version and [[tier]]");
-        return new StorePolicy(tiers, text);
+        Retention keep = Keeping(root);
+        root.RefuseOthers("version, keep, keep-hourly, keep-daily and [[tier]]");
+        return new StorePolicy(tiers, keep, text);
     }
+
+    private static Retention Keeping(TomlTable table) => new()
+    {
+        Last = table.Number("keep", 3, 1, int.MaxValue), Hourly = table.Number("keep-hourly", 0, 0, int.MaxValue), Daily = table.Number("keep-daily", 0, 0, int.MaxValue),
+    };
 
     private static TierPolicy Tier(TomlTable table, int number)
     {
@@ -69,7 +76,7 @@ public sealed record StorePolicy(IReadOnlyList<TierPolicy> Tiers, string Text)
             if (!place.StartsWith('/') && !place.StartsWith($"{AgentPrefix}/", StringComparison.Ordinal)) throw table.Bad(set ? "nodes" : "path", $"{place}: wants a full path, or {AgentPrefix} and a full path");
         TierPolicy tier = new()
         {
-            Name = name, Kind = kind, Places = nodes, Parity = set ? parity : 0, Every = table.Number("every", 1, 1, int.MaxValue), Keep = table.Number("keep", 3, 1, int.MaxValue),
+            Name = name, Kind = kind, Places = nodes, Parity = set ? parity : 0, Every = table.Number("every", 1, 1, int.MaxValue), Keep = Keeping(table),
             MaxBytesPerSecond = table.Size("max-rate", 0),
         };
         table.RefuseOthers(TierKeys);

@@ -18,7 +18,7 @@ public sealed record TierPolicy
     public int Every { get; init; } = 1;
 
     /// <summary>Checkpoints of a job that are kept there.</summary>
-    public int Keep { get; init; } = 3;
+    public Retention Keep { get; init; } = new();
 
     /// <summary>Most bytes a second; 0: as fast as it goes.</summary>
     public long MaxBytesPerSecond { get; init; }

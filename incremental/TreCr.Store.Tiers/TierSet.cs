@@ -23,7 +23,7 @@ public sealed class TierSet(StorePolicy policy)
         {
             using StorageTier tier = StorageTier.Open(policy, create: true);
             if (tier.Set is { } set && set.IsDegraded()) healed = set.Heal(thorough: false);
-            foreach (CheckpointInfo due in local.ListCheckpoints().Where(c => c.Job == job && c.Manifest is { } m && IsDue(policy, m)).TakeLast(policy.Keep))
+            foreach (CheckpointInfo due in Due(local, job, policy))
             {
                 if (tier.Store.HasAllOf(due.Manifest!)) continue;
                 try
@@ -141,12 +141,19 @@ public sealed class TierSet(StorePolicy policy)
 
     private static bool IsDue(TierPolicy policy, JobManifest checkpoint) => checkpoint.Stopped || checkpoint.Epoch % (ulong)policy.Every == 0;
 
-    /// <summary>Keeps the last few of this job; those of other jobs are not touched.</summary>
-    private static void Retain(SnapshotStore store, string job, int keep)
+    /// <summary>What the tier should have, oldest first, of what is still here.</summary>
+    private static IEnumerable<CheckpointInfo> Due(SnapshotStore local, string job, TierPolicy policy)
     {
-        IReadOnlyList<CheckpointInfo> all = store.ListCheckpoints();
-        if (all.Count(c => c.Job == job) <= keep) return;
-        try { store.Gc(new GcOptions { KeepLast = keep, Keep = [.. all.Where(c => c.Job != job).Select(c => c.Id)] }); }
+        CheckpointInfo[] due = [.. local.ListCheckpoints().Where(c => c.Job == job && c.Manifest is { } m && IsDue(policy, m)).OrderByDescending(c => c.Epoch)];
+        bool[] keep = policy.Keep.Keeps([.. due.Select(c => c.Manifest!.CreatedUnixMs)]);
+        return due.Where((_, i) => keep[i]).Reverse();
+    }
+
+    /// <summary>Removes what the policy does not keep of this job; those of other jobs are not touched.</summary>
+    private static void Retain(SnapshotStore store, string job, Retention keep)
+    {
+        if (store.ListCheckpoints().Count(c => c.Job == job) <= keep.Last) return;
+        try { store.Gc(new GcOptions { Retention = keep, Job = job }); }
         catch (StoreException) { } // in use, or something in it is damaged: it keeps more for now
     }
 

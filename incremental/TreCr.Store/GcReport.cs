@@ -3,8 +3,11 @@ namespace TreCr.Store;
 /// <summary>What gc keeps.</summary>
 public sealed record GcOptions
 {
-    /// <summary>Newest checkpoints kept of each job.</summary>
-    public int KeepLast { get; init; } = 3;
+    /// <summary>Checkpoints kept of each job.</summary>
+    public Retention Retention { get; init; } = new();
+
+    /// <summary>The only job of which checkpoints are removed; null: all.</summary>
+    public string? Job { get; init; }
 
     /// <summary>Ids of checkpoints kept whatever their age.</summary>
     public IReadOnlyCollection<string> Keep { get; init; } = [];

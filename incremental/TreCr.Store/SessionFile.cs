@@ -46,6 +46,13 @@ internal sealed class SessionFile
         _files.Delete(StoreDirectory.Sessions, _id);
     }
 
+    /// <summary>Gives a finished session another name, of another time. Its pack keeps the old one; who waits for it finds it by its snapshot.</summary>
+    internal static void Restamp(IStoreFiles files, string old, string id, State state)
+    {
+        new SessionFile(files, id).Write(finished: true, state.Manifest);
+        files.Delete(StoreDirectory.Sessions, old);
+    }
+
     /// <summary>Reads a session file.</summary>
     /// <param name="name">the session's id, or the temporary name in front of it</param>
     /// <returns>null: gone, cut off or damaged, as after a crash: a session that runs has a whole one</returns>

@@ -24,7 +24,7 @@ public sealed partial class SnapshotStore
         manifest.FormatVersion = FormatVersion.Current;
         manifest.CheckpointId = $"{manifest.Job}.{manifest.Epoch}";
         if (!keepUser) manifest.UserId = Linux.Sys.EffectiveUserId();
-        if (manifest.CreatedUnixMs == 0) manifest.CreatedUnixMs = (ulong)DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+        if (manifest.CreatedUnixMs == 0) manifest.CreatedUnixMs = (ulong)Options.Time.GetUtcNow().ToUnixTimeMilliseconds();
         using IDisposable lease = Lease();
         Catalog.Refresh();
         List<ContentHash> taken = [];

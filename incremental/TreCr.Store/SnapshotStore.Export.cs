@@ -61,7 +61,7 @@ public sealed partial class SnapshotStore
         byte[] header = new byte[Format.HeaderBytes];
         if (from.ReadAtLeast(header, header.Length, throwOnEndOfStream: false) != header.Length) throw CutOff();
         Format.CheckHeader(header, Format.ExportMagic, ExportId, what);
-        string session = Format.NewSessionId(DateTimeOffset.UtcNow);
+        string session = Format.NewSessionId(Options.Time.GetUtcNow());
         SessionFile file = SessionFile.Begin(Files, session);
         using PackWriter pack = new(Files, session);
         try

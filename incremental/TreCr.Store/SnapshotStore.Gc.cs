@@ -6,7 +6,7 @@ namespace TreCr.Store;
 public sealed partial class SnapshotStore
 {
     /// <summary>
-    /// Removes checkpoints beyond the last few of each job, and the frames that nothing needs any more. Finished snapshots that wait for their
+    /// Removes the checkpoints that <see cref="GcOptions.Retention"/> does not keep, and the frames that nothing needs any more. Finished snapshots that wait for their
     /// checkpoint are kept for 24 hours.
     /// </summary>
     /// <exception cref="StoreException">
@@ -24,7 +24,8 @@ public sealed partial class SnapshotStore
             ?? throw new StoreException(StoreErrorKind.Busy, $"store {Location}: in use by a checkpoint, a restart or another gc; try again when it has ended");
         Catalog.Refresh();
         List<string> deadSessions = [];
-        List<ContentHash> waiting = ScanSessions(deadSessions);
+        List<(string Session, SessionFile.State State)> ahead = [];
+        List<ContentHash> waiting = ScanSessions(deadSessions, ahead);
         List<string> removed = [];
         HashSet<UInt128> live = Mark(options, waiting, removed);
         foreach (PackIndex pack in Catalog.Packs)
@@ -34,12 +35,14 @@ public sealed partial class SnapshotStore
         }
 
         long before = PackBytes();
+        foreach ((string session, SessionFile.State state) in ahead) SessionFile.Restamp(Files, session, Format.NewSessionId(Options.Time.GetUtcNow()), state);
         foreach (string id in removed) Files.Delete(StoreDirectory.Checkpoints, id);
         foreach (string name in Files.List(StoreDirectory.Checkpoints))
             if (name.StartsWith(Format.TemporaryPrefix, StringComparison.Ordinal)) Files.Delete(StoreDirectory.Checkpoints, name);
         if (removed.Count > 0) Files.SyncDirectory(StoreDirectory.Checkpoints);
         (List<string> deadPacks, int rewritten) = Sweep(live, options.RewriteBelow);
         DeletePacks(deadPacks);
+        RemoveAbandonedFormat();
         foreach (string id in deadSessions) Files.Delete(StoreDirectory.Sessions, id);
         Catalog.Refresh();
         return new GcReport(removed, deadPacks.Count - rewritten, rewritten, before - PackBytes());
@@ -47,10 +50,11 @@ public sealed partial class SnapshotStore
 
     /// <returns>snapshots that wait for their checkpoint</returns>
     /// <param name="dead">filled with names of files that nobody needs</param>
-    private List<ContentHash> ScanSessions(List<string> dead)
+    /// <param name="ahead">filled with those of them whose session began more than 24 hours from now: the clock jumped back</param>
+    private List<ContentHash> ScanSessions(List<string> dead, List<(string, SessionFile.State)> ahead)
     {
         List<ContentHash> waiting = [];
-        DateTimeOffset now = DateTimeOffset.UtcNow;
+        DateTimeOffset now = Options.Time.GetUtcNow();
         foreach (string name in Files.List(StoreDirectory.Sessions))
         {
             bool temporary = name.StartsWith(Format.TemporaryPrefix, StringComparison.Ordinal);
@@ -68,7 +72,11 @@ public sealed partial class SnapshotStore
             bool whole = state is { Finished: true } s && Catalog.Contains(s.Manifest.Value);
             if (!whole && state is { ThisMachine: false } && age < SessionFile.Lifetime && age > -SessionFile.Lifetime)
                 throw new StoreException(StoreErrorKind.Busy, $"store {Location}: session {id} of another host is not finished; gc can run when it is, or 24 hours after its begin");
-            if (whole && age < SessionFile.Lifetime) waiting.Add(state!.Value.Manifest);
+            if (whole && age < SessionFile.Lifetime)
+            {
+                waiting.Add(state!.Value.Manifest);
+                if (age < -SessionFile.Lifetime) ahead.Add((name, state.Value)); // its 24 hours begin now, or it would be kept until the clock is there again
+            }
             else dead.Add(name);
         }
         return waiting;
@@ -86,10 +94,24 @@ public sealed partial class SnapshotStore
         }
         foreach (IGrouping<string, CheckpointInfo> job in ListCheckpoints().GroupBy(c => c.Job))
         {
-            int kept = 0;
-            foreach (CheckpointInfo checkpoint in job.OrderByDescending(c => c.Epoch))
+            List<CheckpointInfo> ofJob = [.. job.OrderByDescending(c => c.Epoch)];
+            bool all = options.Job is not null && options.Job != job.Key;
+            if (options.DropDamaged && !all)
             {
-                if (kept >= options.KeepLast && !options.Keep.Contains(checkpoint.Id))
+                // What cannot be read counts for nothing.
+                foreach (CheckpointInfo bad in ofJob.Where(c => c.Problem is { Kind: StoreErrorKind.Damaged } || !CanMark(c)).ToArray())
+                {
+                    removed.Add(bad.Id);
+                    ofJob.Remove(bad);
+                }
+            }
+            // The time of a checkpoint that cannot be read is nobody's to guess; without times only its number counts.
+            if (!all && options.Retention.LooksAtTimes && ofJob.Find(c => c.Problem is not null) is { } unreadable) throw Refused(unreadable.Id, unreadable.Problem!);
+            bool[] keep = options.Retention.Keeps([.. ofJob.Select(c => c.Manifest?.CreatedUnixMs ?? 0)]);
+            for (int i = 0; i < ofJob.Count; i++)
+            {
+                CheckpointInfo checkpoint = ofJob[i];
+                if (!all && !keep[i] && !options.Keep.Contains(checkpoint.Id))
                 {
                     removed.Add(checkpoint.Id);
                     continue;
@@ -97,17 +119,41 @@ public sealed partial class SnapshotStore
                 try
                 {
                     if (checkpoint.Problem is { } problem) throw problem;
-                    foreach (SnapshotReference reference in checkpoint.Manifest!.Ranks.SelectMany(r => r.Snapshots)) MarkSnapshot(ContentHash.FromBytes(reference.ManifestHash.Span), live);
-                    kept++;
+                    MarkCheckpoint(checkpoint.Manifest!, live);
                 }
-                catch (StoreException e) when (e.Kind == StoreErrorKind.Damaged && options.DropDamaged) { removed.Add(checkpoint.Id); }
-                catch (StoreException e)
-                {
-                    throw new StoreException(e.Kind, $"checkpoint {checkpoint.Id}: {e.Message}; gc leaves the store alone" + (e.Kind == StoreErrorKind.Damaged ? " (--drop-damaged removes it)" : ""), e);
-                }
+                catch (StoreException e) { throw Refused(checkpoint.Id, e); }
             }
         }
         return live;
+
+        bool CanMark(CheckpointInfo checkpoint)
+        {
+            if (checkpoint.Manifest is null) return true; // newer, or not to be read now: refused where it would be kept
+            try
+            {
+                MarkCheckpoint(checkpoint.Manifest, []);
+                return true;
+            }
+            catch (StoreException e) when (e.Kind == StoreErrorKind.Damaged) { return false; }
+        }
+
+        static StoreException Refused(string id, StoreException e)
+            => new(e.Kind, $"checkpoint {id}: {e.Message}; gc leaves the store alone" + (e.Kind == StoreErrorKind.Damaged ? " (--drop-damaged removes it)" : ""), e);
+    }
+
+    private void MarkCheckpoint(JobManifest manifest, HashSet<UInt128> live)
+    {
+        foreach (SnapshotReference reference in manifest.Ranks.SelectMany(r => r.Snapshots)) MarkSnapshot(ContentHash.FromBytes(reference.ManifestHash.Span), live);
+    }
+
+    /// <summary>What a making of this store that was killed left in the root. One that goes on does not have our lock: only what is older than 24 hours.</summary>
+    private void RemoveAbandonedFormat()
+    {
+        foreach (string name in Files.List(StoreDirectory.Root))
+        {
+            if (!name.StartsWith(Format.TemporaryPrefix, StringComparison.Ordinal) || !Format.IsSessionId(name.AsSpan(Format.TemporaryPrefix.Length))) continue;
+            if ((Options.Time.GetUtcNow() - Format.TimeOf(name[Format.TemporaryPrefix.Length..])).Duration() > SessionFile.Lifetime) Files.Delete(StoreDirectory.Root, name);
+        }
     }
 
     private void MarkSnapshot(ContentHash hash, HashSet<UInt128> live)
@@ -152,7 +198,7 @@ public sealed partial class SnapshotStore
     private int Rewrite(List<(PackIndex Pack, List<IndexEntry> Live)> thin, List<string> dead)
     {
         if (thin.Count == 0) return 0;
-        using PackWriter writer = new(Files, Format.NewSessionId(DateTimeOffset.UtcNow));
+        using PackWriter writer = new(Files, Format.NewSessionId(Options.Time.GetUtcNow()));
         int count = 0;
         byte[] scratch = [];
         try

@@ -73,7 +73,7 @@ public sealed partial class SnapshotStore
             string id = name.EndsWith(Format.PackSuffix, StringComparison.Ordinal) ? name[..^Format.PackSuffix.Length] : "";
             if (!Format.IsSessionId(id) || known.Contains(id)) continue;
             // With the lock in hand none of this machine is being written; one of another host may be.
-            if (SessionFile.TryRead(Files, id) is { ThisMachine: false } && DateTimeOffset.UtcNow - Format.TimeOf(id) < SessionFile.Lifetime) continue;
+            if (SessionFile.TryRead(Files, id) is { ThisMachine: false } && Options.Time.GetUtcNow() - Format.TimeOf(id) < SessionFile.Lifetime) continue;
             using IStoreFile? file = Files.TryOpen(StoreDirectory.Packs, name);
             if (file is null || Scan(file) is not { Count: > 0 } whole) continue;
             RewriteHeader(id, file);

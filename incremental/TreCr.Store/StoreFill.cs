@@ -158,7 +158,7 @@ internal sealed class StoreFill : IDisposable
     /// <summary>Newer than every pack that is there, also where the clock jumped back: of two packs that have an object the newer is read.</summary>
     private string NewSession()
     {
-        DateTimeOffset now = DateTimeOffset.UtcNow;
+        DateTimeOffset now = _store.Options.Time.GetUtcNow();
         foreach (PackIndex pack in _store.Catalog.Packs)
             if (Format.TimeOf(pack.SessionId) is var time && time >= now && time.Year < 9999) now = time.AddMilliseconds(1);
         return Format.NewSessionId(now);

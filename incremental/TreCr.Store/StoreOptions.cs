@@ -15,6 +15,9 @@ public sealed record StoreOptions
     /// <summary>Bytes of frames a writer holds before its caller has to wait, as far as <see cref="MemoryHeadroom"/> goes; 0: by what is free alone.</summary>
     public long MemoryLimitBytes { get; init; }
 
+    /// <summary>What time it is: names of sessions, ages for gc. For tests.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
     /// <summary>zstd level; 0 stores every frame plain.</summary>
     public int CompressionLevel { get; init; } = 1;
 }

@@ -32,7 +32,7 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
         _lease = lease;
         _baseHash = baseHash;
         _base = baseFrames;
-        string id = Format.NewSessionId(DateTimeOffset.UtcNow);
+        string id = Format.NewSessionId(store.Options.Time.GetUtcNow());
         _session = SessionFile.Begin(store.Files, id);
         try
         {

@@ -17,7 +17,7 @@ public sealed class CrashTests : StoreTestBase
         {
             Checkpoint(store, "job", 2, (0, Random(1)), (1, Random(22)), (2, Soft(3)), (3, Random(4)));
             committed = recorded.LogLength;
-            GcReport report = store.Gc(new GcOptions { KeepLast = 1, RewriteBelow = 1 });
+            GcReport report = store.Gc(new GcOptions { Retention = new() { Last = 1 }, RewriteBelow = 1 });
             Assert.That((report.RemovedCheckpoints.Count, report.RewrittenPacks), Is.EqualTo((1, 1)), "the gc of this test has to delete and rewrite");
             collected = recorded.LogLength;
         }

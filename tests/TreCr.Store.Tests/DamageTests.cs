@@ -53,8 +53,8 @@ public sealed class DamageTests : StoreTestBase
                     try { CheckContent(store, info, context); }
                     catch (ImageException e) { Assert.That(e.Message, Is.Not.Empty); }
                 }
-                try { store.Gc(new GcOptions { KeepLast = 1 }); }
-                catch (StoreException) { store.Gc(new GcOptions { KeepLast = 1, DropDamaged = true }); }
+                try { store.Gc(new GcOptions { Retention = new() { Last = 1 } }); }
+                catch (StoreException) { store.Gc(new GcOptions { Retention = new() { Last = 1 }, DropDamaged = true }); }
                 store.Du();
                 Checkpoint(store, "job", 7, (0, Soft(1)));
             }

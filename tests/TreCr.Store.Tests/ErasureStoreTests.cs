@@ -112,7 +112,7 @@ public sealed class ErasureStoreTests : StoreTestBase
         {
             Checkpoint(store, "job", 2, (0, Random(1)), (1, Random(22)), (2, Random(23)), (3, Random(24)));
             committed = clock.Value;
-            Assert.That(store.Gc(new GcOptions { KeepLast = 1, RewriteBelow = 1 }).RewrittenPacks, Is.EqualTo(1));
+            Assert.That(store.Gc(new GcOptions { Retention = new() { Last = 1 }, RewriteBelow = 1 }).RewrittenPacks, Is.EqualTo(1));
         }
         for (int time = 0; time <= clock.Value; time++)
         {

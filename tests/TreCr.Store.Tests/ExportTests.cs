@@ -56,7 +56,7 @@ public sealed class ExportTests : StoreTestBase
                 store.Import(new MemoryStream(bytes));
                 // Only padding between records has no hash.
                 Assert.That(store.Verify().Problems, Is.Empty, $"seed {seed}");
-                store.Gc(new GcOptions { KeepLast = 0 });
+                store.Gc(new GcOptions { Retention = new() { Last = 0 } });
             }
             catch (StoreException e) { Assert.That(e.Kind, Is.EqualTo(StoreErrorKind.Damaged).Or.EqualTo(StoreErrorKind.NewerFormat), $"seed {seed}: {e.Message}"); }
             Assert.That(files.Names.Select(n => n.Name), Is.EqualTo(new[] { "format" }), $"seed {seed}");

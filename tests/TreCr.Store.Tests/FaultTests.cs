@@ -29,7 +29,7 @@ public sealed class FaultTests : StoreTestBase
                     string id = store.CommitCheckpoint(Job("job", store.NextEpoch("job"), snapshot.Value.ManifestHash));
                     Fault.Arm(null);
                     Assert.That(store.Verify(id).Problems, Is.Empty);
-                    store.Gc(new GcOptions { KeepLast = 0, Keep = ["job.1"] });
+                    store.Gc(new GcOptions { Retention = new() { Last = 0 }, Keep = ["job.1"] });
                     break;
                 }
                 catch (StoreException e)

@@ -23,7 +23,7 @@ public sealed class FillTests : StoreTestBase
         Assert.That(to.Fill(from.Inspect("job.2"), [from]).Objects, Is.Zero);
         Assert.That(to.Verify().Problems, Is.Empty);
         Assert.That(to.Inspect("job.2").CreatedUnixMs, Is.EqualTo(from.Inspect("job.2").CreatedUnixMs));
-        to.Gc(new GcOptions { KeepLast = 1 });
+        to.Gc(new GcOptions { Retention = new() { Last = 1 } });
         Assert.That(to.Verify().Problems, Is.Empty);
     }
 

@@ -24,7 +24,7 @@ public sealed class GcTests : StoreTestBase
         using SnapshotStore other = Open();
         Assert.That(other.Verify().Problems, Is.Empty);
         Assert.That(other.Gc().FreedBytes, Is.Zero);
-        Assert.That(other.Gc(new GcOptions { KeepLast = 1, Keep = ["a.3"] }).RemovedCheckpoints, Is.EqualTo(new[] { "a.4" }));
+        Assert.That(other.Gc(new GcOptions { Retention = new() { Last = 1 }, Keep = ["a.3"] }).RemovedCheckpoints, Is.EqualTo(new[] { "a.4" }));
         Assert.That(other.Verify().Problems, Is.Empty);
         // A store that was open meanwhile does not rely on what is gone.
         SnapshotResult again = Snapshot(store, (0, Random(4)));
@@ -39,7 +39,7 @@ public sealed class GcTests : StoreTestBase
         using SnapshotStore store = Open();
         Checkpoint(store, "a", 1, (0, Random(1)));
         SnapshotResult waiting = Snapshot(store, (0, Random(1)), (1, Random(2)));
-        GcReport report = store.Gc(new GcOptions { KeepLast = 0 });
+        GcReport report = store.Gc(new GcOptions { Retention = new() { Last = 0 } });
         Assert.That(report.RemovedCheckpoints, Is.EqualTo(new[] { "a.1" }));
         store.CommitCheckpoint(Job("a", 2, waiting.ManifestHash));
         Assert.That(store.Verify().Problems, Is.Empty);

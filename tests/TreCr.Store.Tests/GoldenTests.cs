@@ -35,7 +35,7 @@ public sealed class GoldenTests : StoreTestBase
             Assert.That(reader.GetRecord("zeroes"), Is.EqualTo(new byte[70000]));
         }
         Assert.That(Snapshot(store, (5, Soft(3))).BytesNew, Is.Zero);
-        store.Gc(new GcOptions { KeepLast = 1 });
+        store.Gc(new GcOptions { Retention = new() { Last = 1 } });
         Assert.That(store.Verify("golden.2").Problems, Is.Empty);
     }
 }

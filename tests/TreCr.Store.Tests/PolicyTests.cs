@@ -39,7 +39,7 @@ public sealed class PolicyTests
             kind = "xor"
             nodes = ["/x/a", "/x/b", "/x/c"]
             """, "p.toml");
-        Assert.That(policy.Tiers.Select(t => (t.Name, t.Kind, t.Places.Count, t.Parity, t.Every, t.Keep, t.MaxBytesPerSecond)), Is.EqualTo(new[]
+        Assert.That(policy.Tiers.Select(t => (t.Name, t.Kind, t.Places.Count, t.Parity, t.Every, t.Keep.Last, t.MaxBytesPerSecond)), Is.EqualTo(new[]
         {
             ("disk-1", TierKind.Disk, 1, 0, 1, 3, 0L), ("other-node", TierKind.Partner, 1, 0, 4, 2, 200L << 20), ("rs-3", TierKind.ReedSolomon, 5, 2, 10, 3, 0L), ("xor-4", TierKind.Xor, 3, 1, 1, 3, 0L),
         }));

@@ -8,8 +8,6 @@ namespace TreCr.Cli;
 // Checkpoints by the clock, and how much of the store they may take.
 internal sealed partial class RankSupervisor
 {
-    private const int KeptCheckpoints = 3;
-
     private long _storeLimitBytes;
 
     /// <summary>Half of what is free now, where the user gave no limit.</summary>
@@ -52,14 +50,14 @@ internal sealed partial class RankSupervisor
         }
     }
 
-    /// <summary>Keeps the last few of this job; those of other jobs are not touched. What cannot be removed now is next time.</summary>
+    /// <summary>Keeps the last few of this job, or what its policy says; those of other jobs are not touched. What cannot be removed now is next time.</summary>
     private void RemoveOldCheckpoints()
     {
         try
         {
             using SnapshotStore store = SnapshotStore.OpenExisting(Store);
-            IReadOnlyList<CheckpointInfo> all = store.ListCheckpoints();
-            if (all.Count(c => c.Job == Job) > KeptCheckpoints) store.Gc(new GcOptions { KeepLast = KeptCheckpoints, Keep = [.. all.Where(c => c.Job != Job).Select(c => c.Id)] });
+            Retention keep = Options.Policy?.Keep ?? new Retention();
+            if (store.ListCheckpoints().Count(c => c.Job == Job) > keep.Last) store.Gc(new GcOptions { Retention = keep, Job = Job });
         }
         catch (StoreException) { } // in use, or something in it is damaged: gc by hand says so
     }

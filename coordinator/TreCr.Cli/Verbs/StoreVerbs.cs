@@ -283,7 +283,8 @@ internal static class StoreVerbs
         using SnapshotStore store = Open(arguments);
         GcReport report = store.Gc(new GcOptions
         {
-            KeepLast = arguments.Number("--keep", 3, 1), Keep = [.. arguments.Values("--keep-id")], DropDamaged = arguments.Has("--drop-damaged"), Wait = TimeSpan.FromSeconds(5),
+            Retention = new() { Last = arguments.Number("--keep", 3, 1), Hourly = arguments.Number("--hourly", 0, 0), Daily = arguments.Number("--daily", 0, 0) },
+            Keep = [.. arguments.Values("--keep-id")], DropDamaged = arguments.Has("--drop-damaged"), Wait = TimeSpan.FromSeconds(5),
         });
         IReadOnlyList<string> bundles = Bundles.RemoveUnused(store);
         if (arguments.Json)
