@@ -1,7 +1,7 @@
 namespace TreCr.Ptx.Ast;
 
-/// <summary>Fundamental types of PTX (PTX ISA, "Types").</summary>
-public enum PtxType : byte { None, Pred, B8, B16, B32, B64, B128, U8, U16, U32, U64, S8, S16, S32, S64, F16, F16x2, BF16, BF16x2, F32, F64, TF32 }
+/// <summary>Fundamental types of PTX (PTX ISA, "Types"); S4, U4 and B1 are elements of matrices only.</summary>
+public enum PtxType : byte { None, Pred, B8, B16, B32, B64, B128, U8, U16, U32, U64, S8, S16, S32, S64, F16, F16x2, BF16, BF16x2, F32, F64, TF32, S4, U4, B1 }
 
 /// <summary>State spaces.</summary>
 public enum PtxSpace : byte { Generic, Global, Const, Shared, Local, Param }
@@ -18,10 +18,14 @@ public static class PtxTypes
         "f32" => PtxType.F32, "f64" => PtxType.F64, "tf32" => PtxType.TF32, _ => PtxType.None,
     };
 
+    /// <summary>The same for elements of matrices.</summary>
+    public static PtxType ParseElement(string name) => name switch { "s4" => PtxType.S4, "u4" => PtxType.U4, "b1" => PtxType.B1, _ => Parse(name) };
+
     /// <summary>Width in bits; 1 for a predicate.</summary>
     public static int Bits(this PtxType type) => type switch
     {
-        PtxType.Pred => 1,
+        PtxType.Pred or PtxType.B1 => 1,
+        PtxType.S4 or PtxType.U4 => 4,
         PtxType.B8 or PtxType.U8 or PtxType.S8 => 8,
         PtxType.B16 or PtxType.U16 or PtxType.S16 or PtxType.F16 or PtxType.BF16 => 16,
         PtxType.B64 or PtxType.U64 or PtxType.S64 or PtxType.F64 => 64,

@@ -50,7 +50,7 @@ public static class AccessGroupPass
             // Another value in the register, or something that may stop the launch on its own account, closes groups.
             Closer closer = new(open);
             InstructionFacts.ForDefs(i, ref closer);
-            if (i.Name is "call" or "trap" or "exit" or "atom" or "red" or "bar" or "barrier") open.Clear();
+            if (i.Name is "call" or "trap" or "exit" or "atom" or "red" or "mbarrier" or "bar" or "barrier") open.Clear();
         }
         return groups;
     }

@@ -12,7 +12,7 @@ public static class InstructionFacts
     public static bool Suspends(PtxInstruction i) => i.Name switch
     {
         "bar" or "barrier" => !i.Opcode.Has("arrive"),
-        "shfl" or "vote" or "match" or "redux" or "activemask" or "mma" or "ldmatrix" or "stmatrix" or "movmatrix" => true,
+        "shfl" or "vote" or "match" or "redux" or "activemask" or "mma" or "wmma" or "ldmatrix" or "stmatrix" or "movmatrix" => true,
         _ => IsDeviceFence(i),
     };
 
@@ -33,8 +33,16 @@ public static class InstructionFacts
         "st" or "red" or "bra" or "brx" or "call" or "ret" or "exit" or "trap" or "brkpt" or "membar" or "fence" or "prefetch" or "prefetchu" or "nanosleep"
             or "discard" or "applypriority" or "pmevent" or "griddepcontrol" or "setmaxnreg" or "cp" or "stmatrix" or "sust" or "sured" => false,
         "bar" or "barrier" => i.Opcode.Has("red"),
+        "mbarrier" => i.Opcode.First("init", "inval", "expect_tx", "complete_tx") is null || i.Opcode.Has("arrive"),
+        "wmma" => !i.Opcode.Has("store"),
         _ => true,
     };
+
+    /// <summary>A look at a barrier in shared memory, which a loop around it repeats until other threads have come.</summary>
+    public static bool LooksAtBarrier(PtxInstruction i) => i.Name == "mbarrier" && i.Opcode.First("test_wait", "try_wait") is not null;
+
+    /// <summary>True where each thread that does it counts: a change in memory that is not the same when it is made once instead of twice.</summary>
+    public static bool Counts(PtxInstruction i) => i.Name is "atom" or "red" or "mbarrier" || i.Name == "cp" && i.Opcode.Has("mbarrier");
 
     public static void ForDefs<T>(PtxInstruction i, ref T visitor) where T : struct, IRegisterVisitor, allows ref struct
     {

@@ -79,7 +79,7 @@ public static class ShapePass
             }
             Recorder recorder = new(defined);
             InstructionFacts.ForDefs(i, ref recorder);
-            if (i.Name is "st" or "atom" or "red" or "cp" or "sust" or "bar" or "barrier" || i.Name == "ld" && i.Opcode.Strong) clean = false;
+            if (i.Name is "st" or "atom" or "red" or "cp" or "mbarrier" or "sust" or "bar" or "barrier" || i.Name == "ld" && i.Opcode.Strong) clean = false;
             foreach (int r in recorder.Defined)
                 if ((b.LiveIn[r >> 6] >> r & 1) != 0) { clean = false; break; }
         }
@@ -115,7 +115,7 @@ public static class ShapePass
     static bool IsWord(PtxType t, int bits) => t.Bits() == bits && !t.IsFloat() && !t.IsHalf() && t != PtxType.TF32;
 
     /// <summary>True where threads do it one by one whatever the operands are.</summary>
-    public static bool IsPerThread(PtxInstruction i) => i.Name is "atom" or "red" || (i.Name is "bar" or "barrier") && i.Opcode.Has("arrive")
+    public static bool IsPerThread(PtxInstruction i) => InstructionFacts.Counts(i) || (i.Name is "bar" or "barrier") && i.Opcode.Has("arrive")
         || i.Opcode.Space == PtxSpace.Local && i.Name is "ld" or "st" or "cvta" or "isspacep";
 
     static long Transfer(PtxFunction f, PtxInstruction i, long[] stride, bool tidIsAffine, HashSet<PtxInstruction> never)

@@ -4,7 +4,7 @@ namespace TreCr.Ptx.Passes;
 
 /// <summary>
 /// Marks back edges of loops that may wait for another thread: loops with an atomic, a volatile or acquiring load, or
-/// nanosleep. There the emitter counts, and a thread that has gone round often gives way, so that the one it waits for can run.
+/// nanosleep, or a look at a barrier object. There the emitter counts, and a thread that has gone round often gives way, so that the one it waits for can run.
 /// </summary>
 public static class SpinPass
 {
@@ -23,6 +23,6 @@ public static class SpinPass
         }
     }
 
-    static bool MayWait(PtxInstruction i) => i.Name is "nanosleep" || i.Name == "atom" && (i.Opcode.Has("cas") || i.Opcode.Has("exch")|| i.Opcode.Has("or") || i.Opcode.Has("add") && !i.Opcode.Type.IsFloat())
+    static bool MayWait(PtxInstruction i) => i.Name is "nanosleep" || InstructionFacts.LooksAtBarrier(i) || i.Name == "atom" && (i.Opcode.Has("cas") || i.Opcode.Has("exch")|| i.Opcode.Has("or") || i.Opcode.Has("add") && !i.Opcode.Type.IsFloat())
         || i.Name == "ld" && i.Opcode.Strong && i.Opcode.Space != PtxSpace.Local;
 }

@@ -26,7 +26,18 @@ sealed unsafe class ProgramBuilder
 
     /// <summary>Set while emitting: shapes of the kernel's matrix products, and whether there are matrix instructions at all.</summary>
     public List<MatrixShape> Shapes { get; } = [];
+    /// <summary>the same of the matrices that it loads and stores</summary>
+    public List<FragmentMove> Fragments { get; } = [];
     public bool UsesMatrices { get; set; }
+    readonly Dictionary<string, int> shapeNumbers = [];
+
+    /// <summary>A shape's number, one for each spelling.</summary>
+    public int ShapeOf(PtxOpcode op, MatrixShape shape)
+    {
+        if (shapeNumbers.TryGetValue(op.Text, out int known)) return known;
+        Shapes.Add(shape);
+        return shapeNumbers[op.Text] = Shapes.Count - 1;
+    }
 
     readonly List<FlowGraph> graphs = [];
     readonly Dictionary<string, int> stateBases = [];
@@ -148,6 +159,7 @@ sealed unsafe class ProgramBuilder
             kernel.MakeFastSimd = (variant, proven) => EmitSimd(entry, variant.Graph, variant.Shapes, variant.Divergence, variant.Layout, variant.Lanes, variant.UsesGroups, proven.Select(a => a.Instruction));
         }
         kernel.Shapes = Shapes;
+        kernel.Fragments = Fragments;
         kernel.UsesMatrices = UsesMatrices;
         kernel.StaticSharedBytes = staticShared;
         kernel.DynamicSharedOffset = staticShared + 15 & ~15;

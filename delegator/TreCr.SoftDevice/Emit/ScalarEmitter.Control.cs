@@ -178,7 +178,7 @@ unsafe partial class ScalarEmitter
                 EmitFence();
                 Kind(Collective(op));
                 break;
-            case "mma" or "ldmatrix" or "stmatrix" or "movmatrix":
+            case "mma" or "wmma" or "ldmatrix" or "stmatrix" or "movmatrix":
                 EmitMatrix();
                 break;
             default: throw Unsupported();
@@ -251,7 +251,7 @@ unsafe partial class ScalarEmitter
         PtxInstruction origin = current.Origin!;
         current = origin;
         if (origin.Name == "call") { EmitCallResults(); return; }
-        if (origin.Name is "mma" or "ldmatrix" or "movmatrix") { CollectMatrix(); return; }
+        if (origin.Name is "mma" or "wmma" or "ldmatrix" or "movmatrix") { CollectMatrix(); return; }
         PtxOperand d = origin.Operands[0];
         PtxType type = origin.Opcode.Type;
         if (type == PtxType.Pred)

@@ -45,7 +45,9 @@ unsafe partial class ScalarEmitter
             case "membar" or "fence": EmitFence(); break;
             case "prefetch" or "prefetchu" or "discard" or "applypriority" or "pmevent" or "brkpt" or "griddepcontrol" or "setmaxnreg": break;
             case "nanosleep": break; // the loop around it gives way, see SpinPass
+            case "cp" when IsBarrierAccess(i): EmitAsyncArrival(); break;
             case "cp": EmitAsyncCopy(); break;
+            case "mbarrier": EmitBarrierObject(); break;
             case "tex" or "tld4": EmitTexture(); break;
             case "suld": EmitSurfaceLoad(); break;
             case "sust": EmitSurfaceStore(); break;

@@ -12,20 +12,21 @@ unsafe partial class ScalarEmitter
     {
         PtxOpcode op = current.Opcode;
         program.UsesMatrices = true;
-        int variant = 0;
+        BeginMatrix();
         switch (op.Name)
         {
-            case "mma":
+            case "wmma" when op.First("load", "store") is not null:
+                EmitFragmentMove();
+                return;
+            case "mma" or "wmma":
             {
                 MatrixShape shape = MatrixShape.Parse(op) ?? throw Unsupported();
                 if (current.Operands.Length != 4) throw Unsupported();
-                program.Shapes.Add(shape);
-                variant = program.Shapes.Count - 1;
                 int at = 0;
-                Put(Operand(1), shape.ARegisters, shape.A, ref at);
-                Put(Operand(2), shape.BRegisters, shape.B, ref at);
-                Put(Operand(3), shape.CRegisters, shape.C, ref at);
-                MatrixKind(CollectiveKind.Multiply, variant);
+                Put(Operand(1), shape.A.Registers, shape.A.Type, ref at);
+                Put(Operand(2), shape.B.Registers, shape.B.Type, ref at);
+                Put(Operand(3), shape.C.Registers, shape.C.Type, ref at);
+                MatrixKind(CollectiveKind.Multiply, program.ShapeOf(op, shape));
                 return;
             }
             case "movmatrix":
@@ -46,6 +47,28 @@ unsafe partial class ScalarEmitter
         MatrixKind(CollectiveKind.MoveMatrix, matrices | (op.Has("trans") ? 16 : 0) | (store ? 32 : 0));
     }
 
+    /// <summary>wmma.load and wmma.store: all lanes bring the address and the stride, and what they store.</summary>
+    private protected void EmitFragmentMove()
+    {
+        PtxOpcode op = current.Opcode;
+        bool stores = op.Has("store");
+        Fragment fragment = MatrixShape.ParseMove(op) ?? throw Unsupported();
+        string layout = op.First("row", "col") ?? throw Unsupported();
+        bool byColumns = layout == "col";
+        PtxType type = fragment.Type;
+        // Elements smaller than a byte lie in whole bytes only along the rows of A and the columns of B.
+        if (type.Bits() < 8 && byColumns != op.Has("b") || op.Space is not (PtxSpace.Generic or PtxSpace.Global or PtxSpace.Shared) || op.Has("shared::cluster") || op.Has("d") != stores) throw Unsupported();
+        PtxOperand memory = Operand(stores ? 0 : 1);
+        MatrixWord(0, () => EffectiveAddress(memory));
+        // Without a stride, lines follow each other.
+        MatrixWord(1, () => { if (current.Operands.Length > 2) { PushI(2, PtxType.U32); il.Op(OpCodes.Conv_U8); } else il.LdcI8(byColumns ? fragment.Rows : fragment.Columns); });
+        int word = 2;
+        if (stores) Put(Operand(1), fragment.Registers, type, ref word);
+        else if (Registers(Operand(0)).Length != fragment.Registers) throw Unsupported($"{Registers(Operand(0)).Length} registers instead of {fragment.Registers}");
+        program.Fragments.Add(new(fragment, op.Space, byColumns, stores));
+        MatrixKind(CollectiveKind.MoveFragment, program.Fragments.Count - 1);
+    }
+
     private protected static PtxOperand[] Registers(PtxOperand o) => o.Kind == OperandKind.Vector ? o.Elements : [o];
 
     private protected void Put(PtxOperand o, int count, PtxType element, ref int at)
@@ -61,18 +84,29 @@ unsafe partial class ScalarEmitter
             });
     }
 
+    private protected LocalBuilder? matrixWords;
+
+    /// <summary>Looks up where the words of this thread lie.</summary>
+    private protected void BeginMatrix()
+    {
+        bool was = Arm(false);
+        matrixWords ??= il.NewLocal(typeof(ulong*));
+        Context("Matrix");
+        il.Ldloc(thread);
+        il.LdcI4(WarpMatrices.LaneWords * 8);
+        il.Op(OpCodes.Mul);
+        il.Op(OpCodes.Conv_I);
+        il.Add();
+        il.Stloc(matrixWords);
+        Arm(was);
+    }
+
     /// <summary>The address of word <paramref name="n"/> of this thread.</summary>
     private protected void MatrixAddress(int n)
     {
         bool was = Arm(false);
-        Context("Matrix");
-        il.Ldloc(thread);
-        il.LdcI4(WarpMatrices.LaneWords);
-        il.Op(OpCodes.Mul);
-        il.LdcI4(n);
-        il.Add();
-        il.LdcI4(8);
-        il.Op(OpCodes.Mul);
+        il.Ldloc(matrixWords!);
+        il.LdcI4(n * 8);
         il.Op(OpCodes.Conv_I);
         il.Add();
         Arm(was);
@@ -96,7 +130,8 @@ unsafe partial class ScalarEmitter
 
     private protected void CollectMatrix()
     {
-        bool wide = current.Name == "mma" && MatrixShape.Parse(current.Opcode)!.D == PtxType.F64;
+        bool wide = current.Name is "mma" or "wmma" && current.Opcode.Type == PtxType.F64;
+        BeginMatrix();
         PtxOperand[] registers = Registers(Operand(0));
         for (int n = 0; n < registers.Length; n++)
         {

@@ -125,7 +125,7 @@ unsafe partial class ScalarEmitter
         il.Op(OpCodes.Bge_Un, slow);
         il.Mark(good);
         int bytes = 1 << k;
-        bool writes = groups.TryGetValue(current, out AccessGroup? group) ? group.Writes : current.Name is "st" or "atom" or "red";
+        bool writes = groups.TryGetValue(current, out AccessGroup? group) ? group.Writes : current.Name is "st" or "atom" or "red" or "mbarrier" or "cp";
         outOfLine.Add(() =>
         {
             il.Mark(slow);

@@ -34,7 +34,7 @@ unsafe partial class ScalarEmitter
                     if (o.Kind == OperandKind.Special) HoistSpecial(o.Special);
                     if (o.Name is { } name && f.Locals.TryGetValue(name, out PtxVariable? v) && v.Space == PtxSpace.Local) usesLocal = true;
                 }
-                if (i.Name is "ld" or "st" or "atom" or "red" or "cvta") HoistMemory(i);
+                if (i.Name is "ld" or "st" or "atom" or "red" or "cvta" || IsBarrierAccess(i)) HoistMemory(i);
             }
     }
 
@@ -56,7 +56,7 @@ unsafe partial class ScalarEmitter
             usesLocal |= space == PtxSpace.Local;
             return;
         }
-        int k = Log2(i.Opcode.Type.Bytes() * i.Opcode.Vector);
+        int k = Log2(IsBarrierAccess(i) ? 8 : i.Opcode.Type.Bytes() * i.Opcode.Vector);
         usesLocal |= space == PtxSpace.Local;
         if (space == PtxSpace.Shared) HoistShared(program.Checked ? k : -1);
         else if (space == PtxSpace.Local)

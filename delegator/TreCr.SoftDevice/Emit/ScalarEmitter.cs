@@ -41,6 +41,7 @@ unsafe partial class ScalarEmitter
     private protected static readonly Dictionary<string, FieldInfo> SlotFields = typeof(ThreadSlot).GetFields().ToDictionary(x => x.Name);
     private protected static readonly Dictionary<string, MethodInfo> Helpers = typeof(PtxMath).GetMethods(BindingFlags.Static | BindingFlags.Public)
         .Concat(typeof(KernelSupport).GetMethods(BindingFlags.Static | BindingFlags.Public))
+        .Concat(typeof(PtxBarriers).GetMethods(BindingFlags.Static | BindingFlags.Public))
         .Where(m => m.DeclaringType != typeof(object)).ToDictionary(m => m.Name);
     private protected static readonly MethodInfo RotateRight64 = typeof(System.Numerics.BitOperations).GetMethod("RotateRight", [typeof(ulong), typeof(int)])!;
     private protected static readonly Type[] LocalTypes = [typeof(int), typeof(int), typeof(long), typeof(float), typeof(double)];

@@ -220,6 +220,7 @@ sealed unsafe partial class BlockRunner : IDisposable
     {
         ulong* lanes = context->Matrix + first * WarpMatrices.LaneWords;
         if (kind == CollectiveKind.Multiply) WarpMatrices.Multiply(lanes, Kernel.Shapes[(int)variant]);
+        else if (kind == CollectiveKind.MoveFragment) WarpMatrices.MoveFragment(context, first, lanes, Kernel.Fragments[(int)variant]);
         else if (kind == CollectiveKind.TransposeMatrix) WarpMatrices.Transpose(lanes);
         else WarpMatrices.Move(context, first, lanes, (int)(variant & 15), (variant & 16) != 0, (variant & 32) != 0);
     }

@@ -9,4 +9,6 @@ enum CollectiveKind
     Multiply,
     /// <summary>+ A: matrices, 16: transposed, 32: into memory</summary>
     MoveMatrix, TransposeMatrix,
+    /// <summary>+ A: number in the kernel's list of fragment moves</summary>
+    MoveFragment,
 }

@@ -24,6 +24,7 @@ sealed unsafe class CompiledKernel
     public Dictionary<ulong, int> FunctionStates = [];
     /// <summary>shapes of its matrix products</summary>
     public List<MatrixShape> Shapes = [];
+    public List<FragmentMove> Fragments = [];
     public bool UsesMatrices;
     public int InstructionCount;
     public string Size = "";

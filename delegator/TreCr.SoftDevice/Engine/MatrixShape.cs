@@ -2,56 +2,98 @@ using TreCr.Ptx.Ast;
 
 namespace TreCr.SoftDevice.Engine;
 
-/// <summary>What one mma.sync multiplies, and where each lane's registers lie in the matrices. Source: PTX ISA, "Matrix Fragments for mma".</summary>
-/// <param name="M">rows of A and D</param><param name="N">columns of B and D</param><param name="K">columns of A, rows of B</param>
-/// <param name="D">element types</param>
-sealed record MatrixShape(int M, int N, int K, PtxType D, PtxType A, PtxType B, PtxType C)
+/// <summary>What one mma.sync or wmma.mma multiplies, and where each lane's registers lie in the matrices. Source: PTX ISA, "Matrix Shape", "Matrix Data-types", "Matrix Fragments for mma".</summary>
+sealed class MatrixShape
 {
-    /// <summary>Registers of a lane: of 64 bits for f64, else of 32.</summary>
-    public int ARegisters => M * K * Width(A) / 32 / RegisterBits(A);
-    public int BRegisters => K * N * Width(B) / 32 / RegisterBits(B);
-    public int CRegisters => M * N * Width(C) / 32 / RegisterBits(C);
-    public int DRegisters => M * N * Width(D) / 32 / RegisterBits(D);
+    /// <summary>rows of A and D; columns of B and D; columns of A, rows of B</summary>
+    public int M { get; }
+    public int N { get; }
+    public int K { get; }
+    public Fragment A { get; }
+    public Fragment B { get; }
+    public Fragment C { get; }
+    public Fragment D { get; }
+    /// <summary>integers: the sum stays within s32</summary>
+    public bool Saturates { get; }
+    /// <summary>single bits: how a bit of A and one of B meet; 1s are counted</summary>
+    public bool IsXor { get; }
 
-    /// <summary>tf32 elements lie in 32 bits.</summary>
-    public static int Width(PtxType t) => t.Bits();
-    static int RegisterBits(PtxType t) => t == PtxType.F64 ? 64 : 32;
+    MatrixShape(PtxOpcode op, (int M, int N, int K) shape, PtxType d, PtxType a, PtxType b, PtxType c, Func<char, int, int, int, PtxType, Fragment> fragment)
+    {
+        (M, N, K) = shape;
+        (A, B, C, D) = (fragment('a', M, N, K, a), fragment('b', M, N, K, b), fragment('c', M, N, K, c), fragment('d', M, N, K, d));
+        Saturates = op.Has("satfinite");
+        IsXor = op.Has("xor");
+    }
 
     /// <summary>Null where this device has no such form.</summary>
     public static MatrixShape? Parse(PtxOpcode op)
     {
-        string? shape = op.First("m16n8k4", "m16n8k8", "m16n8k16", "m16n8k32", "m8n8k4", "m8n8k16");
-        PtxType[] types = [.. op.Modifiers.Select(PtxTypes.Parse).Where(t => t != PtxType.None)];
-        if (shape is null || types.Length != 4 || !op.Has("row") || !op.Has("col") || op.First("sp", "and", "xor") is not null) return null;
-        string[] numbers = shape.Split('m', 'n', 'k');
-        MatrixShape m = new(int.Parse(numbers[1]), int.Parse(numbers[2]), int.Parse(numbers[3]), types[0], types[1], types[2], types[3]);
-        bool known = (m.A, m.B, m.C, m.D) switch
+        bool wmma = op.Name == "wmma";
+        if (Numbers(op) is not { } shape || op.First("sp", "sp::ordered_metadata", "rz", "rm", "rp", "block_scale", "kind::f8f6f4") is not null) return null;
+        PtxType[] types = [.. op.Modifiers.Select(PtxTypes.ParseElement).Where(t => t != PtxType.None)];
+        // wmma says of f16 products only what C and D are.
+        if (wmma && types.Length == 2) types = [types[0], PtxType.F16, PtxType.F16, types[1]];
+        if (types.Length != 4) return null;
+        (PtxType d, PtxType a, PtxType b, PtxType c) = (types[0], types[1], types[2], types[3]);
+        string[] layouts = [.. op.Modifiers.Where(m => m is "row" or "col")];
+        // Registers of wmma hold a matrix, however it lay in memory; those of mma are laid out for rows of A and columns of B.
+        if (layouts.Length != 2 || !wmma && layouts is not ["row", "col"]) return null;
+        bool known = (wmma ? IsWmma(shape, a) : IsMma(shape, a)) && (a, b, c, d) switch
         {
-            (PtxType.F16, PtxType.F16, PtxType.F16 or PtxType.F32, PtxType.F16 or PtxType.F32) => m.M == 16 && m.K is 8 or 16,
-            (PtxType.BF16, PtxType.BF16, PtxType.F32, PtxType.F32) => m.M == 16 && m.K is 8 or 16,
-            (PtxType.TF32, PtxType.TF32, PtxType.F32, PtxType.F32) => m.M == 16 && m.K is 4 or 8,
-            (PtxType.F64, PtxType.F64, PtxType.F64, PtxType.F64) => m is { M: 8, K: 4 },
-            (PtxType.S8 or PtxType.U8, PtxType.S8 or PtxType.U8, PtxType.S32, PtxType.S32) => m.M == 16 && m.K is 16 or 32 || m is { M: 8, K: 16 },
+            (PtxType.F16, PtxType.F16, PtxType.F16 or PtxType.F32, PtxType.F16 or PtxType.F32) => true,
+            (PtxType.BF16, PtxType.BF16, PtxType.F32, PtxType.F32) or (PtxType.TF32, PtxType.TF32, PtxType.F32, PtxType.F32) or (PtxType.F64, PtxType.F64, PtxType.F64, PtxType.F64) => true,
+            (PtxType.S8 or PtxType.U8, PtxType.S8 or PtxType.U8, PtxType.S32, PtxType.S32) or (PtxType.S4 or PtxType.U4, PtxType.S4 or PtxType.U4, PtxType.S32, PtxType.S32) => true,
+            (PtxType.B1, PtxType.B1, PtxType.S32, PtxType.S32) => op.Has("popc") && op.First("xor", "and") is not null,
             _ => false,
         };
-        return known ? m : null;
+        return known ? new(op, shape, d, a, b, c, wmma ? Fragment.OfWmma : Fragment.OfMma) : null;
     }
 
-    /// <summary>Row and column in A of element <paramref name="n"/> of a lane's registers, in order.</summary>
-    public (int Row, int Column) PlaceA(int lane, int n)
+    /// <summary>The matrix that a wmma.load or wmma.store moves; null where this device has no such form.</summary>
+    public static Fragment? ParseMove(PtxOpcode op)
     {
-        int pack = Math.Max(1, 32 / Width(A)), register = n / pack, group = lane >> 2, quad = lane & 3;
-        if (M == 8) return (group, quad * pack + n % pack);
-        // Registers go through the two halves of the rows first, then through blocks of columns.
-        return (group + (register & 1) * 8, quad * pack + n % pack + (register >> 1) * 4 * pack);
+        PtxType[] types = [.. op.Modifiers.Select(PtxTypes.ParseElement).Where(t => t != PtxType.None)];
+        if (Numbers(op) is not { } shape || types.Length != 1 || op.First("a", "b", "c", "d") is not { } matrix) return null;
+        PtxType type = types[0];
+        bool known = matrix is "a" or "b" ? type is PtxType.F16 or PtxType.BF16 or PtxType.TF32 or PtxType.F64 or PtxType.S8 or PtxType.U8 or PtxType.S4 or PtxType.U4 or PtxType.B1 && IsWmma(shape, type)
+            : type switch
+            {
+                PtxType.F16 => IsWmma(shape, PtxType.F16),
+                PtxType.F32 => IsWmma(shape, PtxType.F16) || IsWmma(shape, PtxType.TF32),
+                PtxType.F64 => IsWmma(shape, PtxType.F64),
+                PtxType.S32 => IsWmma(shape, PtxType.S8) || IsWmma(shape, PtxType.S4) || IsWmma(shape, PtxType.B1),
+                _ => false,
+            };
+        return known ? Fragment.OfWmma(matrix[0], shape.M, shape.N, shape.K, type) : null;
     }
 
-    public (int Row, int Column) PlaceB(int lane, int n)
+    static (int M, int N, int K)? Numbers(PtxOpcode op)
     {
-        int pack = Math.Max(1, 32 / Width(B)), register = n / pack;
-        return ((lane & 3) * pack + n % pack + register * 4 * pack, lane >> 2);
+        string? shape = Array.Find(op.Modifiers, m => m.Length > 5 && m[0] == 'm' && char.IsAsciiDigit(m[1]));
+        if (shape is null) return null;
+        string[] numbers = shape.Split('m', 'n', 'k');
+        return numbers.Length == 4 && int.TryParse(numbers[1], out int m) && int.TryParse(numbers[2], out int n) && int.TryParse(numbers[3], out int k) ? (m, n, k) : null;
     }
 
-    /// <summary>Of C and D: pairs of columns, then the lower half of the rows.</summary>
-    public static (int Row, int Column) PlaceC(int lane, int n) => ((lane >> 2) + (n >> 1) * 8, (lane & 3) * 2 + (n & 1));
+    static bool IsMma((int M, int N, int K) s, PtxType a) => a switch
+    {
+        PtxType.F16 or PtxType.BF16 => s is (16, 8, 8 or 16),
+        PtxType.TF32 => s is (16, 8, 4 or 8),
+        PtxType.F64 => s is (8, 8, 4) or (16, 8, 4 or 8 or 16),
+        PtxType.S8 or PtxType.U8 => s is (8, 8, 16) or (16, 8, 16 or 32),
+        PtxType.S4 or PtxType.U4 => s is (8, 8, 32) or (16, 8, 32 or 64),
+        PtxType.B1 => s is (8, 8, 128) or (16, 8, 128 or 256),
+        _ => false,
+    };
+
+    static bool IsWmma((int M, int N, int K) s, PtxType a) => a switch
+    {
+        PtxType.F16 or PtxType.BF16 or PtxType.S8 or PtxType.U8 => s is (16, 16, 16) or (8, 32, 16) or (32, 8, 16),
+        PtxType.TF32 => s is (16, 16, 8),
+        PtxType.F64 => s is (8, 8, 4),
+        PtxType.S4 or PtxType.U4 => s is (8, 8, 32),
+        PtxType.B1 => s is (8, 8, 128),
+        _ => false,
+    };
 }

@@ -12,7 +12,7 @@ static class MatrixRows
 
     public static IEnumerable<InstructionRow> All() => Products().Concat(Moves());
 
-    sealed record Element(string Type, int Bits)
+    internal sealed record Element(string Type, int Bits)
     {
         /// <summary>Bits of a whole number from -8 to 7.</summary>
         public ulong Encode(int v) => Type switch
@@ -23,10 +23,14 @@ static class MatrixRows
         public int PerRegister => Bits >= 32 ? 1 : 32 / Bits;
     }
 
-    static Element Of(string type) => new(type, type == "tf32" ? 32 : Vectors.Bits(type));
+    internal static Element Of(string type) => new(type, type == "tf32" ? 32 : Vectors.Bits(type));
 
     /// <summary>A lane's whole numbers: number n of its seed.</summary>
-    static int Small(ulong seed, int n, bool unsigned) => (int)(seed * 0x9e3779b97f4a7c15 >> (n * 5 + 7) % 59 & 15) - (unsigned ? 0 : 8);
+    internal static int Small(ulong seed, int n, string type)
+    {
+        int four = (int)(seed * 0x9e3779b97f4a7c15 >> (n * 5 + 7) % 59 & 15);
+        return type == "b1" ? four & 1 : type[0] == 'u' ? four : four - 8;
+    }
 
     static IEnumerable<InstructionRow> Products()
     {
@@ -34,6 +38,8 @@ static class MatrixRows
         [
             (16, 8, 16, "f32.f16.f16.f32"), (16, 8, 8, "f32.f16.f16.f32"), (16, 8, 16, "f16.f16.f16.f16"), (16, 8, 8, "f16.f16.f16.f16"), (16, 8, 16, "f32.bf16.bf16.f32"), (16, 8, 8, "f32.bf16.bf16.f32"), (16, 8, 8, "f32.tf32.tf32.f32"),
             (16, 8, 4, "f32.tf32.tf32.f32"), (8, 8, 4, "f64.f64.f64.f64"), (16, 8, 16, "s32.s8.s8.s32"), (16, 8, 32, "s32.s8.s8.s32"), (16, 8, 32, "s32.u8.s8.s32"), (8, 8, 16, "s32.s8.u8.s32"),
+            (16, 8, 4, "f64.f64.f64.f64"), (16, 8, 8, "f64.f64.f64.f64"), (16, 8, 16, "f64.f64.f64.f64"), (8, 8, 32, "s32.s4.s4.s32"), (16, 8, 32, "s32.s4.u4.s32"), (16, 8, 64, "s32.u4.s4.s32"),
+            (8, 8, 128, "s32.b1.b1.s32.xor.popc"), (16, 8, 128, "s32.b1.b1.s32.and.popc"), (16, 8, 256, "s32.b1.b1.s32.xor.popc"),
         ])
         {
             string[] t = types.Split('.');
@@ -41,18 +47,18 @@ static class MatrixRows
             int ea = m * k / 32, eb = k * n / 32, ec = m * n / 32;
             (int, int)[] a = [.. Enumerable.Range(0, 32 * ea).Select(i => PlaceA(i / ea, i % ea, ta.PerRegister, m))], b = [.. Enumerable.Range(0, 32 * eb).Select(i => PlaceB(i / eb, i % eb, tb.PerRegister))];
             (int, int)[] c = [.. Enumerable.Range(0, 32 * ec).Select(i => PlaceC(i / ec, i % ec))];
-            bool ua = t[1][0] == 'u', ub = t[2][0] == 'u', wide = t[0] == "f64";
+            bool wide = t[0] == "f64", xor = t.Contains("xor");
             string register = wide ? "b64" : "b32";
             StringBuilder body = new(), declarations = new($".reg .{register} %ra<8>, %rb<8>, %rc<8>, %rd<8>;\n.reg .b64 %seed, %v;\n.reg .b32 %x;\n.reg .s64 %sum;\n.reg .f32 %f;\n.reg .f64 %g;\n.reg .b16 %h;\n.reg .b16 %h1;\n");
             body.Append($"mul.lo.u64 %seed, {{a}}, {unchecked((long)0x9e3779b97f4a7c15)};\n");
             // Each element: its 4 bits of the seed as a number, encoded, and put into its place of the register.
             int number = 0;
-            void Fill(string name, int elements, Element e, bool unsigned)
+            void Fill(string name, int elements, Element e)
             {
                 for (int i = 0; i < elements; i++, number++)
                 {
                     body.Append($"shr.u64 %v, %seed, {(number * 5 + 7) % 59};\ncvt.u32.u64 %x, %v;\nand.b32 %x, %x, 15;\n");
-                    if (!unsigned) body.Append("sub.s32 %x, %x, 8;\n");
+                    if (e.Type[0] != 'u' && e.Bits > 1) body.Append("sub.s32 %x, %x, 8;\n");
                     string to = $"%{name}{i / e.PerRegister}";
                     int shift = i % e.PerRegister * e.Bits;
                     switch (e.Type)
@@ -62,15 +68,15 @@ static class MatrixRows
                         case "s32": body.Append($"mov.b32 {to}, %x;\n"); break;
                         default:
                             if (e.Bits == 16) body.Append($"cvt.rn.{e.Type}.s32 %h, %x;\ncvt.u32.u16 %x, %h;\n");
-                            else body.Append("and.b32 %x, %x, 255;\n");
+                            else body.Append($"and.b32 %x, %x, {(1 << e.Bits) - 1};\n");
                             body.Append(shift == 0 ? $"mov.b32 {to}, %x;\n" : $"shl.b32 %x, %x, {shift};\nor.b32 {to}, {to}, %x;\n");
                             break;
                     }
                 }
             }
-            Fill("ra", ea, ta, ua);
-            Fill("rb", eb, tb, ub);
-            Fill("rc", ec, tc, false);
+            Fill("ra", ea, ta);
+            Fill("rb", eb, tb);
+            Fill("rc", ec, tc);
             string List(string name, int count) => "{" + string.Join(", ", Enumerable.Range(0, count).Select(i => $"%{name}{i}")) + "}";
             string form = $"mma.sync.aligned.m{m}n{n}k{k}.row.col.{types}";
             body.Append($"{form} {List("rd", ec / td.PerRegister)}, {List("ra", ea / ta.PerRegister)}, {List("rb", eb / tb.PerRegister)}, {List("rc", ec / tc.PerRegister)};\nmov.s64 %sum, 0;\n");
@@ -93,16 +99,16 @@ static class MatrixRows
                     int[,] ma = new int[m, k], mb = new int[k, n], mc = new int[m, n];
                     for (int l = 0; l < 32; l++)
                     {
-                        for (int i = 0; i < ea; i++) { (int r, int s) = a[l * ea + i]; ma[r, s] = Small(lanes[l][0], i, ua); }
-                        for (int i = 0; i < eb; i++) { (int r, int s) = b[l * eb + i]; mb[r, s] = Small(lanes[l][0], ea + i, ub); }
-                        for (int i = 0; i < ec; i++) { (int r, int s) = c[l * ec + i]; mc[r, s] = Small(lanes[l][0], ea + eb + i, false); }
+                        for (int i = 0; i < ea; i++) { (int r, int s) = a[l * ea + i]; ma[r, s] = Small(lanes[l][0], i, ta.Type); }
+                        for (int i = 0; i < eb; i++) { (int r, int s) = b[l * eb + i]; mb[r, s] = Small(lanes[l][0], ea + i, tb.Type); }
+                        for (int i = 0; i < ec; i++) { (int r, int s) = c[l * ec + i]; mc[r, s] = Small(lanes[l][0], ea + eb + i, tc.Type); }
                     }
                     long sum = 0;
                     for (int i = 0; i < ec; i++)
                     {
                         (int r, int s) = c[lane * ec + i];
                         int v = mc[r, s];
-                        for (int x = 0; x < k; x++) v += ma[r, x] * mb[x, s];
+                        for (int x = 0; x < k; x++) v += xor ? ma[r, x] ^ mb[x, s] : ma[r, x] * mb[x, s];
                         sum += v * Weight(i);
                     }
                     return (ulong)sum;
@@ -111,7 +117,7 @@ static class MatrixRows
         }
     }
 
-    static long Weight(int i) => i * 1000 + 1;
+    internal static long Weight(int i) => i * 1000 + 1;
 
     // The ISA's formulas: groupID = lane >> 2, threadID_in_group = lane % 4.
     static (int Row, int Column) PlaceA(int lane, int i, int pack, int m)
@@ -119,11 +125,11 @@ static class MatrixRows
         int group = lane >> 2, thread = lane % 4;
         if (m == 8) return (group, thread * pack + i % pack);
         int row = i / pack % 2 == 0 ? group : group + 8;
-        int column = thread * pack + i % pack + (i / pack >= 2 ? 4 * pack : 0);
+        int column = thread * pack + i % pack + i / pack / 2 * 4 * pack;
         return (row, column);
     }
 
-    static (int Row, int Column) PlaceB(int lane, int i, int pack) => (lane % 4 * pack + i % pack + (i >= pack ? 4 * pack : 0), lane >> 2);
+    static (int Row, int Column) PlaceB(int lane, int i, int pack) => (lane % 4 * pack + i % pack + i / pack * 4 * pack, lane >> 2);
 
     static (int Row, int Column) PlaceC(int lane, int i) => (i < 2 ? lane >> 2 : (lane >> 2) + 8, lane % 4 * 2 + i % 2);
 
