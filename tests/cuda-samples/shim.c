@@ -260,7 +260,15 @@ BOTH(cuMemcpy2DAsync_v2, _ptsz, (const struct copy2d *c, u64 st), if (!TO_HOST(c
 BOTH(cuMemcpy3D_v2, _ptds, (const struct copy3d *c), if (!TO_HOST(c)) return real(c); LOOK(real(c), ROWS3(c)))
 BOTH(cuMemcpy3DAsync_v2, _ptsz, (const struct copy3d *c, u64 st), if (!TO_HOST(c)) return real(c, st); LOOK(real(c, st), if (finished(st, pt)) ROWS3(c)))
 
-HOOK(cuMemAlloc_v2, (u64 *p, size_t n), count('c'); int r = real(p, n); if (!r) born('d', *p, n); return r;)
+// New memory holds no zeroes that a kernel might have been meant to write: its contents are undefined.
+static void spoil(u64 address, u64 bytes)
+{
+    static int (*fill)(u64, unsigned char, size_t);
+    if (!fill) fill = find("cuMemsetD8_v2");
+    if (bytes <= LONGEST) fill(address, 0xa5, bytes);
+}
+
+HOOK(cuMemAlloc_v2, (u64 *p, size_t n), count('c'); int r = real(p, n); if (!r) { born('d', *p, n); spoil(*p, n); } return r;)
 HOOK(cuMemAllocPitch_v2, (u64 *p, size_t *pitch, size_t w, size_t h, unsigned e), count('c'); int r = real(p, pitch, w, h, e); if (!r) born('d', *p, *pitch * h); return r;)
 HOOK(cuMemAllocManaged, (u64 *p, size_t n, unsigned flags), count('c'); int r = real(p, n, flags); if (!r) born('m', *p, n); return r;)
 HOOK(cuMemHostAlloc, (void **p, size_t n, unsigned flags), count('c'); int r = real(p, n, flags); if (!r) born('p', (u64)*p, n); return r;)
@@ -275,6 +283,13 @@ HOOK(cuCtxSynchronize, (void), count('c'); return real();)
 BOTH(cuStreamSynchronize, _ptsz, (u64 st), count('c'); return real(st);)
 HOOK(cuEventSynchronize, (u64 e), count('c'); return real(e);)
 BOTH(cuEventRecord, _ptsz, (u64 e, u64 st), count('c'); return real(e, st);)
+
+// Samples take the seed of their random numbers from it: two runs would have nothing alike.
+time_t time(time_t *to)
+{
+    if (to) *to = 1;
+    return 1;
+}
 
 HOOK(cuDeviceGetAttribute, (int *value, int attribute, int device), count('q'); if (is("nullask")) { *value = 0; return 0; } return real(value, attribute, device);)
 HOOK(cuDeviceGetName, (char *name, int n, int device), count('q'); if (is("nullask")) { memset(name, 0, n); return 0; } return real(name, n, device);)
