@@ -14,12 +14,9 @@ public sealed unsafe partial class SoftBackend
         CUresult r = NeedStream(stream, out SoftStream s);
         if (r != CUDA_SUCCESS) return r;
         if (Find<SoftFunction>(function.Value) is not { } f) return CUDA_ERROR_INVALID_HANDLE;
-        ulong threads = (ulong)blockX * blockY * blockZ;
-        if (gridX == 0 || gridY == 0 || gridZ == 0 || gridX > int.MaxValue || gridY > 65535 || gridZ > 65535 || threads == 0 || blockX > 1024 || blockY > 1024 || blockZ > 64
-            || threads > (ulong)Attribute(f, 0)) return CUDA_ERROR_INVALID_VALUE;
         if (parameterBytes > 0 && parameters == null) return CUDA_ERROR_INVALID_VALUE;
-        if (f.Ptx.RequiredThreads && (blockX != f.Ptx.MaxThreadsX || blockY != f.Ptx.MaxThreadsY || blockZ != f.Ptx.MaxThreadsZ)) return CUDA_ERROR_INVALID_VALUE;
-        if (sharedBytes > f.MaxDynamicSharedBytes || sharedBytes + (ulong)f.StaticShared > (ulong)SoftDeviceFacts.SharedOptIn) return CUDA_ERROR_INVALID_VALUE;
+        Dim3 grid = new() { X = gridX, Y = gridY, Z = gridZ }, block = new() { X = blockX, Y = blockY, Z = blockZ };
+        if (!f.MayLaunch(grid, block, sharedBytes)) return CUDA_ERROR_INVALID_VALUE;
         CompiledKernel kernel;
         try
         {
@@ -31,17 +28,11 @@ public sealed unsafe partial class SoftBackend
         }
         GridLaunch launch = scheduler.NewLaunch();
         launch.Kernel = kernel;
-        (launch.GridX, launch.GridY, launch.GridZ) = (gridX, gridY, gridZ);
-        (launch.BlockX, launch.BlockY, launch.BlockZ) = (blockX, blockY, blockZ);
-        launch.BlockThreads = (int)threads;
-        launch.DynamicSharedBytes = (int)sharedBytes;
-        launch.SharedBytes = sharedBytes == 0 ? kernel.StaticSharedBytes + 15 & ~15 : kernel.DynamicSharedOffset + (int)sharedBytes + 15 & ~15;
+        launch.Shape(grid, block, sharedBytes);
         launch.Output = s.Context.Output;
-        launch.Tids = ThreadTables.For(blockX, blockY, blockZ);
         launch.MakeCooperative((flags & 1) != 0);
         launch.SetParameters(parameters, parameterBytes);
-        launch.Simd = kernel.SimdFor(launch, scheduler.Memory);
-        if (launch.Simd is null) kernel.Specialise(launch, scheduler.Memory);
+        launch.Prepare(scheduler.Memory);
         StreamItem item = scheduler.NewItem(ItemKind.Kernel);
         item.Launch = launch;
         scheduler.Enqueue(s, item);

@@ -73,7 +73,7 @@ public sealed unsafe partial class SoftBackend
     }
 
     /// <summary>Value of a CUfunction_attribute.</summary>
-    static int Attribute(SoftFunction f, int attribute) => attribute switch
+    internal static int Attribute(SoftFunction f, int attribute) => attribute switch
     {
         0 => f.Ptx.MaxThreadsX > 0 ? Math.Min(SoftDeviceFacts.MaxThreads, f.Ptx.MaxThreadsX * f.Ptx.MaxThreadsY * f.Ptx.MaxThreadsZ) : SoftDeviceFacts.MaxThreads,
         1 => f.StaticShared,

@@ -14,7 +14,7 @@ namespace TreCr.SoftDevice.Backend;
 
 /// <summary>A loaded module: parsed text, and one block of device memory that holds its globals, constants and the addresses of its functions.</summary>
 /// <remarks>The block comes from the GMMU, so it is saved with the arena; a module loaded again at the same address finds its variables as they were.</remarks>
-sealed unsafe class SoftModule : ISymbolAddresses
+sealed unsafe class SoftModule : ISymbolAddresses, IChildKernels
 {
     public const int FunctionAddressBytes = 16;
     readonly Dictionary<string, ulong> addresses = [];
@@ -91,6 +91,7 @@ sealed unsafe class SoftModule : ISymbolAddresses
         if (at == 0) return;
         Block = allocate(at);
         if (Block == 0) throw new OutOfMemoryException("no device memory for the module's variables");
+        firstFunction = Block + functions;
         foreach (PtxVariable v in Ptx.Variables)
             if (v.Offset >= 0 && v.Space is PtxSpace.Global or PtxSpace.Const) addresses[v.Name] = Block + (ulong)v.Offset;
         for (int n = 0; n < Ptx.Functions.Count; n++) addresses[Ptx.Functions[n].Name] = Block + functions + (ulong)n * FunctionAddressBytes;
@@ -114,13 +115,26 @@ sealed unsafe class SoftModule : ISymbolAddresses
         addresses[HeapName] = Heap;
     }
 
+    ulong firstFunction;
+
+    /// <summary>A kernel by its device address; null where none stands there.</summary>
+    SoftFunction? Find(ulong address)
+    {
+        ulong number = (address - firstFunction) / FunctionAddressBytes;
+        return address >= firstFunction && number < (ulong)Ptx.Functions.Count && (address - firstFunction) % FunctionAddressBytes == 0 ? Find(Ptx.Functions[(int)number].Name) : null;
+    }
+
+    public CompiledKernel? KernelAt(ulong address, bool isChecked) => Find(address)?.Compile(isChecked);
+
+    public bool MayLaunch(ulong address, Dim3 grid, Dim3 block, uint sharedBytes) => Find(address) is { } f && f.MayLaunch(grid, block, sharedBytes);
+
     /// <summary>A kernel by name; null where there is none.</summary>
     public SoftFunction? Find(string name)
     {
         lock (Functions)
         {
             if (Functions.TryGetValue(name, out SoftFunction? known)) return known;
-            if (!Ptx.FunctionsByName.TryGetValue(name, out PtxFunction? f) || !f.IsEntry) return null;
+            if (!Ptx.FunctionsByName.TryGetValue(name, out PtxFunction? f) || !f.IsEntry || f.IsExtern) return null;
             return Functions[name] = new SoftFunction(this, f);
         }
     }
@@ -138,6 +152,15 @@ sealed class SoftFunction(SoftModule module, PtxFunction ptx)
     public int MaxDynamicSharedBytes = SoftDeviceFacts.SharedPerBlock;
     public int StaticShared { get; } = ProgramBuilder.StaticSharedBytes(module.Ptx, ptx);
     public int PreferredCarveout = -1, CacheConfig;
+
+    /// <summary>Whether the device has room for such blocks, and the kernel allows them.</summary>
+    public bool MayLaunch(Dim3 grid, Dim3 block, uint sharedBytes)
+    {
+        ulong threads = (ulong)block.X * block.Y * block.Z;
+        return grid is { X: > 0 and <= int.MaxValue, Y: > 0 and <= 65535, Z: > 0 and <= 65535 } && block is { X: > 0 and <= 1024, Y: > 0 and <= 1024, Z: > 0 and <= 64 } && threads <= (ulong)SoftBackend.Attribute(this, 0)
+            && !(Ptx.RequiredThreads && (block.X != Ptx.MaxThreadsX || block.Y != Ptx.MaxThreadsY || block.Z != Ptx.MaxThreadsZ))
+            && sharedBytes <= MaxDynamicSharedBytes && sharedBytes + (ulong)StaticShared <= (ulong)SoftDeviceFacts.SharedOptIn;
+    }
 
     /// <summary>The code, compiled now if need be; any thread.</summary>
     /// <exception cref="PtxException">The kernel uses something that is not supported; the same each time.</exception>

@@ -131,5 +131,5 @@ static unsafe class KernelSupport
         return (int)valid;
     }
 
-    static BlockRunner Runner(BlockContext* c) => (BlockRunner)GCHandle.FromIntPtr(c->Runner).Target!;
+    public static BlockRunner Runner(BlockContext* c) => (BlockRunner)GCHandle.FromIntPtr(c->Runner).Target!;
 }

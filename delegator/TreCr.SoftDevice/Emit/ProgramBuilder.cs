@@ -160,6 +160,8 @@ sealed unsafe class ProgramBuilder
         }
         kernel.Shapes = Shapes;
         kernel.Fragments = Fragments;
+        kernel.Children = Addresses as IChildKernels;
+        kernel.IsChecked = Checked;
         kernel.UsesMatrices = UsesMatrices;
         kernel.StaticSharedBytes = staticShared;
         kernel.DynamicSharedOffset = staticShared + 15 & ~15;
@@ -217,16 +219,32 @@ sealed unsafe class ProgramBuilder
                 foreach (PtxOperand o in i.Operands)
                 {
                     if (o.Kind != OperandKind.Symbol || found[n].Locals.ContainsKey(o.Name!) || !Module.FunctionsByName.TryGetValue(o.Name!, out PtxFunction? callee)) continue;
-                    if (callee.IsExtern) continue;
+                    if (callee.IsExtern || callee.IsEntry) continue;
                     if (!found.Contains(callee)) found.Add(callee);
                 }
             }
             if (!indirect || n != found.Count - 1) continue;
             indirect = false;
+            HashSet<string> taken = TakenAddresses();
             foreach (PtxFunction f in Module.Functions)
-                if (!f.IsEntry && !f.IsExtern && !found.Contains(f)) found.Add(f);
+                if (!f.IsEntry && !f.IsExtern && !found.Contains(f) && taken.Contains(f.Name)) found.Add(f);
         }
         return found;
+    }
+
+    /// <summary>Names in initialisers, and in instructions other than calls by name: of functions among them, the address may be anywhere.</summary>
+    HashSet<string> TakenAddresses()
+    {
+        HashSet<string> taken = [.. Module.Variables.SelectMany(v => v.Fixups).Select(x => x.Symbol)];
+        foreach (PtxFunction f in Module.Functions)
+        {
+            taken.UnionWith(f.Locals.Values.SelectMany(v => v.Fixups).Select(x => x.Symbol));
+            foreach (PtxInstruction i in f.Body)
+                if (i.Name != "call")
+                    foreach (PtxOperand o in i.Operands)
+                        if (o.Name is { } name) taken.Add(name);
+        }
+        return taken;
     }
 
     /// <summary>Bytes of static shared memory a kernel will have, without compiling it.</summary>

@@ -352,45 +352,4 @@ unsafe partial class ScalarEmitter
             il.Op(OpCodes.Cpblk);
         }
     }
-
-    static readonly MethodInfo HeapAllocate = typeof(DeviceHeap).GetMethod(nameof(DeviceHeap.Allocate))!, HeapFree = typeof(DeviceHeap).GetMethod(nameof(DeviceHeap.Free))!;
-
-    /// <summary>Functions that the driver supplies.</summary>
-    private protected void EmitRuntimeCall(PtxFunction callee, PtxOperand? returns, PtxOperand? arguments)
-    {
-        PtxOperand[] a = arguments?.Elements ?? [];
-        void Argument(int n, OpCode load) { FrameAddress(ScopeOffset(a[n])); il.Op(load); }
-        switch (callee.Name)
-        {
-            case "vprintf" when a.Length == 2 && returns is not null:
-                FrameAddress(ScopeOffset(returns.Elements[0]));
-                il.Ldarg(0);
-                il.Ldloc(thread);
-                Argument(0, OpCodes.Ldind_I8);
-                Argument(1, OpCodes.Ldind_I8);
-                Call("Printf");
-                il.Op(OpCodes.Stind_I4);
-                break;
-            case "__assertfail" when a.Length == 5:
-                il.Ldarg(0);
-                il.Ldloc(thread);
-                for (int n = 0; n < 4; n++) Argument(n, n == 2 ? OpCodes.Ldind_I4 : OpCodes.Ldind_I8);
-                Call("AssertFail");
-                break;
-            case "malloc" when a.Length == 1 && returns is not null:
-                FrameAddress(ScopeOffset(returns.Elements[0]));
-                il.LdcI8((long)program.Addresses.Of(SoftModule.HeapName));
-                Argument(0, OpCodes.Ldind_I8);
-                il.Call(HeapAllocate);
-                il.Op(OpCodes.Stind_I8);
-                break;
-            case "free" when a.Length == 1:
-                il.Ldloc(thread);
-                il.LdcI8((long)program.Addresses.Of(SoftModule.HeapName));
-                Argument(0, OpCodes.Ldind_I8);
-                il.Call(HeapFree);
-                break;
-            default: throw Unsupported($"device function {callee.Name}");
-        }
-    }
 }

@@ -33,6 +33,8 @@ public struct ThreadSlot
     /// <summary>predicate result</summary>
     public int Flag;
     public ulong Value, Result;
+    /// <summary>what cudaGetLastError of a kernel gives; 0 when the block starts</summary>
+    public int LastError;
 }
 
 /// <summary>Everything emitted code needs about the block that a worker is running. Lives in native memory, one per worker (or per resident block).</summary>

@@ -28,8 +28,17 @@ sealed unsafe partial class BlockRunner : IDisposable
     public DeviceOutput Output { get; private set; } = null!;
     public BlockContext* Context => context;
 
-    public BlockRunner()
+    /// <summary>0 for a grid that the program launched, more for one that a kernel did.</summary>
+    public int Depth { get; }
+    ChildLaunches? children;
+    public ChildLaunches ChildLaunches => children ??= new(this);
+
+    /// <summary>Runs the grids that the block has launched.</summary>
+    public void RunChildren() => children?.Run();
+
+    public BlockRunner(int depth = 0)
     {
+        Depth = depth;
         context = (BlockContext*)NativeMemory.AllocZeroed((nuint)sizeof(BlockContext));
         self = GCHandle.Alloc(this);
         context->Runner = GCHandle.ToIntPtr(self);
@@ -125,7 +134,9 @@ sealed unsafe partial class BlockRunner : IDisposable
             s->Status = (int)ThreadStatus.Running;
             s->State = entry;
             s->Frame = 0;
+            s->LastError = 0;
         }
+        children?.Reset();
     }
 
     /// <summary>Runs the block until it ends, or until all its threads wait in loops for something outside of it.</summary>
@@ -277,6 +288,7 @@ sealed unsafe partial class BlockRunner : IDisposable
 
     public void Dispose()
     {
+        children?.Dispose();
         Free(context->Shared, sharedCapacity);
         Free(context->Local, localCapacity);
         Free(context->Frames, frameCapacity);

@@ -26,6 +26,10 @@ sealed unsafe class CompiledKernel
     public List<MatrixShape> Shapes = [];
     public List<FragmentMove> Fragments = [];
     public bool UsesMatrices;
+    /// <summary>what it can launch itself; null where it launches nothing</summary>
+    public IChildKernels? Children;
+    /// <summary>its accesses are checked, and so are those of kernels that it launches</summary>
+    public bool IsChecked;
     public int InstructionCount;
     public string Size = "";
     /// <summary>arithmetic of the addresses that depend on parameters and numbers of threads and blocks only; null where there are none</summary>

@@ -30,6 +30,24 @@ sealed unsafe class GridLaunch
         return ((uint)(index % GridX), (uint)(rest % GridY), (uint)(rest / GridY));
     }
 
+    /// <summary>Takes over the shape of grid and block, for the kernel that is set.</summary>
+    public void Shape(Dim3 grid, Dim3 block, uint sharedBytes)
+    {
+        (GridX, GridY, GridZ) = (grid.X, grid.Y, grid.Z);
+        (BlockX, BlockY, BlockZ) = (block.X, block.Y, block.Z);
+        BlockThreads = (int)(block.X * block.Y * block.Z);
+        DynamicSharedBytes = (int)sharedBytes;
+        SharedBytes = sharedBytes == 0 ? Kernel.StaticSharedBytes + 15 & ~15 : Kernel.DynamicSharedOffset + (int)sharedBytes + 15 & ~15;
+        Tids = ThreadTables.For(block.X, block.Y, block.Z);
+    }
+
+    /// <summary>Chooses, and compiles if need be, the code that fits the launch; its shape and parameters are set.</summary>
+    public void Prepare(AccessMap memory)
+    {
+        Simd = Kernel.SimdFor(this, memory);
+        if (Simd is null) Kernel.Specialise(this, memory);
+    }
+
     public ulong Blocks => (ulong)GridX * GridY * GridZ;
     ulong nextBlock;
     int batch;

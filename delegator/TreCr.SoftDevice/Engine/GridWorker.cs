@@ -3,7 +3,7 @@ using TreCr.SoftDevice.Emit;
 namespace TreCr.SoftDevice.Engine;
 
 /// <summary>One OS thread's share of a launch: takes batches of blocks and runs them. Blocks that wait for other blocks are put aside, and others started.</summary>
-sealed class GridWorker(int number, int workers) : IDisposable
+sealed class GridWorker(int number, int workers, int depth = 0) : IDisposable
 {
     /// <summary>Blocks that may be put aside at once per worker.</summary>
     const int MaxParked = 1024;
@@ -64,7 +64,12 @@ sealed class GridWorker(int number, int workers) : IDisposable
     static bool Finish(BlockRunner runner, GridLaunch launch, int tries)
     {
         while (runner.Step() != BlockProgress.Done)
-            if (--tries <= 0 || launch.Fault is not null) return false;
+            if (--tries <= 0 || launch.Fault is not null)
+            {
+                runner.RunChildren();
+                return false;
+            }
+        runner.RunChildren();
         return true;
     }
 
@@ -103,7 +108,7 @@ sealed class GridWorker(int number, int workers) : IDisposable
 
     BlockRunner Idle()
     {
-        if (idle.Count == 0) return new();
+        if (idle.Count == 0) return new(depth);
         BlockRunner r = idle[^1];
         idle.RemoveAt(idle.Count - 1);
         return r;
