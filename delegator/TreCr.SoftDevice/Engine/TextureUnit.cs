@@ -7,7 +7,7 @@ namespace TreCr.SoftDevice.Engine;
 /// Texture reads. CUDA C++ Programming Guide, "Texture Fetching": a linear filter's weights have 8 fractional bits, texel centres lie at halves; wrap and mirror only count for
 /// normalized coordinates, else they clamp.
 /// </summary>
-static unsafe class TextureUnit
+static unsafe partial class TextureUnit
 {
     const uint Wrap = 0, Mirror = 2, Border = 3;
 
@@ -55,6 +55,7 @@ static unsafe class TextureUnit
     public static void Fetch(BlockContext* c, int thread, ulong handle, int form, int layer, float x, float y, float z, float level)
     {
         DeviceImage* image = Image(thread, handle, false);
+        if (FetchInside(c, image, form, layer, x, y)) return;
         int dimensions = form & (int)TextureForm.Dimensions;
         if ((form & (int)TextureForm.Cube) != 0)
         {
