@@ -29,6 +29,7 @@ internal sealed unsafe partial class Session
         int count = 0;
         if (result == CUresult.CUDA_SUCCESS) result = _backend.cuDeviceGetCount(&count);
         if (result != CUresult.CUDA_SUCCESS) throw new WrongDeviceException($"no device answers here ({result}); the program used {saved.Devices.Count} ({saved.DeviceKind})");
+        if (saved.Devices.Count > count && _backend.Provide(saved.Devices.Count)) count = saved.Devices.Count;
         if (saved.Devices.Count > count) throw new WrongDeviceException($"the program used {saved.Devices.Count} devices, here are {count}");
         byte* buffer = stackalloc byte[256];
         for (int i = 0; i < saved.Devices.Count; i++)

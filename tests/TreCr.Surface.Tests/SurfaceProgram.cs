@@ -32,11 +32,15 @@ internal static partial class SurfaceProgram
     /// <summary>As a sample, for <see cref="Job"/>.</summary>
     public static Sample AsSample(params string[] arguments) => new("surface", arguments, "cases: ", 0) { Path = s_program.Value };
 
+    /// <summary>The cases want two devices.</summary>
+    public static void Prepare(Job job) => job.Environment["TRECR_SOFT_DEVICES"] = "2";
+
     /// <summary>Runs to the end.</summary>
     /// <returns>standard output</returns>
     public static string[] Run(TimeSpan limit, params string[] arguments)
     {
         using Job job = new(AsSample(arguments));
+        Prepare(job);
         using RunningProgram run = job.Run(held: false);
         run.WaitForExit(limit);
         return [.. run.Output, .. run.Errors.Split('\n')];

@@ -51,7 +51,10 @@ public sealed class SurfaceTests
     {
         Sample sample = SurfaceProgram.AsSample("run", "hold");
         using Job job = new(sample);
+        SurfaceProgram.Prepare(job);
         RunningProgram run = job.Run(held: true);
+        // The devices that the program had come back without being asked for.
+        job.Environment.Clear();
         run.WaitForLine(l => l == "held", SurfaceProgram.Limit);
         job.Checkpoint();
         string id = job.Checkpoint();

@@ -103,14 +103,21 @@ internal static class RunVerb
         foreach (System.Collections.DictionaryEntry entry in Environment.GetEnvironmentVariables())
         {
             string key = (string)entry.Key;
-            if (key is SessionVariable or JobVariable or FaultVariable) continue;
+            if (key is SessionVariable or JobVariable or FaultVariable or NvrtcFront.Variable) continue;
             if (key == LibraryPath && wrapperDirectory is not null) path = (string?)entry.Value;
             else environment.Add($"{key}={entry.Value}");
         }
         environment.Add($"{SessionVariable}={supervisor.SessionPath}");
         environment.Add($"{JobVariable}={supervisor.Job}");
+        if (wrapperDirectory is null) return environment;
+        string front = wrapperDirectory;
+        if (NvrtcFront.Ensure(wrapperDirectory, path) is { } nvrtc)
+        {
+            front += $":{nvrtc.Directory}";
+            environment.Add($"{NvrtcFront.Variable}={nvrtc.Library}");
+        }
         // An empty element would mean the working directory.
-        if (wrapperDirectory is not null) environment.Add(string.IsNullOrEmpty(path) ? $"{LibraryPath}={wrapperDirectory}" : $"{LibraryPath}={wrapperDirectory}:{path}");
+        environment.Add(string.IsNullOrEmpty(path) ? $"{LibraryPath}={front}" : $"{LibraryPath}={front}:{path}");
         return environment;
     }
 }

@@ -12,6 +12,10 @@ public interface ICudaBackend : ICudaDevice, ICudaContext, ICudaModule, ICudaVir
     /// <summary>True when device memory is ordinary memory of this process at the device addresses (software device): it is captured by plain reads.</summary>
     bool DeviceMemoryIsHostMemory { get; }
 
+    /// <summary>Before anything was made: a restored program has this many devices.</summary>
+    /// <returns>false: the back end has those that there are</returns>
+    bool Provide(int devices) => false;
+
     /// <summary>Waits until all queued work of all streams is done (the gate).</summary>
     /// <param name="blocker">kernel, host function or stream that did not end by the deadline</param>
     /// <returns>false: deadline passed</returns>

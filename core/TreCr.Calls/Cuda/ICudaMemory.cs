@@ -14,7 +14,7 @@ public unsafe interface ICudaMemory
     CUresult cuMemAllocPitch_v2([Out] CUdeviceptr* address, [Out] nuint* pitch, nuint widthBytes, nuint height, uint elementSizeBytes);
 
     /// <summary>Waits for all work of the context, as the driver does. 0 is success.</summary>
-    [Call(0x0303, CallClass.Blocking), Destroys(nameof(address))]
+    [Call(0x0303, CallClass.Blocking), Destroys(nameof(address)), Manual("memory of a graph stays with the graph")]
     CUresult cuMemFree_v2(CUdeviceptr address);
 
     [Call(0x0304, CallClass.Answer)]

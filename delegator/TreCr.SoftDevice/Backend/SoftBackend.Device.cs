@@ -22,12 +22,12 @@ public sealed unsafe partial class SoftBackend
     }
 
     CUresult NeedDevice(CUdevice device, void* output)
-        => !initialised ? CUDA_ERROR_NOT_INITIALIZED : output == null ? CUDA_ERROR_INVALID_VALUE : device.Value != 0 ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
+        => !initialised ? CUDA_ERROR_NOT_INITIALIZED : output == null ? CUDA_ERROR_INVALID_VALUE : (uint)device.Value >= (uint)deviceCount ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
 
     public CUresult cuDeviceGetCount(int* count)
     {
         CUresult r = NeedDevice(default, count);
-        if (r == CUDA_SUCCESS) *count = 1;
+        if (r == CUDA_SUCCESS) *count = deviceCount;
         return r;
     }
 
@@ -60,7 +60,7 @@ public sealed unsafe partial class SoftBackend
     {
         CUresult r = NeedDevice(device, value);
         if (r != CUDA_SUCCESS) return r;
-        if (SoftDeviceFacts.Attribute(attribute) is not { } v) return CUDA_ERROR_INVALID_VALUE;
+        if (SoftDeviceFacts.Attribute(attribute, device.Value) is not { } v) return CUDA_ERROR_INVALID_VALUE;
         *value = v;
         return CUDA_SUCCESS;
     }
@@ -68,7 +68,9 @@ public sealed unsafe partial class SoftBackend
     public CUresult cuDeviceGetUuid(CUuuid* uuid, CUdevice device)
     {
         CUresult r = NeedDevice(device, uuid);
-        if (r == CUDA_SUCCESS) SoftDeviceFacts.Uuid.CopyTo(new(uuid->Bytes, 16));
+        if (r != CUDA_SUCCESS) return r;
+        SoftDeviceFacts.Uuid.CopyTo(new(uuid->Bytes, 16));
+        uuid->Bytes[15] += (byte)device.Value;
         return r;
     }
 
@@ -82,11 +84,11 @@ public sealed unsafe partial class SoftBackend
         cuDeviceGetUuid(&facts->Uuid, device);
         for (int n = 0; n < DeviceFacts.AttributeCount; n++)
         {
-            if (SoftDeviceFacts.Attribute(n) is { } v) facts->Attributes[n] = v;
+            if (SoftDeviceFacts.Attribute(n, device.Value) is { } v) facts->Attributes[n] = v;
             else facts->AttributeErrors[n >> 6] |= 1UL << (n & 63);
         }
         facts->DriverVersion = SoftDeviceFacts.DriverVersion;
-        facts->DeviceCount = 1;
+        facts->DeviceCount = deviceCount;
         facts->LeastStreamPriority = 0;
         facts->GreatestStreamPriority = -5;
         return CUDA_SUCCESS;
@@ -96,36 +98,37 @@ public sealed unsafe partial class SoftBackend
     {
         CUresult r = NeedDevice(device, context);
         if (r != CUDA_SUCCESS) return r;
-        lock (gate) primary ??= scheduler.NewContext();
+        SoftContext primary;
+        lock (gate) primary = primaries[device.Value] ??= scheduler.NewContext(device.Value);
         *context = new(Add(primary));
         return CUDA_SUCCESS;
     }
 
     public CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device)
     {
-        if (device.Value != 0) return CUDA_ERROR_INVALID_DEVICE;
-        if (primary is null) return CUDA_ERROR_INVALID_CONTEXT;
+        if ((uint)device.Value >= (uint)deviceCount) return CUDA_ERROR_INVALID_DEVICE;
+        if (primaries[device.Value] is not { } primary) return CUDA_ERROR_INVALID_CONTEXT;
         Destroy(primary);
-        primary = null;
+        primaries[device.Value] = null;
         return CUDA_SUCCESS;
     }
 
     public CUresult cuDevicePrimaryCtxReset_v2(CUdevice device)
     {
-        if (device.Value != 0) return CUDA_ERROR_INVALID_DEVICE;
-        if (primary is null) return CUDA_SUCCESS;
+        if ((uint)device.Value >= (uint)deviceCount) return CUDA_ERROR_INVALID_DEVICE;
+        if (primaries[device.Value] is not { } primary) return CUDA_SUCCESS;
         Destroy(primary);
-        primary = null;
+        primaries[device.Value] = null;
         return CUDA_SUCCESS;
     }
 
-    public CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice device, uint flags) => device.Value != 0 ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
+    public CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice device, uint flags) => (uint)device.Value >= (uint)deviceCount ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
 
     public CUresult cuCtxCreate_v2(CUcontext* context, uint flags, CUdevice device)
     {
         CUresult r = NeedDevice(device, context);
         if (r != CUDA_SUCCESS) return r;
-        SoftContext c = scheduler.NewContext();
+        SoftContext c = scheduler.NewContext(device.Value);
         *context = new(Add(c));
         current = (this, c);
         return CUDA_SUCCESS;
@@ -135,7 +138,7 @@ public sealed unsafe partial class SoftBackend
     {
         if (Find<SoftContext>(context.Value) is not { } c) return CUDA_ERROR_INVALID_CONTEXT;
         Destroy(c);
-        if (c == primary) primary = null;
+        if (primaries[c.Device] == c) primaries[c.Device] = null;
         return CUDA_SUCCESS;
     }
 

@@ -29,6 +29,9 @@ public sealed unsafe partial class SoftBackend
     int memfd = -1;
     ulong usedBytes;
 
+    /// <summary>Of all devices; what each of them has is the GMMU's to count.</summary>
+    ulong TotalBytes => SoftDeviceFacts.MemoryBytes * (ulong)deviceCount;
+
     /// <summary>Bytes of physical memory in use.</summary>
     public ulong UsedBytes { get { lock (gate) return usedBytes; } }
 
@@ -63,15 +66,15 @@ public sealed unsafe partial class SoftBackend
     public CUresult cuMemCreate(CUmemGenericAllocationHandle* handle, nuint bytes, CUmemAllocationProp* properties, ulong flags)
     {
         if (handle == null || properties == null || bytes == 0 || bytes % Granularity != 0 || flags != 0 || properties->Type != 1) return CUDA_ERROR_INVALID_VALUE;
-        if (properties->LocationType != 1 || properties->LocationId != 0) return CUDA_ERROR_INVALID_DEVICE;
+        if (properties->LocationType != 1 || (uint)properties->LocationId >= (uint)deviceCount) return CUDA_ERROR_INVALID_DEVICE;
         lock (gate)
         {
-            if (bytes > SoftDeviceFacts.MemoryBytes - usedBytes) return CUDA_ERROR_OUT_OF_MEMORY;
+            if (bytes > TotalBytes - usedBytes) return CUDA_ERROR_OUT_OF_MEMORY;
             if (memfd < 0)
             {
                 memfd = Sys.MemfdCreate("trecr-soft-device");
-                freeRanges.Add((0, SoftDeviceFacts.MemoryBytes));
-                if (Sys.Raw(SyscallNumber.Ftruncate, memfd, (long)SoftDeviceFacts.MemoryBytes) < 0) return CUDA_ERROR_OUT_OF_MEMORY;
+                freeRanges.Add((0, TotalBytes));
+                if (Sys.Raw(SyscallNumber.Ftruncate, memfd, (long)TotalBytes) < 0) return CUDA_ERROR_OUT_OF_MEMORY;
             }
             for (int n = 0; n < freeRanges.Count; n++)
             {
@@ -171,7 +174,7 @@ public sealed unsafe partial class SoftBackend
             bool writable = false;
             for (nuint n = 0; n < count; n++)
             {
-                if (descriptions[n].LocationType != 1 || descriptions[n].LocationId != 0) return CUDA_ERROR_INVALID_DEVICE;
+                if (descriptions[n].LocationType != 1 || (uint)descriptions[n].LocationId >= (uint)deviceCount) return CUDA_ERROR_INVALID_DEVICE;
                 writable = descriptions[n].Flags == 3;
             }
             List<Mapping> covered = [];

@@ -6,7 +6,7 @@ using static TreCr.Calls.Cuda.CUresult;
 
 namespace TreCr.SoftDevice.Backend;
 
-/// <summary>The software CUDA device behind the back-end interfaces: one device, memory at its fixed addresses in this process.</summary>
+/// <summary>The software CUDA device behind the back-end interfaces: one device or several on the same cores, memory at its fixed addresses in this process.</summary>
 /// <remarks>Any thread; no call throws. Handles are numbers of a table, so a wrong one is CUDA_ERROR_INVALID_HANDLE, never a crash.</remarks>
 public sealed unsafe partial class SoftBackend : ICudaBackend, IDisposable
 {
@@ -19,7 +19,8 @@ public sealed unsafe partial class SoftBackend : ICudaBackend, IDisposable
     readonly Dictionary<ulong, object> objects = [];
     readonly Dictionary<object, ulong> handles = new(ReferenceEqualityComparer.Instance);
     ulong nextHandle = FirstHandle;
-    SoftContext? primary;
+    readonly SoftContext?[] primaries = new SoftContext?[SoftDeviceFacts.MaxDevices];
+    int deviceCount = SoftDeviceFacts.DeviceCount;
     bool initialised;
     [ThreadStatic] static (SoftBackend Owner, SoftContext Context)? current;
 
@@ -40,6 +41,13 @@ public sealed unsafe partial class SoftBackend : ICudaBackend, IDisposable
 
     /// <summary>Whether kernels compiled from now on check addresses; for the bench.</summary>
     internal bool IsChecked { set => isChecked = value; }
+
+    public bool Provide(int devices)
+    {
+        if (devices > SoftDeviceFacts.MaxDevices || memfd >= 0) return false;
+        deviceCount = Math.Max(deviceCount, devices);
+        return true;
+    }
 
     public bool Drain(TimeSpan deadline, out string? blocker) => scheduler.DrainAll(deadline, out blocker);
 

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace TreCr.SoftDevice.Backend;
 
-/// <summary>What the software device says of itself. Environment: TRECR_SOFT_CC (compute capability, default 10.0), TRECR_SOFT_MEMORY (bytes, or with suffix K, M, G, T).</summary>
+/// <summary>What the software device says of itself. Environment: TRECR_SOFT_CC (compute capability, default 10.0), TRECR_SOFT_MEMORY (bytes, or with suffix K, M, G, T), TRECR_SOFT_DEVICES (1 to 8, default 1).</summary>
 public static class SoftDeviceFacts
 {
     public const string Name = "TreCr Software Device";
@@ -16,6 +16,10 @@ public static class SoftDeviceFacts
     public static int ComputeMajor { get; private set; } = 10;
     public static int ComputeMinor { get; private set; }
     public static ulong MemoryBytes { get; private set; }
+
+    /// <summary>Devices that a new session finds. They are one set of processor cores, each with a memory of its own.</summary>
+    public static int DeviceCount { get; } = 1;
+    public const int MaxDevices = 8;
     public static int Multiprocessors { get; } = Math.Max(1, Environment.ProcessorCount);
 
     static SoftDeviceFacts()
@@ -31,6 +35,11 @@ public static class SoftDeviceFacts
             }
             else Console.Error.WriteLine($"trecr: TRECR_SOFT_CC={cc} is no compute capability; 10.0 is used");
         }
+        if (Environment.GetEnvironmentVariable("TRECR_SOFT_DEVICES") is { Length: > 0 } devices)
+        {
+            if (int.TryParse(devices, CultureInfo.InvariantCulture, out int count) && count is > 0 and <= MaxDevices) DeviceCount = count;
+            else Console.Error.WriteLine($"trecr: TRECR_SOFT_DEVICES={devices} is not 1 to {MaxDevices}; 1 is used");
+        }
         ulong half = (ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
         MemoryBytes = Math.Min(16UL << 30, half) & ~((2UL << 20) - 1);
         if (Environment.GetEnvironmentVariable("TRECR_SOFT_MEMORY") is { Length: > 0 } text)
@@ -43,6 +52,11 @@ public static class SoftDeviceFacts
 
     /// <summary>Compute capability times ten, as in sm_100.</summary>
     public static int Sm => ComputeMajor * 10 + ComputeMinor;
+
+    /// <summary>The same for a device by its ordinal: they differ in their place on the PCI bus.</summary>
+    public static int? Attribute(int attribute, int device) => attribute == PciBus ? Attribute(attribute) + device : Attribute(attribute);
+
+    const int PciBus = 33;
 
     /// <summary>Value of a CUdevice_attribute; null for numbers the driver does not know.</summary>
     public static int? Attribute(int attribute) => attribute switch
@@ -60,7 +74,9 @@ public static class SoftDeviceFacts
         65 => 32768, 66 => 2046, 67 => 32768, 68 => 2046, 69 => 131072, 70 => 131072, 71 => 65000, 72 => 2097120, 73 => 32768, 74 => 32768,
         75 => ComputeMajor, 76 => ComputeMinor, 77 => 32768, 78 => 1, 79 => 1, 80 => 1, 81 => SharedPerMultiprocessor, 82 => 65536, 83 => 1, 84 => 0, 85 => 0, 86 => 0,
         87 => 2, 88 => 0, 89 => 0, 90 => 0, 91 => 0, 92 => 0, 93 => 0, 94 => 0, 95 => 1, 96 => 0, 97 => SharedOptIn, 98 => 0, 99 => 1, 100 => 0, 101 => 0, 102 => 1, 103 => 0, 104 => 0, 105 => 0,
-        106 => 16, 107 => 0, 108 => 0, 109 => 0, 110 => 0, 111 => 1024, 112 => 0, 113 => 0, 114 => 0, 115 => 1, 116 => 0, 117 => 0, 118 => 0, 119 => 0, 120 => 0,
+        106 => 16, 107 => 1, // memory may be asked for as compressible: a hint
+        108 => 3 << 20, 109 => 128 << 20, // persisting L2 at most, access policy window at most: hints that change no result
+        110 => 0, 111 => 1024, 112 => 0, 113 => 0, 114 => 0, 115 => 1, 116 => 0, 117 => 0, 118 => 0, 119 => 0, 120 => 0,
         _ => null,
     };
 }

@@ -7,13 +7,16 @@ sealed class SoftContext
 {
     int streamNumbers;
 
-    public SoftContext(SoftScheduler scheduler)
+    /// <param name="device">ordinal of the device that it is on</param>
+    public SoftContext(SoftScheduler scheduler, int device)
     {
         Scheduler = scheduler;
+        Device = device;
         Legacy = NewStream(0, 0);
     }
 
     public SoftScheduler Scheduler { get; }
+    public int Device { get; }
     public SoftStream Legacy { get; }
     public List<SoftStream> Streams { get; } = [];
     /// <summary>CUDA error that ended the context; 0 while it is well. Set once.</summary>

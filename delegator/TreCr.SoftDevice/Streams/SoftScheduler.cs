@@ -42,9 +42,9 @@ sealed unsafe class SoftScheduler : IDisposable
     /// <summary>Nanoseconds of the device clock.</summary>
     public static ulong NowNs => (ulong)(Stopwatch.GetTimestamp() * (1e9 / Stopwatch.Frequency));
 
-    public SoftContext NewContext()
+    public SoftContext NewContext(int device)
     {
-        SoftContext c = new(this);
+        SoftContext c = new(this, device);
         lock (Gate) contexts.Add(c);
         return c;
     }

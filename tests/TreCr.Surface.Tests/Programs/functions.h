@@ -32,6 +32,8 @@ F(cuDevicePrimaryCtxSetFlags, "cuDevicePrimaryCtxSetFlags_v2", 12000, (int devic
 F(cuDevicePrimaryCtxGetState, "cuDevicePrimaryCtxGetState", 12000, (int device, u32 *flags, int *active))
 F(cuCtxCreate, "cuCtxCreate_v2", 3020, (u64 *context, u32 flags, int device))
 F(cuCtxDestroy, "cuCtxDestroy_v2", 12000, (u64 context))
+F(cuCtxEnablePeerAccess, "cuCtxEnablePeerAccess", 12000, (u64 peer, u32 flags))
+F(cuCtxDisablePeerAccess, "cuCtxDisablePeerAccess", 12000, (u64 peer))
 F(cuCtxGetApiVersion, "cuCtxGetApiVersion", 12000, (u64 context, u32 *version))
 F(cuCtxGetCacheConfig, "cuCtxGetCacheConfig", 12000, (int *config))
 F(cuCtxGetCurrent, "cuCtxGetCurrent", 12000, (u64 *context))

@@ -214,6 +214,29 @@ CASE(allocation_in_a_capture, "cuMemAllocAsync cuMemFreeAsync")
     OK(cuMemFree(out));
 }
 
+// Memory that the graph allocates and the program frees: the next launch allocates it again.
+CASE(memory_of_a_graph_freed_by_the_program, "cuGraphAddMemAllocNode cuMemFree cuMemFreeAsync")
+{
+    u64 graph = 0, exec = 0, node[2], previous;
+    u32 value = random_u32();
+    alloc_node alloc = {.type = 1, .location_type = 1, .location = device, .bytes = 4096};
+    OK(cuGraphCreate(&graph, 0));
+    OK(cuGraphAddMemAllocNode(&node[0], graph, NULL, 0, &alloc));
+    memset_node set = {.dst = alloc.address, .value = value, .element = 4, .width = 8, .height = 1};
+    previous = node[0];
+    OK(cuGraphAddMemsetNode(&node[1], graph, &previous, 1, &set, primary_context));
+    OK(cuGraphInstantiate(&exec, graph, NULL, NULL, 0));
+    for (int i = 0; i < 3; i++) {
+        OK(cuGraphLaunch(exec, 0));
+        OK(cuCtxSynchronize());
+        words_are(alloc.address, &value, 1);
+        if (i == 1) OK(cuMemFreeAsync(alloc.address, 0));
+        else OK(cuMemFree(alloc.address));
+    }
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+}
+
 CASE(whose_stream_it_is, "cuStreamGetCtx cuStreamGetId")
 {
     u64 stream = 0, other = 0, context = 0, ids[3] = {0};

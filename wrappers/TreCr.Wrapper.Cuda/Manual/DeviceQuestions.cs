@@ -145,24 +145,24 @@ internal static unsafe class DeviceQuestions
 
     private static string BusId(int device) => $"{Devices.Attribute(device, PciDomain):X4}:{Devices.Attribute(device, PciBus):X2}:{Devices.Attribute(device, PciDevice):X2}.0";
 
-    /// <summary>0: peer access is not offered; copies between devices are.</summary>
+    /// <summary>1 between software devices, 0 between GPUs; copies between devices are offered always.</summary>
     [UnmanagedCallersOnly(EntryPoint = "cuDeviceCanAccessPeer")]
     public static CUresult CanAccessPeer(int* can, CUdevice device, CUdevice peer)
     {
         CUresult result = Check(can, device);
         if (result == CUresult.CUDA_SUCCESS && !Devices.IsValid(peer)) result = CUresult.CUDA_ERROR_INVALID_DEVICE;
-        if (result == CUresult.CUDA_SUCCESS) *can = 0;
+        if (result == CUresult.CUDA_SUCCESS) *can = PeerAccess.IsOffered(device.Value, peer.Value) ? 1 : 0;
         return result;
     }
 
-    /// <param name="attribute">1 performance rank, 2 access, 3 native atomics, 4 array access: all 0 without peer access</param>
+    /// <param name="attribute">1 performance rank, 2 access, 3 native atomics, 4 array access: 0 without peer access</param>
     [UnmanagedCallersOnly(EntryPoint = "cuDeviceGetP2PAttribute")]
     public static CUresult GetP2PAttribute(int* value, int attribute, CUdevice device, CUdevice peer)
     {
         CUresult result = Check(value, device);
         if (result == CUresult.CUDA_SUCCESS && (!Devices.IsValid(peer) || device == peer)) result = CUresult.CUDA_ERROR_INVALID_DEVICE;
         if (result == CUresult.CUDA_SUCCESS && attribute is < 1 or > 4) result = CUresult.CUDA_ERROR_INVALID_VALUE;
-        if (result == CUresult.CUDA_SUCCESS) *value = 0;
+        if (result == CUresult.CUDA_SUCCESS) *value = attribute != 1 && PeerAccess.IsOffered(device.Value, peer.Value) ? 1 : 0;
         return result;
     }
 

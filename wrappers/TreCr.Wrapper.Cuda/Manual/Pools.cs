@@ -58,6 +58,16 @@ internal static unsafe class Pools
     [UnmanagedCallersOnly(EntryPoint = "cuMemFreeAsync_ptsz")]
     public static CUresult FreeAsync_ptsz(CUdeviceptr address, CUstream stream) => OrderedFree(address, PerThread.Of(stream));
 
+    /// <summary>Memory of a graph stays with the graph, which allocates it again when it runs again; what uses it now must be done, as with all memory.</summary>
+    [UnmanagedCallersOnly(EntryPoint = "cuMemFree_v2")]
+    public static CUresult Free(CUdeviceptr address)
+    {
+        CUresult result = Session.Enter(out ProgramThread* thread);
+        if (result != CUresult.CUDA_SUCCESS) return result;
+        if (address.Value != 0 && GraphMemory.Frees(address.Value)) return CudaContextCalls.Send_cuCtxSynchronize(thread, CallClass.Blocking);
+        return CudaMemoryCalls.Send_cuMemFree_v2(thread, CallClass.Blocking, address);
+    }
+
     private static CUresult OrderedFree(CUdeviceptr address, CUstream stream)
     {
         CUresult result = Session.Enter(out ProgramThread* thread);
@@ -135,11 +145,11 @@ internal static unsafe class Pools
     {
         const int readWrite = 3;
         if (flags == null || location == null || location[0] != Device || !Devices.IsValid(new CUdevice(location[1]))) return CUresult.CUDA_ERROR_INVALID_VALUE;
-        *flags = location[1] == found.Device ? readWrite : 0;
+        *flags = location[1] == found.Device ? readWrite : found.Peers.GetValueOrDefault(location[1]);
         return CUresult.CUDA_SUCCESS;
     });
 
-    /// <summary>The pool's own device cannot be shut out; no other reaches it, as no device here is another's peer.</summary>
+    /// <summary>The pool's own device cannot be shut out; others must be its peers.</summary>
     /// <param name="descriptions">[count]</param>
     [UnmanagedCallersOnly(EntryPoint = "cuMemPoolSetAccess")]
     public static CUresult SetAccess(CUmemoryPool pool, CUmemAccessDesc* descriptions, nuint count) => With(pool, found =>
@@ -148,8 +158,11 @@ internal static unsafe class Pools
         for (nuint n = 0; n < count; n++)
         {
             if (descriptions[n].LocationType != Device || !Devices.IsValid(new CUdevice(descriptions[n].LocationId))) return CUresult.CUDA_ERROR_INVALID_VALUE;
-            if (descriptions[n].LocationId == found.Device ? descriptions[n].Flags != 3 : descriptions[n].Flags != 0) return CUresult.CUDA_ERROR_INVALID_DEVICE;
+            if (descriptions[n].Flags is not (0 or 1 or 3)) return CUresult.CUDA_ERROR_INVALID_VALUE;
+            if (descriptions[n].LocationId == found.Device ? descriptions[n].Flags != 3 : descriptions[n].Flags != 0 && !PeerAccess.IsOffered(descriptions[n].LocationId, found.Device)) return CUresult.CUDA_ERROR_INVALID_DEVICE;
         }
+        for (nuint n = 0; n < count; n++)
+            if (descriptions[n].LocationId != found.Device) found.Peers[descriptions[n].LocationId] = (int)descriptions[n].Flags;
         return CUresult.CUDA_SUCCESS;
     });
 

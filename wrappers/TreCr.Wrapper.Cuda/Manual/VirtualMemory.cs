@@ -99,7 +99,7 @@ internal static unsafe class VirtualMemory
         CUresult result = CudaMemoryCalls.Send_cuMemAlloc_v2(thread, &got, bytes);
         if (result == CUresult.CUDA_SUCCESS && got.Value % align != 0)
         {
-            CudaMemoryCalls.Send_cuMemFree_v2(thread, got);
+            CudaMemoryCalls.Send_cuMemFree_v2(thread, CallClass.Blocking, got);
             result = CudaMemoryCalls.Send_cuMemAlloc_v2(thread, &got, bytes + (nuint)align);
         }
         if (result != CUresult.CUDA_SUCCESS) return result;
@@ -115,7 +115,7 @@ internal static unsafe class VirtualMemory
     {
         if (!Reservations.TryGetValue(address.Value, out Reservation? found) || found.Bytes != bytes || found.Mappings.Count != 0) return CUresult.CUDA_ERROR_INVALID_VALUE;
         Reservations.Remove(address.Value);
-        return CudaMemoryCalls.Send_cuMemFree_v2(thread, new CUdeviceptr(found.Allocated));
+        return CudaMemoryCalls.Send_cuMemFree_v2(thread, CallClass.Blocking, new CUdeviceptr(found.Allocated));
     });
 
     [UnmanagedCallersOnly(EntryPoint = "cuMemCreate")]
@@ -142,7 +142,7 @@ internal static unsafe class VirtualMemory
     private static CUresult Forget(ProgramThread* thread, Physical gone)
     {
         Known.Remove(gone.Handle);
-        return gone.Kept == 0 ? CUresult.CUDA_SUCCESS : CudaMemoryCalls.Send_cuMemFree_v2(thread, new CUdeviceptr(gone.Kept));
+        return gone.Kept == 0 ? CUresult.CUDA_SUCCESS : CudaMemoryCalls.Send_cuMemFree_v2(thread, CallClass.Blocking, new CUdeviceptr(gone.Kept));
     }
 
     private static Reservation? Around(ulong address, ulong bytes)
@@ -163,7 +163,7 @@ internal static unsafe class VirtualMemory
             : CudaCopyCalls.Send_cuMemcpyDtoDAsync_v2(thread, CallClass.Enqueue, address, new CUdeviceptr(memory.Kept), bytes, CUstream.Legacy);
         if (result == CUresult.CUDA_SUCCESS) result = CudaStreamCalls.Send_cuStreamSynchronize(thread, CallClass.Blocking, CUstream.Legacy);
         if (result != CUresult.CUDA_SUCCESS) return result;
-        if (memory.Kept != 0) CudaMemoryCalls.Send_cuMemFree_v2(thread, new CUdeviceptr(memory.Kept));
+        if (memory.Kept != 0) CudaMemoryCalls.Send_cuMemFree_v2(thread, CallClass.Blocking, new CUdeviceptr(memory.Kept));
         memory.Kept = 0;
         memory.Mapped = new Mapping(address.Value, memory);
         reservation.Mappings.Add(memory.Mapped);

@@ -57,6 +57,7 @@ internal static class Contexts
         Images.Images.ForgetContext(context);
         Manual.VirtualMemory.ForgetContext(context);
         Manual.StreamQuestions.ForgetContext(context);
+        Manual.PeerAccess.ForgetContext(context);
         ContextLocalStorage.EndContext(context);
     }
 }

@@ -23,6 +23,9 @@ internal static unsafe class Devices
     /// <summary>The ordinal names a device of this session.</summary>
     public static bool IsValid(CUdevice device) => (uint)device.Value < (uint)Count;
 
+    /// <summary>The software device, which runs PTX only and reaches the memory of the others of its kind.</summary>
+    public static bool IsSoft(int ordinal) => new ReadOnlySpan<byte>(s_facts[ordinal].Uuid.Bytes, 16).StartsWith("TreCrSoftDevice"u8);
+
     /// <summary>Attribute as stored; 0 where the device does not know it.</summary>
     public static int Attribute(int ordinal, int attribute) => s_facts[ordinal].Attributes[attribute];
 

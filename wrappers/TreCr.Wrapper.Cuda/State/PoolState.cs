@@ -23,6 +23,9 @@ internal sealed unsafe class PoolState(ulong handle, int device)
 
     public int Device => device;
 
+    /// <summary>Peers that may use its memory, and how: CUmemAccess_flags by ordinal.</summary>
+    public Dictionary<int, int> Peers { get; } = [];
+
     /// <summary>Attributes 1 to 4: reuse policies (on at first) and the release threshold.</summary>
     public ulong[] Hints { get; } = [0, 1, 1, 1, 0];
 

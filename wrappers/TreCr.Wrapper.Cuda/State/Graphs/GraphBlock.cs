@@ -1,3 +1,4 @@
+using TreCr.Calls;
 using TreCr.Calls.Cuda;
 using TreCr.Ring;
 using TreCr.Wrapper.Runtime;
@@ -37,7 +38,7 @@ internal sealed class GraphBlock
     {
         if (--_references > 0 || !Known.Remove(Address)) return;
         ProgramThread* thread = WrapperRuntime.Enter();
-        if (thread != null) CudaMemoryCalls.Send_cuMemFree_v2(thread, new CUdeviceptr(Address));
+        if (thread != null) CudaMemoryCalls.Send_cuMemFree_v2(thread, CallClass.Blocking, new CUdeviceptr(Address));
     }
 }
 

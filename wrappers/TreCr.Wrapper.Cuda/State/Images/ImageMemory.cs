@@ -1,3 +1,4 @@
+using TreCr.Calls;
 using TreCr.Calls.Cuda;
 using TreCr.Wrapper.Runtime;
 
@@ -15,7 +16,7 @@ internal static unsafe class ImageMemory
         if (result == CUresult.CUDA_SUCCESS)
         {
             result = CudaImageCalls.Send_trecrImageCreate(thread, &made, at);
-            if (result != CUresult.CUDA_SUCCESS) CudaMemoryCalls.Send_cuMemFree_v2(thread, at);
+            if (result != CUresult.CUDA_SUCCESS) CudaMemoryCalls.Send_cuMemFree_v2(thread, CallClass.Blocking, at);
         }
         (memory, handle) = (at, made);
         return result;
@@ -24,6 +25,6 @@ internal static unsafe class ImageMemory
     public static CUresult End(ProgramThread* thread, ulong memory, ulong handle)
     {
         CudaImageCalls.Send_trecrImageDestroy(thread, new CUarray(handle));
-        return CudaMemoryCalls.Send_cuMemFree_v2(thread, new CUdeviceptr(memory));
+        return CudaMemoryCalls.Send_cuMemFree_v2(thread, CallClass.Blocking, new CUdeviceptr(memory));
     }
 }
