@@ -185,4 +185,37 @@ public sealed class SimdTests
         }
         if (VectorMath.IsSupported && !masks) Assert.That(left, Is.GreaterThan(count / 4), "some groups part");
     }
+
+    /// <summary>Lane 0, which does not take part, would lie 4 bytes below shared memory: in 32 bits just below 2^32 (cuSOLVER's sp_CooToCsr_kernel).</summary>
+    [TestCase("add.u32 %a, %a, -4;\n@%p ld.shared.u32 %v, [%a];"), TestCase("@%p ld.shared.u32 %v, [%a+-4];"), TestCase("@!%p bra over;\nld.shared.u32 %v, [%a+-4];\nst.shared.u32 [%a+-4], %v;\nover:")]
+    public void ALaneThatIsOffMayLieBelowSharedMemory(string access)
+    {
+        string ptx = $$"""
+            .version 7.0
+            .target sm_70
+            .address_size 64
+            .visible .entry below(.param .u64 out)
+            {
+            .shared .align 4 .b8 s[256];
+            .reg .b32 %t, %a, %v, %b; .reg .b64 %o, %w; .reg .pred %p;
+            ld.param.u64 %o, [out];
+            mov.u32 %t, %tid.x;
+            mov.u32 %b, s;
+            shl.b32 %a, %t, 2;
+            add.u32 %a, %a, %b;
+            mul.lo.u32 %v, %t, 3;
+            st.shared.u32 [%a], %v;
+            bar.sync 0;
+            mov.u32 %v, 7;
+            setp.ne.u32 %p, %t, 0;
+            {{access}}
+            mul.wide.u32 %w, %t, 4;
+            add.u64 %o, %o, %w;
+            st.global.u32 [%o], %v;
+            ret;
+            }
+            """;
+        (_, string? difference) = Both(ptx, "below", (1, 1, 1), (64, 1, 1), m => { ulong at = m.Zeroed<uint>(64); return ([at], at, 256); });
+        Assert.That(difference, Is.Null);
+    }
 }

@@ -87,14 +87,14 @@ unsafe partial class ScalarEmitter
         il.Ldloc(Local(m.Register));
         if (f.Registers[m.Register].Type.Bits() == 32 && m.Value != 0)
         {
-            // Addresses of 32 bits (shared memory) wrap at 2^32, a negative register with a positive offset among them.
+            // Addresses of 32 bits (shared memory) wrap at 2^32, a negative register with a positive offset among them. Sign-extended, so that of a group whose first lane lies below 0, and is off, the others lie where they should.
             FromRegister(g.Classes[m.Register], f.Registers[m.Register].Type, PtxType.U32);
             il.LdcI4((int)m.Value);
             il.Add();
-            il.Op(OpCodes.Conv_U8);
+            il.Op(OpCodes.Conv_I8);
             return;
         }
-        FromRegister(g.Classes[m.Register], f.Registers[m.Register].Type, PtxType.U64);
+        FromRegister(g.Classes[m.Register], f.Registers[m.Register].Type, PtxType.S64);
         if (m.Value == 0) return;
         il.LdcI8(m.Value);
         il.Add();
