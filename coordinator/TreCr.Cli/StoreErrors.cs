@@ -15,6 +15,7 @@ internal static class StoreErrors
         StoreErrorKind.NotFound => TrecrError.StoreNotFound,
         StoreErrorKind.Busy => TrecrError.StoreBusy,
         StoreErrorKind.OtherOwner => TrecrError.StoreOtherOwner,
+        StoreErrorKind.WrongKey => TrecrError.StoreKey,
         _ => TrecrError.StoreIO,
     };
 }

@@ -80,4 +80,5 @@ public sealed record TrecrError(int Number, int ExitCode, string WhatToDo, int R
     public static readonly TrecrError StoreOtherOwner = Add(407, 7, "use a store of your own; --trust accepts another user's");
     public static readonly TrecrError StoreIO = Add(408, 1, "check the store's file system; the previous checkpoint is valid");
     public static readonly TrecrError TierBehind = Add(409, 1, "make the tier available again; `trecr flush JOB` goes on where it was");
+    public static readonly TrecrError StoreKey = Add(410, 7, "give the key that the store was made with (TRECR_STORE_KEY_FILE; docs/tiers.md, Encryption)");
 }

@@ -140,7 +140,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
         if (Find(channel, message) is not { } job) return;
         if (job.Epoch is not null) { Reply(channel, message.Id, TrecrError.CheckpointBusy, $"checkpoint {job.CheckpointId} of this job is being taken"); return; }
         ulong stored;
-        try { stored = catalog.LastEpoch(job.Facts.Store, job.Name); }
+        try { stored = catalog.LastEpoch(job.Facts.Store, job.Facts.StoreKey.Memory, job.Name); }
         catch (Exception e) { Reply(channel, message.Id, TrecrError.FromNumber(catalog.ErrorNumber(e)), e.Message); return; }
         job.LastEpoch = Math.Max(job.LastEpoch, stored) + 1;
         job.CheckpointId = $"{job.Name}.{job.LastEpoch}";
@@ -173,6 +173,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
     private void StartCommit(CoordinatedJob job, EpochMachine machine, JobManifest manifest)
     {
         string store = job.Facts.Store;
+        ReadOnlyMemory<byte> key = job.Facts.StoreKey.Memory;
         Fault.Peer = job.Facts.Pid;
         new Thread(() =>
         {
@@ -180,7 +181,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
             try
             {
                 Fault.At(FaultPoint.CoordinatorPrepared);
-                catalog.Commit(store, manifest);
+                catalog.Commit(store, key, manifest);
                 Fault.At(FaultPoint.CoordinatorCommit);
             }
             catch (Exception e) { (error, number) = (e.Message, catalog.ErrorNumber(e)); }

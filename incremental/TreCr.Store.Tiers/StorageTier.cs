@@ -18,7 +18,7 @@ public sealed class StorageTier : IDisposable
     public static StorageTier Open(TierPolicy policy, bool create)
     {
         ErasureStoreFiles? set = null;
-        IStoreFiles files = policy.Parity == 0 ? OpenPlace(policy.Places[0], create) : set = OpenSet(policy, create);
+        IStoreFiles files = policy.S3 is { } place ? S3StoreFiles.Open(place) : policy.Parity == 0 ? OpenPlace(policy.Places[0], create, policy.Kind == TierKind.Nvram) : set = OpenSet(policy, create);
         try { return new StorageTier(policy, SnapshotStore.Open(files, new StoreOptions { Create = create }), set); }
         catch
         {
@@ -42,7 +42,7 @@ public sealed class StorageTier : IDisposable
 
     public void Dispose() => Store.Dispose();
 
-    private static IStoreFiles OpenPlace(string place, bool create)
+    private static IStoreFiles OpenPlace(string place, bool create, bool mapPacks = false)
         => place.StartsWith(StorePolicy.AgentPrefix, StringComparison.Ordinal) ? RemoteStoreFiles.Connect(place[StorePolicy.AgentPrefix.Length..])
-            : LinuxStoreFiles.Open(place, create, trustOtherOwner: false);
+            : LinuxStoreFiles.Open(place, create, trustOtherOwner: false, mapPacks);
 }

@@ -9,7 +9,7 @@ public sealed record StorePolicy(IReadOnlyList<TierPolicy> Tiers, Retention Keep
     public const string AgentPrefix = "agent:";
 
     private const int MaxNodes = 64;
-    private const string TierKeys = "name, kind, path, nodes, parity, every, keep, keep-hourly, keep-daily and max-rate";
+    private const string TierKeys = "name, kind, path, nodes, parity, endpoint, bucket, prefix, region, credentials, profile, every, keep, keep-hourly, keep-daily and max-rate";
 
     /// <summary>Reads a policy file.</summary>
     /// <exception cref="PolicyException">cannot be read; not a policy: file, line and key are named</exception>
@@ -45,11 +45,11 @@ public sealed record StorePolicy(IReadOnlyList<TierPolicy> Tiers, Retention Keep
 
     private static TierPolicy Tier(TomlTable table, int number)
     {
-        string kindName = table.Text("kind") ?? throw table.Bad("", "kind is missing: memory, disk, partner, shared, xor or rs");
+        string kindName = table.Text("kind") ?? throw table.Bad("", "kind is missing: memory, disk, nvram, partner, shared, s3, xor or rs");
         TierKind kind = kindName switch
         {
-            "memory" => TierKind.Memory, "disk" => TierKind.Disk, "partner" => TierKind.Partner, "shared" => TierKind.Shared, "xor" => TierKind.Xor, "rs" => TierKind.ReedSolomon,
-            _ => throw table.Bad("kind", $"{kindName}: wants memory, disk, partner, shared, xor or rs"),
+            "memory" => TierKind.Memory, "disk" => TierKind.Disk, "nvram" => TierKind.Nvram, "partner" => TierKind.Partner, "shared" => TierKind.Shared, "xor" => TierKind.Xor, "rs" => TierKind.ReedSolomon, "s3" => TierKind.S3,
+            _ => throw table.Bad("kind", $"{kindName}: wants memory, disk, nvram, partner, shared, s3, xor or rs"),
         };
         bool set = kind is TierKind.Xor or TierKind.ReedSolomon;
         string? path = table.Text("path");
@@ -57,7 +57,13 @@ public sealed record StorePolicy(IReadOnlyList<TierPolicy> Tiers, Retention Keep
         int parity = table.Number("parity", 0, 1, MaxNodes);
         string name = table.Text("name") ?? $"{kindName}-{number}";
         if (!name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')) throw table.Bad("name", $"{name}: wants letters, digits, '-', '_' and '.'");
-        if (set)
+        S3Place? s3 = kind == TierKind.S3 ? ObjectStore(table, path) : null;
+        if (s3 is not null)
+        {
+            if (nodes.Count > 0 || parity > 0) throw table.Bad(nodes.Count > 0 ? "nodes" : "parity", "a tier of kind s3 is a whole copy in a bucket");
+            nodes = [$"{s3}"];
+        }
+        else if (set)
         {
             if (path is not null) throw table.Bad("path", $"a tier of kind {kindName} has nodes");
             if (kind == TierKind.Xor && parity > 1) throw table.Bad("parity", "xor has one: rs has more");
@@ -72,14 +78,29 @@ public sealed record StorePolicy(IReadOnlyList<TierPolicy> Tiers, Retention Keep
             if (parity > 0) throw table.Bad("parity", $"a tier of kind {kindName} is a whole copy");
             nodes = [path ?? throw table.Bad("", "path is missing: a directory, or agent:SOCKET")];
         }
+        if (kind == TierKind.Nvram && path!.StartsWith(AgentPrefix, StringComparison.Ordinal)) throw table.Bad("path", "wants a directory of this node: a tier of kind nvram is mapped");
         foreach (string place in nodes)
-            if (!place.StartsWith('/') && !place.StartsWith($"{AgentPrefix}/", StringComparison.Ordinal)) throw table.Bad(set ? "nodes" : "path", $"{place}: wants a full path, or {AgentPrefix} and a full path");
+            if (s3 is null && !place.StartsWith('/') && !place.StartsWith($"{AgentPrefix}/", StringComparison.Ordinal)) throw table.Bad(set ? "nodes" : "path", $"{place}: wants a full path, or {AgentPrefix} and a full path");
         TierPolicy tier = new()
         {
-            Name = name, Kind = kind, Places = nodes, Parity = set ? parity : 0, Every = table.Number("every", 1, 1, int.MaxValue), Keep = Keeping(table),
+            Name = name, Kind = kind, Places = nodes, S3 = s3, Parity = set ? parity : 0, Every = table.Number("every", 1, 1, int.MaxValue), Keep = Keeping(table),
             MaxBytesPerSecond = table.Size("max-rate", 0),
         };
         table.RefuseOthers(TierKeys);
         return tier;
+    }
+
+    private static S3Place ObjectStore(TomlTable table, string? path)
+    {
+        if (path is not null) throw table.Bad("path", "a tier of kind s3 has endpoint and bucket");
+        string endpoint = table.Text("endpoint") ?? throw table.Bad("", "endpoint is missing: http(s)://HOST[:PORT]"), bucket = table.Text("bucket") ?? throw table.Bad("", "bucket is missing");
+        if (!Uri.TryCreate(endpoint, UriKind.Absolute, out Uri? uri) || uri.Scheme is not ("http" or "https") || uri.PathAndQuery != "/" || uri.Fragment.Length > 0) throw table.Bad("endpoint", "wants http(s)://HOST[:PORT]");
+        if (uri.UserInfo.Length > 0) throw table.Bad("endpoint", "holds credentials, and policies are printed and copied: they come from the environment or from the file that credentials names");
+        if (bucket.Length is < 3 or > 63 || !bucket.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '.')) throw table.Bad("bucket", $"{bucket}: wants 3 to 63 lower-case letters, digits, '-' and '.'");
+        string prefix = (table.Text("prefix") ?? "").Trim('/');
+        if (prefix.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.' or '/')) || prefix.Split('/').Any(p => p is "." or "..")) throw table.Bad("prefix", $"{prefix}: wants letters, digits, '-', '_', '.' and '/'");
+        string? credentials = table.Text("credentials");
+        if (credentials is not null && !credentials.StartsWith('/')) throw table.Bad("credentials", $"{credentials}: wants the full path of a file");
+        return new S3Place(uri, bucket, prefix.Length > 0 ? prefix + "/" : "", table.Text("region") ?? "us-east-1", credentials, table.Text("profile") ?? "default");
     }
 }

@@ -9,6 +9,9 @@ public enum TierKind
     /// <summary><c>disk</c>: a directory on a disk of this node.</summary>
     Disk,
 
+    /// <summary><c>nvram</c>: a directory of a file system with DAX on byte-addressable memory of this node, written through mappings.</summary>
+    Nvram,
+
     /// <summary><c>partner</c>: a whole copy on another node.</summary>
     Partner,
 
@@ -20,4 +23,7 @@ public enum TierKind
 
     /// <summary><c>rs</c>: cut over k nodes with m Reed–Solomon parities on m more; any m may be lost.</summary>
     ReedSolomon,
+
+    /// <summary><c>s3</c>: a whole copy in an object store with the interface of S3.</summary>
+    S3,
 }

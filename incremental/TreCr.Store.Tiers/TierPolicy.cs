@@ -11,6 +11,9 @@ public sealed record TierPolicy
     /// <summary>Directories, or <c>agent:SOCKET</c>: one, or those of the set, data before parity.</summary>
     public required IReadOnlyList<string> Places { get; init; }
 
+    /// <summary>Where in an object store; null: no tier of that kind.</summary>
+    public S3Place? S3 { get; init; }
+
     /// <summary>Nodes of a set that may be lost; 0: no set.</summary>
     public int Parity { get; init; }
 

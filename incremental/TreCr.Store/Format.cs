@@ -32,25 +32,32 @@ internal static class Format
     internal static ReadOnlySpan<byte> ExportMagic => "TreCrExp"u8;
     internal static ReadOnlySpan<byte> SessionMagic => "TreCrSes"u8;
 
-    /// <summary>Fills a header: magic, version, kind of entries, session id, hash.</summary>
-    internal static void WriteHeader(Span<byte> into, ReadOnlySpan<byte> magic, string sessionId)
+    /// <summary>Fills a header: magic, version, whether encrypted, session id, id of the key, hash.</summary>
+    internal static void WriteHeader(Span<byte> into, ReadOnlySpan<byte> magic, string sessionId, StoreSeal seal)
     {
         into[..HeaderBytes].Clear();
         magic.CopyTo(into);
-        BinaryPrimitives.WriteUInt32LittleEndian(into[8..], FormatVersion.Current);
+        BinaryPrimitives.WriteUInt32LittleEndian(into[8..], seal.Version);
+        BinaryPrimitives.WriteUInt32LittleEndian(into[12..], seal.Encrypts ? 1U : 0);
         Encoding.ASCII.GetBytes(sessionId, into.Slice(16, SessionIdLength));
+        BinaryPrimitives.WriteUInt64BigEndian(into[40..], seal.KeyId);
         XxHash128.Hash(into[..48], into[48..]);
     }
 
     /// <summary>Checks a header; throws what is wrong with <paramref name="path"/>.</summary>
+    /// <param name="otherKey">what it is called when it is of a store with another key, or none</param>
     /// <exception cref="StoreException">Damaged, NewerFormat.</exception>
-    internal static void CheckHeader(ReadOnlySpan<byte> header, ReadOnlySpan<byte> magic, string sessionId, string path)
+    internal static void CheckHeader(ReadOnlySpan<byte> header, ReadOnlySpan<byte> magic, string sessionId, string path, StoreSeal seal, StoreErrorKind otherKey = StoreErrorKind.Damaged)
     {
         if (header.Length < HeaderBytes) throw new StoreException(StoreErrorKind.Damaged, $"{path}: cut off within its header");
         if (!header[..8].SequenceEqual(magic)) throw new StoreException(StoreErrorKind.Damaged, $"{path}: does not begin as such a file does");
         if (BinaryPrimitives.ReadUInt128BigEndian(header[48..]) != XxHash128.HashToUInt128(header[..48]))
             throw new StoreException(StoreErrorKind.Damaged, $"{path}: header damaged");
         CheckVersion(BinaryPrimitives.ReadUInt32LittleEndian(header[8..]), path);
+        ulong key = BinaryPrimitives.ReadUInt64BigEndian(header[40..]);
+        bool encrypted = BinaryPrimitives.ReadUInt32LittleEndian(header[12..]) != 0;
+        if (BinaryPrimitives.ReadUInt32LittleEndian(header[8..]) != seal.Version || key != seal.KeyId || encrypted != seal.Encrypts)
+            throw new StoreException(otherKey, $"{path}: is {Describe(key, encrypted)}, and the store is {Describe(seal.KeyId, seal.Encrypts)}");
         if (Encoding.ASCII.GetString(header.Slice(16, SessionIdLength)) != sessionId)
             throw new StoreException(StoreErrorKind.Damaged, $"{path}: belongs to another session");
     }
@@ -58,10 +65,12 @@ internal static class Format
     /// <exception cref="StoreException">NewerFormat; Damaged: 0 or older than any.</exception>
     internal static void CheckVersion(uint version, string path)
     {
-        if (version > FormatVersion.Current)
-            throw new StoreException(StoreErrorKind.NewerFormat, $"{path}: format version {version}; this build reads up to {FormatVersion.Current}: use a newer trecr");
+        if (version > FormatVersion.Newest)
+            throw new StoreException(StoreErrorKind.NewerFormat, $"{path}: format version {version}; this build reads up to {FormatVersion.Newest}: use a newer trecr");
         if (version < FormatVersion.Oldest) throw new StoreException(StoreErrorKind.Damaged, $"{path}: format version {version} never existed");
     }
+
+    private static string Describe(ulong key, bool encrypted) => key == 0 ? "without a key" : $"{(encrypted ? "encrypted" : "named")} with key {key:x16}";
 
     /// <summary>A new session id: 12 hexadecimal digits of Unix milliseconds, 12 of chance.</summary>
     internal static string NewSessionId(DateTimeOffset now)

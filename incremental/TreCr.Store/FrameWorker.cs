@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using TreCr.XxHash;
 using TreCr.Zstd;
 
 namespace TreCr.Store;
@@ -15,7 +14,8 @@ internal sealed unsafe class FrameWorker
     /// <summary>After so many frames in a row that do not compress, one that looks random is stored plain without trying; every such number is tried all the same.</summary>
     private const int PlainRun = 16;
 
-    private static readonly int RecordLimitBytes = PackWriter.RecordBytes(Format.FrameSizeBytes);
+    private readonly StoreSeal _seal;
+    private readonly int _recordLimitBytes;
 
     private readonly FrameQueue _queue;
     private readonly StoreCatalog _catalog;
@@ -25,8 +25,10 @@ internal sealed unsafe class FrameWorker
     private readonly List<IndexEntry> _entries = new(1024);
     private int _used, _plainInARow;
 
-    internal FrameWorker(FrameQueue queue, StoreCatalog catalog, PackWriter pack, int level, int number)
+    internal FrameWorker(FrameQueue queue, StoreCatalog catalog, PackWriter pack, StoreSeal seal, int level, int number)
     {
+        _seal = seal;
+        _recordLimitBytes = PackWriter.RecordBytes(Format.FrameSizeBytes + seal.OverheadBytes);
         _queue = queue;
         _catalog = catalog;
         _pack = pack;
@@ -81,11 +83,11 @@ internal sealed unsafe class FrameWorker
     {
         ReadOnlySpan<byte> frame = new(item.Buffer, Format.FrameSizeBytes);
         if (!frame.ContainsAnyExcept((byte)0)) return; // the slot's hash stays zero
-        UInt128 hash = XxHash128.HashToUInt128(frame);
+        UInt128 hash = _seal.Name(frame);
         item.Slot->Hash = hash;
         if (_catalog.Contains(hash) || !_pack.Claim(hash)) return;
-        if (chunk.Length - _used < RecordLimitBytes) Flush(chunk);
-        Span<byte> record = chunk[_used..], payload = record[Format.RecordHeaderBytes..];
+        if (chunk.Length - _used < _recordLimitBytes) Flush(chunk);
+        Span<byte> record = chunk[_used..], payload = record[(Format.RecordHeaderBytes + _seal.HeadBytes)..];
         int stored = 0;
         bool skip = compressor is null || _plainInARow >= PlainRun && _plainInARow % PlainRun != 0 && LooksRandom(frame);
         if (!skip && compressor!.TryWrap(frame, payload[..CompressedLimitBytes], out stored)) _plainInARow = 0;
@@ -95,6 +97,7 @@ internal sealed unsafe class FrameWorker
             frame.CopyTo(payload);
             stored = frame.Length;
         }
+        stored = _pack.Seal.Close(hash, frame.Length, record[Format.RecordHeaderBytes..], stored);
         PackWriter.WriteRecordHeader(record, hash, stored, frame.Length);
         int length = PackWriter.RecordBytes(stored);
         record[(Format.RecordHeaderBytes + stored)..length].Clear();

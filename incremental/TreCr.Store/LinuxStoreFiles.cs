@@ -11,14 +11,15 @@ public sealed unsafe class LinuxStoreFiles : IStoreFiles
     private static readonly string[] Names = [".", "packs", "sessions", "checkpoints"];
 
     private readonly Lock _lock = new();
-    private readonly bool _trust;
+    private readonly bool _trust, _mapped;
     private readonly int[] _directories = [-1, -1, -1, -1];
 
-    private LinuxStoreFiles(string path, int root, bool trust)
+    private LinuxStoreFiles(string path, int root, bool trust, bool mapped)
     {
         Location = path;
         _directories[0] = root;
         _trust = trust;
+        _mapped = mapped;
     }
 
     /// <inheritdoc/>
@@ -27,8 +28,9 @@ public sealed unsafe class LinuxStoreFiles : IStoreFiles
     /// <summary>Opens the directory of a store.</summary>
     /// <param name="create">make the directory (and those above it) where it is missing</param>
     /// <param name="trustOtherOwner">accept files of another user</param>
+    /// <param name="mapPacks">write new packs through mappings, past the caches: for NVRAM behind a file system with DAX</param>
     /// <exception cref="StoreException">NotFound, NotAStore (a file or a link), OtherOwner, IO.</exception>
-    public static LinuxStoreFiles Open(string path, bool create, bool trustOtherOwner)
+    public static LinuxStoreFiles Open(string path, bool create, bool trustOtherOwner, bool mapPacks = false)
     {
         path = Path.GetFullPath(path);
         long fd = Sys.TryOpen(path, DirectoryFlags);
@@ -55,7 +57,7 @@ public sealed unsafe class LinuxStoreFiles : IStoreFiles
         try
         {
             CheckOwner(Sys.Fstat((int)fd), $"store {path}", trustOtherOwner);
-            return new LinuxStoreFiles(path, (int)fd, trustOtherOwner);
+            return new LinuxStoreFiles(path, (int)fd, trustOtherOwner, mapPacks);
         }
         catch
         {
@@ -82,7 +84,13 @@ public sealed unsafe class LinuxStoreFiles : IStoreFiles
         long fd = Sys.TryOpenAt(Descriptor(directory, create: true), name, Sys.O_RDWR | Sys.O_CREAT | Sys.O_EXCL | Sys.O_NOFOLLOW | Sys.O_CLOEXEC, 0x180);
         if (fd == -Errno.EEXIST) throw new StoreException(StoreErrorKind.Busy, $"{PathOf(directory, name)}: exists already");
         if (fd < 0) throw StoreException.FromErrno((int)-fd, "open", PathOf(directory, name));
-        return new LinuxStoreFile((int)fd, PathOf(directory, name));
+        if (!_mapped || !name.EndsWith(Format.PackSuffix, StringComparison.Ordinal)) return new LinuxStoreFile((int)fd, PathOf(directory, name));
+        try { return new MappedStoreFile((int)fd, PathOf(directory, name)); }
+        catch
+        {
+            Delete(directory, name);
+            throw;
+        }
     }
 
     /// <inheritdoc/>

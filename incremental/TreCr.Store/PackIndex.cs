@@ -29,18 +29,18 @@ internal sealed class PackIndex : IDisposable
     internal StoreException? Problem { get; }
 
     /// <summary>Reads the index and opens the pack. Damage is kept in <see cref="Problem"/>: it must not make the rest of the store unreadable.</summary>
-    internal static PackIndex Load(IStoreFiles files, string sessionId)
+    internal static PackIndex Load(IStoreFiles files, string sessionId, StoreSeal seal)
     {
         string indexPath = $"{files.Location}/packs/{sessionId}{Format.IndexSuffix}", packPath = $"{files.Location}/packs/{sessionId}{Format.PackSuffix}";
         IStoreFile? pack = null;
         try
         {
-            IndexEntry[] entries = ReadIndex(files, sessionId, indexPath, out long packLength);
+            IndexEntry[] entries = ReadIndex(files, sessionId, indexPath, seal, out long packLength);
             pack = files.TryOpen(StoreDirectory.Packs, sessionId + Format.PackSuffix)
                 ?? throw new StoreException(StoreErrorKind.Damaged, $"{packPath}: missing");
             StoreException? problem = null;
             Span<byte> header = stackalloc byte[Format.HeaderBytes];
-            try { Format.CheckHeader(header[..pack.ReadAt(0, header)], Format.PackMagic, sessionId, packPath); }
+            try { Format.CheckHeader(header[..pack.ReadAt(0, header)], Format.PackMagic, sessionId, packPath, seal); }
             catch (StoreException e) when (e.Kind == StoreErrorKind.Damaged) { problem = e; } // each frame has a hash of its own
             long length = pack.LengthBytes;
             if (length < packLength)
@@ -71,11 +71,11 @@ internal sealed class PackIndex : IDisposable
     }
 
     /// <summary>The bytes of an index file.</summary>
-    internal static byte[] Serialize(string sessionId, IReadOnlyList<IndexEntry> entries, long packLengthBytes)
+    internal static byte[] Serialize(string sessionId, IReadOnlyList<IndexEntry> entries, long packLengthBytes, StoreSeal seal)
     {
         byte[] bytes = new byte[Format.HeaderBytes + 16 + entries.Count * Format.IndexEntryBytes + Format.HashBytes];
         Span<byte> at = bytes;
-        Format.WriteHeader(at, Format.IndexMagic, sessionId);
+        Format.WriteHeader(at, Format.IndexMagic, sessionId, seal);
         BinaryPrimitives.WriteInt64LittleEndian(at[Format.HeaderBytes..], entries.Count);
         BinaryPrimitives.WriteInt64LittleEndian(at[(Format.HeaderBytes + 8)..], packLengthBytes);
         at = at[(Format.HeaderBytes + 16)..];
@@ -86,10 +86,10 @@ internal sealed class PackIndex : IDisposable
 
     public void Dispose() => Pack?.Dispose();
 
-    private static IndexEntry[] ReadIndex(IStoreFiles files, string sessionId, string path, out long packLength)
+    private static IndexEntry[] ReadIndex(IStoreFiles files, string sessionId, string path, StoreSeal seal, out long packLength)
     {
         byte[] bytes = StoreBytes.ReadAll(files, StoreDirectory.Packs, sessionId + Format.IndexSuffix, path);
-        Format.CheckHeader(bytes, Format.IndexMagic, sessionId, path);
+        Format.CheckHeader(bytes, Format.IndexMagic, sessionId, path, seal);
         int fixedBytes = Format.HeaderBytes + 16 + Format.HashBytes;
         if (bytes.Length < fixedBytes) throw new StoreException(StoreErrorKind.Damaged, $"{path}: cut off");
         ReadOnlySpan<byte> at = bytes;
@@ -103,8 +103,7 @@ internal sealed class PackIndex : IDisposable
         for (int i = 0; i < entries.Length; i++)
         {
             IndexEntry e = IndexEntry.Read(at[(Format.HeaderBytes + 16 + i * Format.IndexEntryBytes)..]);
-            if (e.OffsetBytes < Format.HeaderBytes + Format.RecordHeaderBytes || e.StoredBytes <= 0 || e.PlainBytes < e.StoredBytes
-                || e.PlainBytes > Format.MaxObjectBytes || e.OffsetBytes > packLength - e.StoredBytes)
+            if (e.OffsetBytes < Format.HeaderBytes + Format.RecordHeaderBytes || !seal.CanBe(e.StoredBytes, e.PlainBytes) || e.OffsetBytes > packLength - e.StoredBytes)
                 throw new StoreException(StoreErrorKind.Damaged, $"{path}: entry {i} cannot be");
             entries[i] = e;
         }

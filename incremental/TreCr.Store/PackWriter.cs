@@ -13,18 +13,21 @@ internal sealed class PackWriter : IDisposable
 {
     private readonly IStoreFiles _files;
     private readonly IStoreFile _file;
+    private readonly StoreSeal _seal;
     private readonly Lock _lock = new();
     private readonly HashSet<UInt128> _claimed = [];
     private readonly List<IndexEntry> _entries = [];
     private long _length = Format.HeaderBytes;
 
-    internal PackWriter(IStoreFiles files, string sessionId)
+    internal PackWriter(IStoreFiles files, string sessionId, StoreSeal seal)
     {
+        _seal = seal;
+        Seal = new StoreSeal.Writer(seal);
         _files = files;
         SessionId = sessionId;
         _file = files.Create(StoreDirectory.Packs, sessionId + Format.PackSuffix);
         Span<byte> header = stackalloc byte[Format.HeaderBytes];
-        Format.WriteHeader(header, Format.PackMagic, sessionId);
+        Format.WriteHeader(header, Format.PackMagic, sessionId, seal);
         try { _file.WriteAt(0, header); }
         catch
         {
@@ -35,6 +38,9 @@ internal sealed class PackWriter : IDisposable
     }
 
     internal string SessionId { get; }
+
+    /// <summary>Encrypts what is appended, where the store does.</summary>
+    internal StoreSeal.Writer Seal { get; }
 
     /// <summary>Bytes in the pack so far.</summary>
     internal long LengthBytes => Interlocked.Read(ref _length);
@@ -82,10 +88,15 @@ internal sealed class PackWriter : IDisposable
     internal void AppendObject(UInt128 hash, ReadOnlySpan<byte> plain)
     {
         if (!Claim(hash)) return;
-        byte[] stored = new byte[plain.Length];
+        byte[] stored = new byte[plain.Length + _seal.OverheadBytes];
+        Span<byte> payload = stored.AsSpan(_seal.HeadBytes, plain.Length);
         using Compressor compressor = new(1);
-        if (compressor.TryWrap(plain, stored.AsSpan(0, plain.Length - 1), out int length)) AppendStored(hash, plain.Length, stored.AsSpan(0, length));
-        else AppendStored(hash, plain.Length, plain);
+        if (!compressor.TryWrap(plain, payload[..(plain.Length - 1)], out int length))
+        {
+            plain.CopyTo(payload);
+            length = plain.Length;
+        }
+        AppendStored(hash, plain.Length, stored.AsSpan(0, Seal.Close(hash, plain.Length, stored, length)));
     }
 
     /// <summary>Makes the pack durable and part of the store; a session that stored nothing leaves no files.</summary>
@@ -101,7 +112,7 @@ internal sealed class PackWriter : IDisposable
         lock (_lock)
         {
             _entries.Sort((a, b) => a.Hash.CompareTo(b.Hash));
-            byte[] index = PackIndex.Serialize(SessionId, _entries, LengthBytes);
+            byte[] index = PackIndex.Serialize(SessionId, _entries, LengthBytes, _seal);
             StoreBytes.WriteDurably(_files, StoreDirectory.Packs, SessionId + Format.IndexSuffix, index);
         }
     }

@@ -18,16 +18,18 @@ internal sealed class SessionFile
 
     private readonly IStoreFiles _files;
     private readonly string _id;
+    private readonly StoreSeal _seal;
 
-    private SessionFile(IStoreFiles files, string id)
+    private SessionFile(IStoreFiles files, string id, StoreSeal seal)
     {
         _files = files;
+        _seal = seal;
         _id = id;
     }
 
-    internal static SessionFile Begin(IStoreFiles files, string id)
+    internal static SessionFile Begin(IStoreFiles files, string id, StoreSeal seal)
     {
-        SessionFile session = new(files, id);
+        SessionFile session = new(files, id, seal);
         try { session.Write(finished: false, default); }
         catch
         {
@@ -47,16 +49,16 @@ internal sealed class SessionFile
     }
 
     /// <summary>Gives a finished session another name, of another time. Its pack keeps the old one; who waits for it finds it by its snapshot.</summary>
-    internal static void Restamp(IStoreFiles files, string old, string id, State state)
+    internal static void Restamp(IStoreFiles files, string old, string id, State state, StoreSeal seal)
     {
-        new SessionFile(files, id).Write(finished: true, state.Manifest);
+        new SessionFile(files, id, seal).Write(finished: true, state.Manifest);
         files.Delete(StoreDirectory.Sessions, old);
     }
 
     /// <summary>Reads a session file.</summary>
     /// <param name="name">the session's id, or the temporary name in front of it</param>
     /// <returns>null: gone, cut off or damaged, as after a crash: a session that runs has a whole one</returns>
-    internal static State? TryRead(IStoreFiles files, string name)
+    internal static State? TryRead(IStoreFiles files, string name, StoreSeal seal)
     {
         string id = name[^Format.SessionIdLength..];
         Span<byte> bytes = stackalloc byte[LengthBytes];
@@ -67,7 +69,7 @@ internal sealed class SessionFile
         }
         catch (StoreException e) when (e.Kind == StoreErrorKind.Damaged) { return null; } // of a set of nodes: never synced
         if (BinaryPrimitives.ReadUInt128BigEndian(bytes[^Format.HashBytes..]) != XxHash128.HashToUInt128(bytes[..^Format.HashBytes])) return null;
-        Format.CheckHeader(bytes, Format.SessionMagic, id, $"{files.Location}/sessions/{id}");
+        Format.CheckHeader(bytes, Format.SessionMagic, id, $"{files.Location}/sessions/{id}", seal);
         ReadOnlySpan<byte> body = bytes[Format.HeaderBytes..];
         bool here = Encoding.ASCII.GetString(body[..MachineLength]) == ThisMachineId;
         return new State(here, body[MachineLength] != 0, ContentHash.FromBytes(body.Slice(MachineLength + 4, Format.HashBytes)));
@@ -77,7 +79,7 @@ internal sealed class SessionFile
     {
         Span<byte> bytes = stackalloc byte[LengthBytes];
         bytes.Clear();
-        Format.WriteHeader(bytes, Format.SessionMagic, _id);
+        Format.WriteHeader(bytes, Format.SessionMagic, _id, _seal);
         Span<byte> body = bytes[Format.HeaderBytes..];
         Encoding.ASCII.GetBytes(ThisMachineId, body[..MachineLength]);
         body[MachineLength] = finished ? (byte)1 : (byte)0;

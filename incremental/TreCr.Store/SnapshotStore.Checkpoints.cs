@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Text;
 using Google.Protobuf;
 using TreCr.Images;
 using TreCr.XxHash;
@@ -21,7 +22,7 @@ public sealed partial class SnapshotStore
         if (!PartName.IsValidJob(manifest.Job)) throw new ArgumentException($"job name {manifest.Job}: 1 to 64 characters of [A-Za-z0-9._-], the first no dot or minus", nameof(manifest));
         if (manifest.Epoch == 0) throw new ArgumentException("epochs begin with 1", nameof(manifest));
         manifest = manifest.Clone();
-        manifest.FormatVersion = FormatVersion.Current;
+        manifest.FormatVersion = Seal.Version;
         manifest.CheckpointId = $"{manifest.Job}.{manifest.Epoch}";
         if (!keepUser) manifest.UserId = Linux.Sys.EffectiveUserId();
         if (manifest.CreatedUnixMs == 0) manifest.CreatedUnixMs = (ulong)Options.Time.GetUtcNow().ToUnixTimeMilliseconds();
@@ -45,10 +46,10 @@ public sealed partial class SnapshotStore
                 taken.Add(hash);
             }
         }
-        byte[] body = manifest.ToByteArray();
+        byte[] body = SealManifest(manifest, manifest.CheckpointId);
         byte[] bytes = new byte[JobHeaderBytes + body.Length + Format.HashBytes];
         Format.JobMagic.CopyTo(bytes);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(8), FormatVersion.Current);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(8), Seal.Version);
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(12), body.Length);
         body.CopyTo(bytes.AsSpan(JobHeaderBytes));
         XxHash128.Hash(bytes.AsSpan(0, bytes.Length - Format.HashBytes), bytes.AsSpan(bytes.Length - Format.HashBytes));
@@ -118,13 +119,34 @@ public sealed partial class SnapshotStore
             throw new StoreException(StoreErrorKind.Damaged, $"{path}: its bytes do not have the hash at its end");
         Format.CheckVersion(BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(8)), path);
         ReadOnlySpan<byte> body = bytes.AsSpan(JobHeaderBytes, bytes.Length - JobHeaderBytes - Format.HashBytes);
+        if (BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(8)) != Seal.Version) throw new StoreException(StoreErrorKind.Damaged, $"{path}: of a store {(Seal.KeyId == 0 ? "with" : "without")} a key");
         if (BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(12)) != body.Length) throw new StoreException(StoreErrorKind.Damaged, $"{path}: says another length");
         JobManifest manifest;
-        try { manifest = JobManifest.Parser.ParseFrom(body); }
+        try { manifest = JobManifest.Parser.ParseFrom(OpenManifest(body, id, path)); }
         catch (InvalidProtocolBufferException e) { throw new StoreException(StoreErrorKind.Damaged, $"{path}: not a job manifest ({e.Message})", e); }
         Format.CheckVersion(manifest.FormatVersion, path);
         if (manifest.Job != job || manifest.Epoch != epoch || manifest.CheckpointId != id) throw new StoreException(StoreErrorKind.Damaged, $"{path}: says it is {manifest.CheckpointId}");
         return manifest;
+    }
+
+    /// <summary>The bytes of a job manifest, encrypted where the store is.</summary>
+    /// <param name="id">what it is bound to: it cannot be taken for another's</param>
+    private byte[] SealManifest(JobManifest manifest, string id)
+    {
+        int length = manifest.CalculateSize();
+        byte[] bytes = new byte[length + Seal.OverheadBytes];
+        manifest.WriteTo(bytes.AsSpan(Seal.HeadBytes, length));
+        new StoreSeal.Writer(Seal).Close(Seal.Name(Encoding.UTF8.GetBytes(id)), length, bytes, length);
+        return bytes;
+    }
+
+    /// <exception cref="StoreException">Damaged</exception>
+    private ReadOnlySpan<byte> OpenManifest(ReadOnlySpan<byte> bytes, string id, string path)
+    {
+        if (!Seal.Encrypts) return bytes;
+        byte[] plain = new byte[Math.Max(0, bytes.Length - Seal.OverheadBytes)];
+        return bytes.Length > Seal.OverheadBytes && Seal.TryOpen(Seal.Name(Encoding.UTF8.GetBytes(id)), plain.Length, bytes, plain) ? plain
+            : throw new StoreException(StoreErrorKind.Damaged, $"{path}: is not what was encrypted under this name");
     }
 
     /// <summary>The number that a job's next checkpoint gets: one above the highest in the store.</summary>
@@ -151,7 +173,7 @@ public sealed partial class SnapshotStore
         foreach (string name in Files.List(StoreDirectory.Sessions))
         {
             if (!Format.IsSessionId(name)) continue;
-            if (SessionFile.TryRead(Files, name) is { Finished: true } state && manifests.Contains(state.Manifest)) Files.Delete(StoreDirectory.Sessions, name);
+            if (SessionFile.TryRead(Files, name, Seal) is { Finished: true } state && manifests.Contains(state.Manifest)) Files.Delete(StoreDirectory.Sessions, name);
         }
     }
 }

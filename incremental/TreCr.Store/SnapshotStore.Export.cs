@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using Google.Protobuf;
 using TreCr.Images;
 using TreCr.XxHash;
-using TreCr.Zstd;
 
 namespace TreCr.Store;
 
@@ -10,6 +9,7 @@ namespace TreCr.Store;
 public sealed partial class SnapshotStore
 {
     private const int MaxExportedManifestBytes = 64 << 20;
+    private const string ExportedId = "export"; // what its manifest is bound to where it is encrypted: the name in the other store is not known before it is read
     private static readonly string ExportId = new('0', Format.SessionIdLength);
 
     /// <summary>Writes a checkpoint with everything it needs to a stream.</summary>
@@ -21,7 +21,7 @@ public sealed partial class SnapshotStore
         Catalog.Refresh();
         JobManifest manifest = FindCheckpoint(idOrJob);
         byte[] header = new byte[Format.HeaderBytes];
-        Format.WriteHeader(header, Format.ExportMagic, ExportId);
+        Format.WriteHeader(header, Format.ExportMagic, ExportId, Seal);
         to.Write(header);
         HashSet<UInt128> written = [];
         foreach (SnapshotReference reference in manifest.Ranks.SelectMany(r => r.Snapshots))
@@ -30,7 +30,7 @@ public sealed partial class SnapshotStore
             foreach (UInt128 frame in LoadSnapshot(hash).AllHashes) Write(frame);
             Write(hash.Value);
         }
-        byte[] body = manifest.ToByteArray(), end = new byte[Format.RecordHeaderBytes];
+        byte[] body = SealManifest(manifest, ExportedId), end = new byte[Format.RecordHeaderBytes];
         PackWriter.WriteRecordHeader(end, XxHash128.HashToUInt128(body), 0, body.Length);
         to.Write(end);
         to.Write(body);
@@ -60,10 +60,10 @@ public sealed partial class SnapshotStore
         Catalog.Refresh();
         byte[] header = new byte[Format.HeaderBytes];
         if (from.ReadAtLeast(header, header.Length, throwOnEndOfStream: false) != header.Length) throw CutOff();
-        Format.CheckHeader(header, Format.ExportMagic, ExportId, what);
+        Format.CheckHeader(header, Format.ExportMagic, ExportId, what, Seal, StoreErrorKind.WrongKey);
         string session = Format.NewSessionId(Options.Time.GetUtcNow());
-        SessionFile file = SessionFile.Begin(Files, session);
-        using PackWriter pack = new(Files, session);
+        SessionFile file = SessionFile.Begin(Files, session, Seal);
+        using PackWriter pack = new(Files, session, Seal);
         try
         {
             JobManifest manifest = ReadRecords(from, pack);
@@ -86,8 +86,8 @@ public sealed partial class SnapshotStore
 
     private JobManifest ReadRecords(Stream from, PackWriter pack)
     {
-        using Decompressor decompressor = new();
-        byte[] head = new byte[Format.RecordHeaderBytes];
+        const string what = "import";
+        byte[] plain = [], head = new byte[Format.RecordHeaderBytes];
         while (true)
         {
             if (from.ReadAtLeast(head, head.Length, throwOnEndOfStream: false) != head.Length) throw CutOff();
@@ -99,25 +99,16 @@ public sealed partial class SnapshotStore
                 byte[] body = ReadBytes(from, length);
                 if (XxHash128.HashToUInt128(body) != hash) throw Damaged(hash);
                 JobManifest manifest;
-                try { manifest = JobManifest.Parser.ParseFrom(body); }
+                try { manifest = JobManifest.Parser.ParseFrom(OpenManifest(body, ExportedId, what)); }
                 catch (InvalidProtocolBufferException e) { throw new StoreException(StoreErrorKind.Damaged, $"import: not a job manifest ({e.Message})", e); }
                 Format.CheckVersion(manifest.FormatVersion, "import");
                 return manifest;
             }
-            if (stored < 0 || length < stored || length > Format.MaxObjectBytes) throw Damaged(hash);
+            if (!Seal.CanBe(stored, length)) throw Damaged(hash);
             byte[] payload = ReadBytes(from, PackWriter.RecordBytes(stored) - Format.RecordHeaderBytes);
-            ReadOnlySpan<byte> bytes = payload.AsSpan(0, stored), plain = bytes;
-            if (stored < length)
-            {
-                try
-                {
-                    byte[] unpacked = new byte[length];
-                    if (decompressor.Unwrap(bytes, unpacked) != length) throw Damaged(hash);
-                    plain = unpacked;
-                }
-                catch (ZstdException) { throw Damaged(hash); }
-            }
-            if (XxHash128.HashToUInt128(plain) != hash) throw Damaged(hash);
+            ReadOnlySpan<byte> bytes = payload.AsSpan(0, stored);
+            if (plain.Length < length) plain = new byte[length];
+            if (StoreCatalog.TryUnpack(Seal, new IndexEntry(hash, 0, stored, length), bytes, plain.AsSpan(0, length)) is not null) throw Damaged(hash);
             if (!Catalog.Contains(hash) && pack.Claim(hash)) pack.AppendStored(hash, length, bytes);
         }
     }

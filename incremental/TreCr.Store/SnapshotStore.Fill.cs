@@ -26,6 +26,7 @@ public sealed partial class SnapshotStore
             Catalog.Refresh();
             foreach (SnapshotStore source in sources)
             {
+                if (!source.Seal.IsAs(Seal)) throw new StoreException(StoreErrorKind.WrongKey, $"store {Location} and {source.Location} are not encrypted alike: nothing can be copied from one to the other");
                 leases.Add(source.Lease());
                 source.Catalog.Refresh();
             }

@@ -35,7 +35,7 @@ public sealed partial class SnapshotStore
         }
 
         long before = PackBytes();
-        foreach ((string session, SessionFile.State state) in ahead) SessionFile.Restamp(Files, session, Format.NewSessionId(Options.Time.GetUtcNow()), state);
+        foreach ((string session, SessionFile.State state) in ahead) SessionFile.Restamp(Files, session, Format.NewSessionId(Options.Time.GetUtcNow()), state, Seal);
         foreach (string id in removed) Files.Delete(StoreDirectory.Checkpoints, id);
         foreach (string name in Files.List(StoreDirectory.Checkpoints))
             if (name.StartsWith(Format.TemporaryPrefix, StringComparison.Ordinal)) Files.Delete(StoreDirectory.Checkpoints, name);
@@ -61,7 +61,7 @@ public sealed partial class SnapshotStore
             string id = temporary ? name[Format.TemporaryPrefix.Length..] : name;
             if (!Format.IsSessionId(id)) continue; // not ours
             TimeSpan age = now - Format.TimeOf(id);
-            SessionFile.State? state = SessionFile.TryRead(Files, name);
+            SessionFile.State? state = SessionFile.TryRead(Files, name, Seal);
             if (temporary)
             {
                 // With the lock in hand none of this machine is being written; one of another host may be.
@@ -198,7 +198,7 @@ public sealed partial class SnapshotStore
     private int Rewrite(List<(PackIndex Pack, List<IndexEntry> Live)> thin, List<string> dead)
     {
         if (thin.Count == 0) return 0;
-        using PackWriter writer = new(Files, Format.NewSessionId(Options.Time.GetUtcNow()));
+        using PackWriter writer = new(Files, Format.NewSessionId(Options.Time.GetUtcNow()), Seal);
         int count = 0;
         byte[] scratch = [];
         try

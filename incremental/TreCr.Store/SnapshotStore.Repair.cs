@@ -1,6 +1,4 @@
 using System.Buffers.Binary;
-using TreCr.XxHash;
-using TreCr.Zstd;
 
 namespace TreCr.Store;
 
@@ -36,7 +34,7 @@ public sealed partial class SnapshotStore
             if (file is null) Files.Delete(StoreDirectory.Packs, pack.SessionId + Format.IndexSuffix);
             else
             {
-                byte[] index = PackIndex.Serialize(pack.SessionId, whole, file.LengthBytes);
+                byte[] index = PackIndex.Serialize(pack.SessionId, whole, file.LengthBytes, Seal);
                 StoreBytes.WriteDurably(Files, StoreDirectory.Packs, pack.SessionId + Format.IndexSuffix, index);
             }
             rewritten++;
@@ -73,12 +71,12 @@ public sealed partial class SnapshotStore
             string id = name.EndsWith(Format.PackSuffix, StringComparison.Ordinal) ? name[..^Format.PackSuffix.Length] : "";
             if (!Format.IsSessionId(id) || known.Contains(id)) continue;
             // With the lock in hand none of this machine is being written; one of another host may be.
-            if (SessionFile.TryRead(Files, id) is { ThisMachine: false } && Options.Time.GetUtcNow() - Format.TimeOf(id) < SessionFile.Lifetime) continue;
+            if (SessionFile.TryRead(Files, id, Seal) is { ThisMachine: false } && Options.Time.GetUtcNow() - Format.TimeOf(id) < SessionFile.Lifetime) continue;
             using IStoreFile? file = Files.TryOpen(StoreDirectory.Packs, name);
             if (file is null || Scan(file) is not { Count: > 0 } whole) continue;
             RewriteHeader(id, file);
             whole.Sort((a, b) => a.Hash.CompareTo(b.Hash));
-            StoreBytes.WriteDurably(Files, StoreDirectory.Packs, id + Format.IndexSuffix, PackIndex.Serialize(id, whole, file.LengthBytes));
+            StoreBytes.WriteDurably(Files, StoreDirectory.Packs, id + Format.IndexSuffix, PackIndex.Serialize(id, whole, file.LengthBytes, Seal));
             indexed.Add(id, whole.Count);
         }
         if (indexed.Count == 0) return (0, 0);
@@ -118,7 +116,7 @@ public sealed partial class SnapshotStore
     }
 
     /// <summary>Finds the whole objects of a pack without its index; behind damage it looks on at every multiple of 8.</summary>
-    private static List<IndexEntry> Scan(IStoreFile pack)
+    private List<IndexEntry> Scan(IStoreFile pack)
     {
         List<IndexEntry> found = [];
         HashSet<UInt128> known = [];
@@ -129,7 +127,7 @@ public sealed partial class SnapshotStore
             if (pack.ReadAt(at, header) != header.Length) break;
             int stored = BinaryPrimitives.ReadInt32LittleEndian(header[16..]), plain = BinaryPrimitives.ReadInt32LittleEndian(header[20..]);
             IndexEntry entry = new(BinaryPrimitives.ReadUInt128BigEndian(header), at + Format.RecordHeaderBytes, stored, plain);
-            if (stored <= 0 || plain < stored || plain > Format.MaxObjectBytes || entry.OffsetBytes + stored > length || !IsPlausible(pack, entry) || !IsWhole(pack, entry))
+            if (!Seal.CanBe(stored, plain) || entry.OffsetBytes + stored > length || !IsPlausible(pack, entry) || !IsWhole(pack, entry))
             {
                 at += 8;
                 continue;
@@ -141,25 +139,17 @@ public sealed partial class SnapshotStore
     }
 
     /// <summary>Cheap: random bytes must not make the search read and allocate up to 1 GiB at every step.</summary>
-    private static bool IsPlausible(IStoreFile pack, IndexEntry entry)
+    private bool IsPlausible(IStoreFile pack, IndexEntry entry)
     {
-        if (entry.StoredBytes == entry.PlainBytes) return true;
-        Span<byte> magic = stackalloc byte[4];
-        return pack.ReadAt(entry.OffsetBytes, magic) == 4 && magic.SequenceEqual<byte>([0x28, 0xB5, 0x2F, 0xFD]); // zstd frame, RFC 8878
+        Span<byte> first = stackalloc byte[Seal.HeadBytes + 4];
+        bool compressed = Seal.IsCompressed(entry.StoredBytes, entry.PlainBytes);
+        return !compressed && !Seal.Encrypts || (pack.ReadAt(entry.OffsetBytes, first) == first.Length && Seal.IsPlausible(first, compressed));
     }
 
-    private static bool IsWhole(IStoreFile pack, IndexEntry entry)
+    private bool IsWhole(IStoreFile pack, IndexEntry entry)
     {
         byte[] stored = new byte[entry.StoredBytes];
-        if (pack.ReadAt(entry.OffsetBytes, stored) != stored.Length) return false;
-        if (entry.StoredBytes == entry.PlainBytes) return XxHash128.HashToUInt128(stored) == entry.Hash;
-        byte[] plain = new byte[entry.PlainBytes];
-        try
-        {
-            using Decompressor decompressor = new();
-            return decompressor.Unwrap(stored, plain) == plain.Length && XxHash128.HashToUInt128(plain) == entry.Hash;
-        }
-        catch (ZstdException) { return false; }
+        return pack.ReadAt(entry.OffsetBytes, stored) == stored.Length && StoreCatalog.TryUnpack(Seal, entry, stored, new byte[entry.PlainBytes]) is null;
     }
 
     /// <summary>Writes a damaged pack header again: all of it is known.</summary>
@@ -167,7 +157,7 @@ public sealed partial class SnapshotStore
     {
         if (pack is null) return;
         byte[] header = new byte[Format.HeaderBytes], right = new byte[Format.HeaderBytes];
-        Format.WriteHeader(right, Format.PackMagic, sessionId);
+        Format.WriteHeader(right, Format.PackMagic, sessionId, Seal);
         if (pack.ReadAt(0, header) == header.Length && header.AsSpan().SequenceEqual(right)) return;
         using IStoreFile? writable = Files.TryOpen(StoreDirectory.Packs, sessionId + Format.PackSuffix, write: true);
         writable?.WriteAt(0, right);

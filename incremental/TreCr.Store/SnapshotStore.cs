@@ -10,11 +10,12 @@ namespace TreCr.Store;
 /// <remarks>Any thread. Every failure is a <see cref="StoreException"/>.</remarks>
 public sealed partial class SnapshotStore : IDisposable
 {
-    private SnapshotStore(IStoreFiles files, StoreOptions options)
+    private SnapshotStore(IStoreFiles files, StoreOptions options, StoreSeal seal)
     {
         Files = files;
         Options = options;
-        Catalog = new StoreCatalog(files);
+        Seal = seal;
+        Catalog = new StoreCatalog(files, seal);
     }
 
     /// <summary>Where the store is.</summary>
@@ -23,6 +24,11 @@ public sealed partial class SnapshotStore : IDisposable
     internal IStoreFiles Files { get; }
 
     internal StoreOptions Options { get; }
+
+    internal StoreSeal Seal { get; }
+
+    /// <summary>Whether its objects are encrypted.</summary>
+    public bool IsEncrypted => Seal.Encrypts;
 
     internal StoreCatalog Catalog { get; }
 
@@ -51,17 +57,23 @@ public sealed partial class SnapshotStore : IDisposable
     public static SnapshotStore Open(IStoreFiles files, StoreOptions? options = null)
     {
         options ??= new StoreOptions();
-        if (!TryCheckFormat(files))
+        StoreSeal? seal = TryReadFormat(files, options.Key);
+        if (seal is null)
         {
             try { RequireUnused(files, options.Create); }
-            catch (StoreException) when (TryCheckFormat(files))
+            catch (StoreException) when (TryReadFormat(files, options.Key) is not null)
             {
                 // Another process made the store between the two looks.
             }
-            if (!TryCheckFormat(files))
-                StoreBytes.WriteDurably(files, StoreDirectory.Root, Format.FormatFile, Encoding.ASCII.GetBytes(FormatLine(Images.FormatVersion.Current)));
+            seal = TryReadFormat(files, options.Key);
+            if (seal is null)
+            {
+                seal = StoreSeal.For(options.Key, options.KeyedNamesOnly);
+                try { StoreBytes.WriteDurably(files, StoreDirectory.Root, Format.FormatFile, Encoding.ASCII.GetBytes(FormatLine(seal.Version) + seal.FormatLine()), replace: false); }
+                catch (StoreException e) when (e.Kind == StoreErrorKind.Busy && TryReadFormat(files, options.Key) is { } made) { seal = made; } // another process was faster
+            }
         }
-        SnapshotStore store = new(files, options);
+        SnapshotStore store = new(files, options, seal);
         store.Catalog.Refresh();
         return store;
     }
@@ -149,19 +161,20 @@ public sealed partial class SnapshotStore : IDisposable
         return $"{text} {XxHash128.HashToUInt128(Encoding.ASCII.GetBytes(text)):x32}\n";
     }
 
-    /// <returns>false: there is none</returns>
-    /// <exception cref="StoreException">NotAStore, Damaged, NewerFormat.</exception>
-    private static bool TryCheckFormat(IStoreFiles files)
+    /// <returns>null: there is none</returns>
+    /// <exception cref="StoreException">NotAStore, Damaged, NewerFormat, WrongKey.</exception>
+    private static StoreSeal? TryReadFormat(IStoreFiles files, StoreKey? key)
     {
         using IStoreFile? file = files.TryOpen(StoreDirectory.Root, Format.FormatFile);
-        if (file is null) return false;
-        Span<byte> bytes = stackalloc byte[256];
-        CheckFormat(Encoding.Latin1.GetString(bytes[..file.ReadAt(0, bytes)]), $"{files.Location}/{Format.FormatFile}");
-        return true;
+        if (file is null) return null;
+        Span<byte> bytes = stackalloc byte[512];
+        string text = Encoding.Latin1.GetString(bytes[..file.ReadAt(0, bytes)]);
+        uint version = CheckFormat(text, $"{files.Location}/{Format.FormatFile}");
+        return StoreSeal.Read(version, text.Split('\n') is [_, var line, ..] ? line : "", key, files.Location);
     }
 
     /// <summary>The first line is "trecr-store VERSION HASH" in every version, so that older builds can tell newer from damaged.</summary>
-    private static void CheckFormat(string text, string path)
+    private static uint CheckFormat(string text, string path)
     {
         string[] words = text.Split('\n')[0].Split(' ');
         if (words.Length != 3 || words[0] != "trecr-store" || !uint.TryParse(words[1], out uint version)
@@ -169,6 +182,7 @@ public sealed partial class SnapshotStore : IDisposable
             throw new StoreException(text.StartsWith("trecr-store", StringComparison.Ordinal) ? StoreErrorKind.Damaged : StoreErrorKind.NotAStore,
                 $"{path}: does not say which version of a TreCr store this is");
         Format.CheckVersion(version, path);
+        return version;
     }
 
     /// <summary>A store whose making was cut short holds nothing but its own empty directories.</summary>

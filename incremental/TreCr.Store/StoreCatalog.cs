@@ -1,19 +1,19 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using TreCr.XxHash;
 using TreCr.Zstd;
 
 namespace TreCr.Store;
 
 /// <summary>All objects of all committed packs, by hash. Any thread.</summary>
-internal sealed class StoreCatalog(IStoreFiles files) : IDisposable
+internal sealed class StoreCatalog(IStoreFiles files, StoreSeal seal) : IDisposable
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, PackIndex> _packs = [];
     private readonly Dictionary<UInt128, (PackIndex Pack, IndexEntry Entry)> _objects = [];
 
     [ThreadStatic] private static Decompressor? t_decompressor;
+    [ThreadStatic] private static byte[]? t_opened;
 
     /// <summary>Packs now known.</summary>
     internal PackIndex[] Packs
@@ -49,7 +49,7 @@ internal sealed class StoreCatalog(IStoreFiles files) : IDisposable
             foreach (string id in present)
             {
                 if (_packs.ContainsKey(id)) continue;
-                PackIndex pack = PackIndex.Load(files, id);
+                PackIndex pack = PackIndex.Load(files, id, seal);
                 _packs.Add(id, pack);
                 Add(pack);
             }
@@ -146,33 +146,48 @@ internal sealed class StoreCatalog(IStoreFiles files) : IDisposable
     private void ReadFrom(PackIndex pack, IndexEntry entry, Span<byte> into)
     {
         if (entry.PlainBytes != into.Length) throw new StoreException(StoreErrorKind.Damaged, $"{Name(entry.Hash, pack)} has {entry.PlainBytes} bytes, not {into.Length}");
-        bool plain = entry.StoredBytes == entry.PlainBytes;
-        Span<byte> stored = plain ? into : entry.StoredBytes <= Format.FrameSizeBytes ? stackalloc byte[Format.FrameSizeBytes] : new byte[entry.StoredBytes];
+        const int OnStack = Format.FrameSizeBytes + 64;
+        Span<byte> stored = entry.StoredBytes == entry.PlainBytes ? into : entry.StoredBytes <= OnStack ? stackalloc byte[OnStack] : new byte[entry.StoredBytes];
         stored = stored[..entry.StoredBytes];
         if (pack.Pack!.ReadAt(entry.OffsetBytes, stored) != stored.Length) throw new StoreException(StoreErrorKind.Damaged, $"{Name(entry.Hash, pack)} is cut off");
         Unpack(pack, entry, stored, into);
     }
 
-    /// <param name="stored">may be <paramref name="plain"/> itself where the object is not compressed</param>
     private void Unpack(PackIndex pack, IndexEntry entry, ReadOnlySpan<byte> stored, Span<byte> plain)
     {
-        if (entry.StoredBytes == entry.PlainBytes)
+        if (TryUnpack(seal, entry, stored, plain) is { } problem) throw new StoreException(StoreErrorKind.Damaged, $"{Name(entry.Hash, pack)} is damaged ({problem})");
+    }
+
+    /// <summary>Decrypts, decompresses and verifies an object.</summary>
+    /// <param name="stored">may be <paramref name="plain"/> itself where the object is neither encrypted nor compressed</param>
+    /// <param name="plain">[entry.PlainBytes]</param>
+    /// <returns>null: it is what was written; else what is wrong with it</returns>
+    internal static string? TryUnpack(StoreSeal seal, IndexEntry entry, ReadOnlySpan<byte> stored, Span<byte> plain)
+    {
+        bool compressed = seal.IsCompressed(entry.StoredBytes, entry.PlainBytes);
+        ReadOnlySpan<byte> payload = stored;
+        if (seal.Encrypts)
         {
-            if (!Unsafe.AreSame(ref MemoryMarshal.GetReference(stored), ref MemoryMarshal.GetReference(plain))) stored.CopyTo(plain); // memmove would copy it onto itself
+            int length = stored.Length - seal.OverheadBytes;
+            Span<byte> opened = plain;
+            if (compressed)
+            {
+                if (t_opened is null || t_opened.Length < length) t_opened = new byte[Math.Max(length, Format.FrameSizeBytes)];
+                opened = t_opened.AsSpan(0, length);
+            }
+            if (!seal.TryOpen(entry.Hash, entry.PlainBytes, stored, opened)) return "it is not what was encrypted under this name";
+            payload = opened;
         }
-        else
+        if (compressed)
         {
             try
             {
-                if ((t_decompressor ??= new Decompressor()).Unwrap(stored, plain) != plain.Length)
-                    throw new StoreException(StoreErrorKind.Damaged, $"{Name(entry.Hash, pack)} is damaged (shorter than it was)");
+                if ((t_decompressor ??= new Decompressor()).Unwrap(payload, plain) != plain.Length) return "shorter than it was";
             }
-            catch (ZstdException e)
-            {
-                throw new StoreException(StoreErrorKind.Damaged, $"{Name(entry.Hash, pack)} is damaged ({e.Message})", e);
-            }
+            catch (ZstdException e) { return e.Message; }
         }
-        if (XxHash128.HashToUInt128(plain) != entry.Hash) throw new StoreException(StoreErrorKind.Damaged, $"{Name(entry.Hash, pack)} is damaged (its bytes have another hash)");
+        else if (!Unsafe.AreSame(ref MemoryMarshal.GetReference(payload), ref MemoryMarshal.GetReference(plain))) payload.CopyTo(plain); // memmove would copy it onto itself
+        return seal.Name(plain) == entry.Hash ? null : "its bytes have another hash";
     }
 
     /// <summary>Reads an object of a length not known before.</summary>

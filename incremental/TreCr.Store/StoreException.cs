@@ -29,6 +29,9 @@ public enum StoreErrorKind
 
     /// <summary>The system refused an operation (exit code 1).</summary>
     IO,
+
+    /// <summary>The store wants a key and none is given, or it is another one, or what was given is none (exit code 7).</summary>
+    WrongKey,
 }
 
 /// <summary>The store cannot do what was asked. The message is one line that names the file, checkpoint or part.</summary>

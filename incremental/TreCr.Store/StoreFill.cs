@@ -128,8 +128,8 @@ internal sealed class StoreFill : IDisposable
         if (_pack is null)
         {
             string id = NewSession();
-            _session ??= SessionFile.Begin(_store.Files, id);
-            _pack = new PackWriter(_store.Files, id);
+            _session ??= SessionFile.Begin(_store.Files, id, _store.Seal);
+            _pack = new PackWriter(_store.Files, id, _store.Seal);
         }
         _pack.Claim(hash);
         _pack.AppendStored(hash, plainBytes, stored);

@@ -18,6 +18,12 @@ public sealed record StoreOptions
     /// <summary>What time it is: names of sessions, ages for gc. For tests.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>The store's key; null: a store without one.</summary>
+    public StoreKey? Key { get; init; } = StoreKey.Ambient;
+
+    /// <summary>A new store with a key is not encrypted: the key is for the names of its objects only.</summary>
+    public bool KeyedNamesOnly { get; init; } = Environment.GetEnvironmentVariable(StoreKeySource.UseVariable) == "names";
+
     /// <summary>zstd level; 0 stores every frame plain.</summary>
     public int CompressionLevel { get; init; } = 1;
 }

@@ -1,6 +1,5 @@
 using Google.Protobuf;
 using TreCr.Images;
-using TreCr.XxHash;
 
 namespace TreCr.Store;
 
@@ -33,10 +32,10 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
         _baseHash = baseHash;
         _base = baseFrames;
         string id = Format.NewSessionId(store.Options.Time.GetUtcNow());
-        _session = SessionFile.Begin(store.Files, id);
+        _session = SessionFile.Begin(store.Files, id, store.Seal);
         try
         {
-            _pack = new PackWriter(store.Files, id);
+            _pack = new PackWriter(store.Files, id, store.Seal);
         }
         catch
         {
@@ -49,7 +48,7 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
         CopyLimit = $"copies may take {limitBytes >> 20} MiB here: {(limitBytes == options.MemoryLimitBytes ? "--max-extra-memory" : $"{room.Bytes >> 20} MiB are free, {room.Bound}")}";
         _queue = new FrameQueue(limitBytes);
         _workers = new FrameWorker[options.Workers > 0 ? options.Workers : Math.Min(Environment.ProcessorCount, 16)];
-        for (int i = 0; i < _workers.Length; i++) _workers[i] = new FrameWorker(_queue, store.Catalog, _pack, options.CompressionLevel, i);
+        for (int i = 0; i < _workers.Length; i++) _workers[i] = new FrameWorker(_queue, store.Catalog, _pack, store.Seal, options.CompressionLevel, i);
     }
 
     /// <summary>How much memory its copies may take, and why, in words.</summary>
@@ -83,7 +82,7 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
                 if (!sample((i + 0.5) / Samples, frame)) continue;
                 ReadOnlySpan<byte> bytes = new((void*)frame, Format.FrameSizeBytes);
                 seen++;
-                if (!bytes.ContainsAnyExcept((byte)0) || _store.Catalog.Contains(XxHash128.HashToUInt128(bytes))) continue;
+                if (!bytes.ContainsAnyExcept((byte)0) || _store.Catalog.Contains(_store.Seal.Name(bytes))) continue;
                 needed += compressor is not null && compressor.TryWrap(bytes, stored, out int length) ? length : bytes.Length;
             }
         ReturnFrame(frame);
@@ -184,7 +183,7 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
             long newBytes = _workers.Sum(w => w.NewFrames) * Format.FrameSizeBytes, storedBytes = _workers.Sum(w => w.StoredBytes);
             SnapshotManifest manifest = BuildManifest(newBytes, storedBytes, out long totalBytes);
             byte[] bytes = manifest.ToByteArray();
-            UInt128 hash = XxHash128.HashToUInt128(bytes);
+            UInt128 hash = _store.Seal.Name(bytes);
             if (!_store.Catalog.Contains(hash)) _pack.AppendObject(hash, bytes);
             _session.Finish(new ContentHash(hash));
             _pack.Commit();
@@ -252,7 +251,7 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
 
     private SnapshotManifest BuildManifest(long newBytes, long storedBytes, out long totalBytes)
     {
-        SnapshotManifest manifest = new() { FormatVersion = FormatVersion.Current, BytesNew = (ulong)newBytes, BytesStored = (ulong)storedBytes };
+        SnapshotManifest manifest = new() { FormatVersion = _store.Seal.Version, BytesNew = (ulong)newBytes, BytesStored = (ulong)storedBytes };
         if (_baseHash is { } baseHash) manifest.BaseHash = baseHash.ToByteString();
         totalBytes = 0;
         foreach ((string name, StorePartWriter part) in _parts.OrderBy(p => p.Key, StringComparer.Ordinal))

@@ -14,6 +14,7 @@ internal sealed class ChildProcess : StoreTestBase
             agent.Run();
             return 0;
         }
+        if (arguments is ["seccomp", string mode, string file]) return MappedFileTests.Traced(mode, file);
         if (arguments.Length != 2) return 2;
         using SnapshotStore store = SnapshotStore.Open(arguments[1], Small);
         if (arguments[0] == "commit")

@@ -105,8 +105,8 @@ internal sealed class GcModel : IDisposable
     private void Die(int choice)
     {
         string id = Format.NewSessionId(_time.Now);
-        SessionFile.Begin(_files, id);
-        using PackWriter pack = new(_files, id);
+        SessionFile.Begin(_files, id, _store.Seal);
+        using PackWriter pack = new(_files, id, _store.Seal);
         pack.AppendObject(s_hashes[choice % 8], s_contents[choice % 8]);
         StoreBytes.WriteDurably(_files, StoreDirectory.Checkpoints, $"{Format.TemporaryPrefix}{id}", [1]);
     }

@@ -16,11 +16,11 @@ public sealed unsafe class PropertyTests : StoreTestBase
         string id = Format.NewSessionId(DateTimeOffset.UnixEpoch.AddMilliseconds(random.Next()));
         long length = entries.Select(e => e.OffsetBytes + e.StoredBytes).DefaultIfEmpty(Format.HeaderBytes).Max();
         byte[] pack = new byte[length];
-        Format.WriteHeader(pack, Format.PackMagic, id);
+        Format.WriteHeader(pack, Format.PackMagic, id, StoreSeal.None);
         files.Set(StoreDirectory.Packs, id + ".pack", pack);
-        byte[] index = PackIndex.Serialize(id, entries, length);
+        byte[] index = PackIndex.Serialize(id, entries, length, StoreSeal.None);
         files.Set(StoreDirectory.Packs, id + ".idx", index);
-        using (PackIndex read = PackIndex.Load(files, id))
+        using (PackIndex read = PackIndex.Load(files, id, StoreSeal.None))
         {
             Assert.That(read.Problem, Is.Null);
             Assert.That(read.Entries, Is.EqualTo(entries));
@@ -32,7 +32,7 @@ public sealed unsafe class PropertyTests : StoreTestBase
                 if (at >= 0) Assert.That(read.Entries[at].Hash, Is.EqualTo(hash));
             }
         }
-        using (StoreCatalog catalog = new(files))
+        using (StoreCatalog catalog = new(files, StoreSeal.None))
         {
             catalog.Refresh();
             Assert.That(entries.All(e => catalog.TryFind(e.Hash, out _, out IndexEntry found) && found == e));
@@ -41,7 +41,7 @@ public sealed unsafe class PropertyTests : StoreTestBase
         int byteAt = random.Next(damaged.Length);
         damaged[byteAt] ^= (byte)random.Next(1, 256);
         files.Set(StoreDirectory.Packs, id + ".idx", random.Next(3) == 0 ? index[..byteAt] : damaged);
-        using PackIndex bad = PackIndex.Load(files, id);
+        using PackIndex bad = PackIndex.Load(files, id, StoreSeal.None);
         Assert.That(bad.Problem?.Message, Does.Contain(id + ".idx"));
         Assert.That(bad.Entries, Is.Empty);
     });

@@ -45,7 +45,7 @@ internal sealed class DelegatorProcess : IDisposable
             if (environment.RemoveAll(e => e == Diagnostics + "=") > 0 || !environment.Any(e => e.StartsWith(Diagnostics + "=", StringComparison.Ordinal))) environment.Add(Diagnostics + "=0");
             List<string> words = ["trecr-delegator", "--control-fd", "3", "--store", store, "--device", device, "--job", job];
             if (maxExtraMemoryBytes > 0) words.AddRange(["--max-extra-memory", $"{maxExtraMemoryBytes / 2}"]);
-            table.AddExecute(path, words, environment);
+            table.AddExecute(path, words, Store.StoreKeySource.ForChild(environment));
             CloneResult result = table.Run();
             if (!result.Succeeded) throw new TrecrException(TrecrError.DelegatorStart, $"cannot start {path}: {result.FailedStep}: {Errno.Describe(result.ErrorNumber)}");
             return new DelegatorProcess(new RankPeer(ours, name, TrecrError.DelegatorLost), result.Pid, result.Pidfd);

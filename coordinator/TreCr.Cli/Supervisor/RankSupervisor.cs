@@ -342,7 +342,7 @@ internal sealed partial class RankSupervisor : IDisposable
     {
         RegisterRank facts = new()
         {
-            RankCount = 1, Pid = Environment.ProcessId, ProgramPid = ProgramPid, ProgramHostPid = ProgramHostPid, Store = Store, WorkingDirectory = WorkingDirectory,
+            RankCount = 1, Pid = Environment.ProcessId, ProgramPid = ProgramPid, ProgramHostPid = ProgramHostPid, Store = Store, StoreKey = TreCr.Store.StoreKey.Ambient is { } key ? Google.Protobuf.ByteString.CopyFrom(key.Secret) : Google.Protobuf.ByteString.Empty, WorkingDirectory = WorkingDirectory,
             StartedUnixMs = _startedUnixMs, DeviceKind = Device, TrecrVersion = VersionVerb.Version,
         };
         facts.Command.AddRange(Command);

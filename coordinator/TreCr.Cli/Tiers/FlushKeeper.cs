@@ -1,4 +1,5 @@
 using TreCr.Linux;
+using TreCr.Store;
 
 namespace TreCr.Cli;
 
@@ -74,7 +75,7 @@ internal sealed class FlushKeeper(string store, string job)
             table.Add("chdir", SyscallNumber.Chdir, table.Text("/"));
             table.AddDefaultSignals();
             List<string> environment = [.. Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Where(e => (string)e.Key is not ("TRECR_FAULT" or JobTiers.Variable)).Select(e => $"{e.Key}={e.Value}")];
-            table.AddExecute(Installation.Trecr, ["trecr", "flush", job, "--store", store], environment);
+            table.AddExecute(Installation.Trecr, ["trecr", "flush", job, "--store", store], StoreKeySource.ForChild(environment));
             CloneResult result = table.Run();
             if (result.Succeeded) return (result.Pid, result.Pidfd);
             Output.Note($"note: trecr flush cannot be started: {result.FailedStep}: {Errno.Describe(result.ErrorNumber)}");

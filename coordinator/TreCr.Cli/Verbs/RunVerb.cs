@@ -103,7 +103,7 @@ internal static class RunVerb
         foreach (System.Collections.DictionaryEntry entry in Environment.GetEnvironmentVariables())
         {
             string key = (string)entry.Key;
-            if (key is SessionVariable or JobVariable or FaultVariable or NvrtcFront.Variable) continue;
+            if (key is SessionVariable or JobVariable or FaultVariable or NvrtcFront.Variable || StoreKeySource.IsAboutKey(key)) continue;
             if (key == LibraryPath && wrapperDirectory is not null) path = (string?)entry.Value;
             else environment.Add($"{key}={entry.Value}");
         }

@@ -22,11 +22,11 @@ internal static class VersionVerb
             {
                 j.WriteString("version", Version);
                 j.WriteString("commit", Commit);
-                j.WriteNumber("store_format", FormatVersion.Current);
+                j.WriteNumber("store_format", FormatVersion.Newest);
                 j.WriteNumber("store_format_oldest", FormatVersion.Oldest);
                 j.WriteNumber("control_wire", ControlWire.Version);
             });
-        else Output.Line($"trecr {Version} (commit {Commit}; store format {FormatVersion.Current}, reads from {FormatVersion.Oldest}; control wire {ControlWire.Version})");
+        else Output.Line($"trecr {Version} (commit {Commit}; store format {FormatVersion.Newest}, reads from {FormatVersion.Oldest}; control wire {ControlWire.Version})");
         return 0;
     }
 }
