@@ -73,7 +73,7 @@ public sealed class S3TierTests : StoreTestBase
     [Test]
     public void CheckpointsGoToS3rverAndComeBack()
     {
-        string place = Path.Combine(Path.GetTempPath(), $"trecr-s3rver-3.7.1-{Environment.UserName}"), program = $"{place}/node_modules/.bin/s3rver";
+        string place = Path.Combine(TestContext.CurrentContext.TestDirectory, "s3rver-3.7.1"), program = $"{place}/node_modules/.bin/s3rver";
         using Process server = StartS3rver(place, program, out string endpoint);
         try
         {
