@@ -15,7 +15,7 @@ namespace TreCr.Linux;
 /// </remarks>
 public sealed unsafe class CloneTable : IDisposable
 {
-    public const ulong CLONE_VM = 0x100, CLONE_PIDFD = 0x1000, CLONE_VFORK = 0x4000, CLONE_NEWNS = 0x20000, CLONE_NEWIPC = 0x8000000, CLONE_NEWUSER = 0x10000000, CLONE_NEWPID = 0x20000000,
+    public const ulong CLONE_VM = 0x100, CLONE_FILES = 0x400, CLONE_PIDFD = 0x1000, CLONE_VFORK = 0x4000, CLONE_NEWNS = 0x20000, CLONE_NEWIPC = 0x8000000, CLONE_NEWUSER = 0x10000000, CLONE_NEWPID = 0x20000000,
         CLONE_NEWTIME = 0x80, CLONE_CLEAR_SIGHAND = 0x1_0000_0000;
 
     private const int EntryBytes = 64, MayFail = 1, TakesSaved = 2, Saves = 4, SIGCHLD = 17;
@@ -98,39 +98,63 @@ public sealed unsafe class CloneTable : IDisposable
     /// <returns>pid and pidfd of the child, or the step that failed; a child that failed a step is reaped already</returns>
     public CloneResult Run(ulong namespaces = 0, int pid = 0)
     {
-        byte* table = (byte*)NativeMemory.AllocZeroed((nuint)(_entries.Count * EntryBytes + 256));
+        byte* table = Lay();
         try
         {
-            for (int i = 0; i < _entries.Count; i++)
-            {
-                var entry = _entries[i];
-                long* to = (long*)(table + i * EntryBytes);
-                to[0] = (long)entry.Number; to[1] = entry.A; to[2] = entry.B; to[3] = entry.C; to[4] = entry.D; to[5] = entry.E; to[6] = entry.F; to[7] = entry.Flags;
-            }
-            ulong* arguments = (ulong*)(table + _entries.Count * EntryBytes);
-            int* descriptor = (int*)(arguments + 16), wanted = descriptor + 1;
-            *descriptor = -1; *wanted = pid;
-            arguments[0] = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | namespaces;
-            arguments[1] = (ulong)descriptor;
-            arguments[4] = SIGCHLD;
-            if (pid != 0) { arguments[8] = (ulong)wanted; arguments[9] = 1; }
-
-            ulong all = ulong.MaxValue, before = 0;
-            Sys.Raw(SyscallNumber.RtSigprocmask, 2, (long)&all, (long)&before, 8);
-            long child = ((delegate* unmanaged[Cdecl]<ulong*, byte*, long, long>)s_function.Value)(arguments, table, _entries.Count);
-            Sys.Raw(SyscallNumber.RtSigprocmask, 2, (long)&before, 0, 8);
+            long child = Clone(table, CLONE_VFORK | namespaces, pid, out int descriptor);
             if (child < 0) return new CloneResult(0, -1, "clone3", (int)-child);
             for (int i = 0; i < _entries.Count; i++)
             {
                 long result = *(long*)(table + i * EntryBytes + 56);
                 if (result is >= 0 or <= -4096 || (_entries[i].Flags & MayFail) != 0) continue;
                 Sys.Wait((int)child, Sys.WALL, out _);
-                Sys.Close(*descriptor);
+                Sys.Close(descriptor);
                 return new CloneResult(0, -1, _entries[i].What, (int)-result);
             }
-            return new CloneResult((int)child, *descriptor, "", 0);
+            return new CloneResult((int)child, descriptor, "", 0);
         }
         finally { NativeMemory.Free(table); }
+    }
+
+    /// <summary>Runs clone3 and the table in a process that shares memory and open descriptors with this one, and outlives it. Does not wait. The table stays in memory for good.</summary>
+    /// <param name="pid">wanted pid; 0: any</param>
+    public CloneResult RunBeside(int pid = 0)
+    {
+        byte* table = Lay();
+        long child = Clone(table, CLONE_FILES, pid, out int descriptor);
+        if (child > 0) return new CloneResult((int)child, descriptor, "", 0);
+        NativeMemory.Free(table);
+        return new CloneResult(0, -1, "clone3", (int)-child);
+    }
+
+    private byte* Lay()
+    {
+        byte* table = (byte*)NativeMemory.AllocZeroed((nuint)(_entries.Count * EntryBytes + 256));
+        for (int i = 0; i < _entries.Count; i++)
+        {
+            var entry = _entries[i];
+            long* to = (long*)(table + i * EntryBytes);
+            to[0] = (long)entry.Number; to[1] = entry.A; to[2] = entry.B; to[3] = entry.C; to[4] = entry.D; to[5] = entry.E; to[6] = entry.F; to[7] = entry.Flags;
+        }
+        return table;
+    }
+
+    private long Clone(byte* table, ulong flags, int pid, out int pidfd)
+    {
+        ulong* arguments = (ulong*)(table + _entries.Count * EntryBytes);
+        int* descriptor = (int*)(arguments + 16), wanted = descriptor + 1;
+        *descriptor = -1; *wanted = pid;
+        arguments[0] = CLONE_VM | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | flags;
+        arguments[1] = (ulong)descriptor;
+        arguments[4] = SIGCHLD;
+        if (pid != 0) { arguments[8] = (ulong)wanted; arguments[9] = 1; }
+
+        ulong all = ulong.MaxValue, before = 0;
+        Sys.Raw(SyscallNumber.RtSigprocmask, 2, (long)&all, (long)&before, 8);
+        long child = ((delegate* unmanaged[Cdecl]<ulong*, byte*, long, long>)s_function.Value)(arguments, table, _entries.Count);
+        Sys.Raw(SyscallNumber.RtSigprocmask, 2, (long)&before, 0, 8);
+        pidfd = *descriptor;
+        return child;
     }
 
     public void Dispose()

@@ -140,8 +140,11 @@ internal sealed class Scenario(string init, string scenario, string[] command)
     {
         byte[] buffer = new byte[8192];
         if (Sys.Send(_control, Encoding.UTF8.GetBytes(text), descriptors) < 0) return ["error", "engine is gone"];
-        Span<PollEntry> e = [new PollEntry { Fd = _control, Events = Sys.POLLIN }];
-        if (Sys.Poll(e, AnswerMs) <= 0) return ["error", "engine does not answer to " + text];
+        // Its keeper may hold the other end.
+        Span<PollEntry> e = [new PollEntry { Fd = _control, Events = Sys.POLLIN }, new PollEntry { Fd = _engine.Pidfd, Events = Sys.POLLIN }];
+        int ready = Sys.Poll(e, AnswerMs);
+        if (ready > 0 && e[0].Returned == 0 && Sys.Poll(e[..1], 0) == 0) return ["error", "engine died"];
+        if (ready <= 0) return ["error", "engine does not answer to " + text];
         int[] received = new int[Sys.MaxPassedDescriptors];
         long n = Sys.Receive(_control, buffer, received, out int count);
         _received = received[..count];
@@ -253,8 +256,7 @@ internal sealed class Scenario(string init, string scenario, string[] command)
         {
             Console.Error.WriteLine($"host: nobody can go on ({(fault.Length > 0 ? fault : "killed")})");
             _ended = true;
-            // A child whose pages only the dead engine had may have found them missing, and the program have ended by itself before.
-            error = (_namespace.WaitForExit(_program.Pid, InitMs) is null ? "init did not report the end" : null) ?? Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release");
+            error = (_namespace.WaitForExit(_program.Pid, InitMs) is not 9 and var status ? $"it ended by itself before, with status {status:x}" : null) ?? Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release");
         }
         foreach (int fd in held) Sys.Close(fd); // not before a kill: pages that are missing would become zero
         File.Delete(file);

@@ -30,6 +30,15 @@ public sealed class LazyTests
         if (program == "writer") Assert.That(error.Split("host: nobody can go on"), Has.Length.EqualTo(2));
     }
 
+    /// <summary>
+    /// The engine dies as it hears of a child, whose userfaultfd nobody else has: the child must not see zeroes in place of the pages that it misses (before there was a keeper of descriptors it did, and
+    /// the program ended by itself).
+    /// </summary>
+    [Test]
+    public void EngineDiesAtAFork()
+        => Assert.That(Runner.Run("lazyfault:LazyEvent:kill lazyfault:LazyEvent:2:kill lazyfault:LazyEvent:3:kill", [Runner.Program("forks")], seed: 16).Expect(0).ExpectSameRun().Error.Split("host: nobody can go on (LazyEvent"),
+            Has.Length.EqualTo(4));
+
     /// <summary>Page faults of system calls cannot be served by an ordinary user: the memory comes first, and it is said.</summary>
     [Test]
     public void WithoutPrivilegeMemoryComesFirst()

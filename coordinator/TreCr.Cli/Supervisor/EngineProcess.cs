@@ -41,7 +41,7 @@ internal sealed class EngineProcess : IDisposable
             if (options.Bundle) words.Add("--bundle");
             SpawnedProcess process = space.SpawnEngine(Installation.Trecr, words, [theirs], Store.StoreKeySource.ForChild(Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Select(e => $"{e.Key}={e.Value}")));
             Fault.Peer = process.HostPid;
-            return new EngineProcess(new RankPeer(ours, "engine", TrecrError.EngineLost), process);
+            return new EngineProcess(new RankPeer(ours, "engine", TrecrError.EngineLost, process.Pidfd), process);
         }
         catch
         {

@@ -8,7 +8,8 @@ namespace TreCr.Cli;
 /// <summary>The supervisor's end of the socket to an engine or a delegator: one question at a time, each with a deadline.</summary>
 /// <param name="name">for messages: "engine", "delegator of process 7"</param>
 /// <param name="lost">the error that the death of the peer is</param>
-internal sealed class RankPeer(int socket, string name, TrecrError lost) : IDisposable
+/// <param name="pidfd">of the peer, the caller's: its death, where somebody else may hold the other end of the socket; -1: nobody does</param>
+internal sealed class RankPeer(int socket, string name, TrecrError lost, int pidfd = -1) : IDisposable
 {
     private readonly RankConnection _connection = new(socket);
     private readonly Lock _lock = new(), _disposing = new();
@@ -38,13 +39,14 @@ internal sealed class RankPeer(int socket, string name, TrecrError lost) : IDisp
             catch (LinuxException) { throw Gone(); }
             while (true)
             {
-                Span<PollEntry> ready = [new PollEntry { Fd = _connection.Socket, Events = Sys.POLLIN }];
+                Span<PollEntry> ready = [new PollEntry { Fd = _connection.Socket, Events = Sys.POLLIN }, new PollEntry { Fd = pidfd, Events = Sys.POLLIN }];
                 int n = Sys.Poll(ready, (int)Math.Max(0, end - Environment.TickCount64));
                 if (n == 0)
                 {
                     Lost = true; // its late answer would be taken for the next one's
                     throw new TrecrException(TrecrError.Deadline, $"the {name} did not answer within {timeoutMs} ms ({request.VerbCase})");
                 }
+                if (ready[0].Returned == 0 && Sys.Poll(ready[..1], 0) == 0) throw Gone(); // what it had still to say comes first
                 Reply? reply;
                 try { reply = _connection.Receive(Reply.Parser, out received); }
                 catch (Exception e) when (e is LinuxException or InvalidProtocolBufferException) { throw Gone(); }

@@ -14,6 +14,9 @@ internal static class InitProtocol
 
     /// <summary>First pid of engines: far from where programs' pids begin, so that a saved thread id is free at restart.</summary>
     public const int EngineFirstPid = 3_000_000;
+
+    /// <summary>From an engine's pid to that of its <see cref="Lazy.DescriptorKeeper"/>: engines begin within half a million.</summary>
+    public const int KeeperDistance = 600_000;
 }
 
 /// <summary>A program for init to start.</summary>

@@ -20,7 +20,7 @@ internal sealed unsafe class LazyMemory
 
     private readonly List<PageRun> _runs;
     private readonly ulong[] _frames;
-    private readonly HashSet<ulong> _stored;
+    private readonly FrameSet _stored;
     private readonly FrameSet _served = new();
     private readonly LazyState? _state; // null: of a child that was forked meanwhile
     private readonly LazyMemory _root;
@@ -31,23 +31,26 @@ internal sealed unsafe class LazyMemory
 
     /// <param name="runs">saved pages, ascending</param>
     /// <param name="state">owned; its areas are those to serve</param>
-    public LazyMemory(int uffd, IPartReader part, List<PageRun> runs, LazyState state) : this(uffd, part, runs, state.Areas, [.. part.FrameOffsets.Select(o => (ulong)o)], null)
+    public LazyMemory(int uffd, IPartReader part, List<PageRun> runs, LazyState state) : this(uffd, part, runs, state.Areas, FrameSet.Of(part.FrameOffsets), null)
         => _state = state;
 
-    private LazyMemory(int uffd, IPartReader part, List<PageRun> runs, List<LazyArea> areas, HashSet<ulong> stored, LazyMemory? root)
+    private LazyMemory(int uffd, IPartReader part, List<PageRun> runs, List<LazyArea> areas, FrameSet stored, LazyMemory? root)
     {
         (Descriptor, Part, _runs, _areas, _stored, _root) = (uffd, part, runs, areas, stored, root ?? this);
-        SortedSet<ulong> frames = [];
-        foreach (LazyArea area in areas)
+        List<ulong> frames = [];
+        foreach (LazyArea area in areas.OrderBy(a => a.Source))
             foreach (PageRun run in Saved(area.Source, area.Source + (area.End - area.Start)))
                 for (ulong at = run.Start & ~(Frame - 1); at < run.End; at += Frame)
-                    if (stored.Contains(at)) frames.Add(at);
+                    if ((frames.Count == 0 || frames[^1] < at) && stored.Contains(at)) frames.Add(at);
         _frames = [.. frames];
     }
 
     public int Descriptor { get; }
 
     public int StateDescriptor => _state?.Descriptor ?? -1;
+
+    /// <summary>For a successor.</summary>
+    public void SetKeeper(int pid) { if (_state is not null) _state.Keeper = pid; }
 
     public IPartReader Part { get; }
 

@@ -52,10 +52,13 @@ internal sealed class LazyRestore : IDisposable
     {
         SavedTree saved = SavedTree.Load(reader);
         LazyRestore lazy = new() { Root = saved.Tree.Root };
+        LazyState[] states = [.. descriptors.Where((_, i) => i % 2 == 1).Select(fd => LazyState.Open(fd))];
+        // The keeper stays then: what only it holds would be zeroes.
+        if (Array.Exists(states, s => s.Status == LazyStatus.Unsure)) throw new ProcessException("the engine died while it noted a change of the program's memory");
+        foreach (int keeper in states.Select(s => s.Keeper).Distinct()) DescriptorKeeper.EndOf(keeper);
         for (int i = 0; i + 1 < descriptors.Length; i += 2)
         {
-            LazyState state = LazyState.Open(descriptors[i + 1]);
-            if (state.Status == LazyStatus.Unsure) throw new ProcessException("the engine died while it noted a change of the program's memory");
+            LazyState state = states[i / 2];
             if (state.Status == LazyStatus.Done)
             {
                 Sys.Close(descriptors[i]);
@@ -74,7 +77,10 @@ internal sealed class LazyRestore : IDisposable
     /// <summary>Serves page faults from now on. Before anything touches the memory.</summary>
     public void Serve()
     {
-        if (_memories.Count > 0) (_server = new LazyServer(_memories, Fail, () => OnDone?.Invoke())).Start();
+        if (_memories.Count == 0) return;
+        DescriptorKeeper keeper = DescriptorKeeper.Start();
+        foreach (LazyMemory memory in _memories) memory.SetKeeper(keeper.Pid);
+        (_server = new LazyServer(_memories, keeper, Fail, () => OnDone?.Invoke())).Start();
     }
 
     /// <summary>The program runs, and a successor could take over: copies everything.</summary>

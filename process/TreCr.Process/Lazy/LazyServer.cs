@@ -25,14 +25,15 @@ internal sealed unsafe class LazyServer : IDisposable
     private readonly Thread _server;
     private readonly Thread[] _readers;
     private readonly Action _onDone;
+    private readonly DescriptorKeeper _keeper;
     private Exception? _error;
     private bool _stop, _disposed;
 
-    /// <param name="memories">owned</param>
+    /// <param name="memories">owned</param><param name="keeper">owned</param>
     /// <param name="onFailure">called once, on a thread of this server</param><param name="onDone">likewise, instead</param>
-    public LazyServer(List<LazyMemory> memories, Action<Exception> onFailure, Action onDone)
+    public LazyServer(List<LazyMemory> memories, DescriptorKeeper keeper, Action<Exception> onFailure, Action onDone)
     {
-        (_memories, OnFailure, _onDone) = (memories, onFailure, onDone);
+        (_memories, _keeper, OnFailure, _onDone) = (memories, keeper, onFailure, onDone);
         for (int i = Buffers - 1; i > 0; i--) _free.Push(_slab + i * ISnapshotWriter.FrameSizeBytes); // the first is the server's own
         _server = new Thread(Serve) { IsBackground = true, Name = "trecr-pages" };
         _readers = new Thread[Math.Clamp(Environment.ProcessorCount - 1, 1, 8)];
@@ -104,6 +105,7 @@ internal sealed unsafe class LazyServer : IDisposable
                 if (Environment.TickCount64 - progress > StuckMs) throw new ProcessException("pages cannot be copied into the restarted program: " + string.Join(", ", _memories.Select(m => $"{Errno.Describe(m.WaitsFor)} at {m.WaitsAt:x}")));
             if (_stop) return;
             EndReaders();
+            _keeper.End();
             _done.Set();
             _onDone();
         }
@@ -199,6 +201,7 @@ internal sealed unsafe class LazyServer : IDisposable
         EndReaders();
         Sys.SignalEventFd(_wake);
         if (!End(_server)) return;
+        if (!_done.IsSet || _error is not null) _keeper.End();
         Sys.Close(_wake);
     }
 

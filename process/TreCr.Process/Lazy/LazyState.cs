@@ -9,7 +9,7 @@ namespace TreCr.Process.Lazy;
 /// supervisor too, beside the userfaultfd.
 /// </summary>
 /// <remarks>
-/// Layout, u32: 0 magic, 4 <see cref="LazyStatus"/>, 8 pid, 12 which copy of the list is valid (0, 1), 16 and 20 their lengths; at 4096 and 4096 + ListBytes the lists of (start, end, source), u64.
+/// Layout, u32: 0 magic, 4 <see cref="LazyStatus"/>, 8 pid, 12 which copy of the list is valid (0, 1), 16 and 20 their lengths, 24 the server's <see cref="DescriptorKeeper"/>; at 4096 and 4096 + ListBytes the lists of (start, end, source), u64.
 /// One writer. A list is written beside the valid one and then made valid by one store. A server that dies between reading an event and noting it leaves <see cref="LazyStatus.Unsure"/>: what the
 /// event took away would come back with old bytes, so that nobody may go on.
 /// </remarks>
@@ -37,6 +37,13 @@ internal sealed unsafe class LazyState : IDisposable
     {
         get => (LazyStatus)Volatile.Read(ref Words[1]);
         set => Volatile.Write(ref Words[1], (uint)value);
+    }
+
+    /// <summary>Pid of the server's <see cref="DescriptorKeeper"/>.</summary>
+    public int Keeper
+    {
+        get => (int)Words[6];
+        set => Words[6] = (uint)value;
     }
 
     private uint* Words => (uint*)_base;

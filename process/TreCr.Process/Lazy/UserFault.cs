@@ -10,13 +10,17 @@ internal static unsafe class UserFault
     public const byte PageFault = 0x12, Fork = 0x13, Remap = 0x14, Remove = 0x15, Unmap = 0x16;
 
     /// <summary>EVENT_FORK, EVENT_REMAP, EVENT_REMOVE, EVENT_UNMAP: without them memory that the program moves, drops or inherits would be served wrongly.</summary>
-    private const ulong Features = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 6;
+    private const ulong Events = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 6;
 
-    /// <returns>0, or -errno (EPERM: no CAP_SYS_PTRACE outside of every user namespace)</returns>
-    public static long Enable(int fd)
+    /// <summary>For userfaultfd(2): page faults of system calls are not served, which anybody may ask for.</summary>
+    public const int UserModeOnly = 1;
+
+    /// <param name="withEvents">is told of what the process does to its address space</param>
+    /// <returns>0, or -errno (EPERM: events, and no CAP_SYS_PTRACE outside of every user namespace)</returns>
+    public static long Enable(int fd, bool withEvents)
     {
         ulong* api = stackalloc ulong[3];
-        (api[0], api[1], api[2]) = (0xAA, Features, 0);
+        (api[0], api[1], api[2]) = (0xAA, withEvents ? Events : 0, 0);
         return Sys.Raw(SyscallNumber.Ioctl, fd, Api, (long)api);
     }
 
@@ -47,12 +51,12 @@ internal static unsafe class UserFault
     }
 
     /// <summary>UFFDIO_COPY.</summary>
-    /// <param name="copied">bytes copied before it stopped</param>
+    /// <param name="copied">bytes copied before it stopped</param><param name="wake">threads that wait for them; false: nobody does</param>
     /// <returns>0, or -errno: EEXIST a page is there already, EAGAIN an event waits to be read, ENOENT not registered (any more), ESRCH the process is gone</returns>
-    public static long Copy(int fd, ulong to, byte* from, ulong lengthBytes, out ulong copied)
+    public static long Copy(int fd, ulong to, byte* from, ulong lengthBytes, out ulong copied, bool wake = true)
     {
         ulong* copy = stackalloc ulong[5];
-        (copy[0], copy[1], copy[2], copy[3], copy[4]) = (to, (ulong)from, lengthBytes, 0, 0);
+        (copy[0], copy[1], copy[2], copy[3], copy[4]) = (to, (ulong)from, lengthBytes, wake ? 0UL : 1, 0);
         long result = Sys.Raw(SyscallNumber.Ioctl, fd, CopyPages, (long)copy);
         copied = (long)copy[4] > 0 ? copy[4] : 0;
         return result;

@@ -20,8 +20,13 @@ internal sealed class HugePages(RemoteBatch batch, int pid)
 
     private const string Setting = "/sys/kernel/mm/transparent_hugepage/enabled";
 
-    /// <summary>Not where the administrator has turned them off.</summary>
-    public static bool Wanted { get; } = File.Exists(Setting) && !File.ReadAllText(Setting).Contains("[never]", StringComparison.Ordinal);
+    private static readonly string s_setting = File.Exists(Setting) ? File.ReadAllText(Setting) : "[never]";
+
+    /// <summary>The administrator has not turned them off.</summary>
+    public static bool Allowed => !s_setting.Contains("[never]", StringComparison.Ordinal);
+
+    /// <summary>Any memory may have them, not only what asks for them (MADV_HUGEPAGE).</summary>
+    public static bool Always => s_setting.Contains("[always]", StringComparison.Ordinal);
 
     /// <summary>Makes huge pages in untouched private memory.</summary>
     /// <returns>false: better no more of them, because the kernel has none or has to make them out of scattered memory</returns>

@@ -33,13 +33,13 @@ internal sealed unsafe class ProcessRestorer(SavedTree saved, ProcessImage image
         descriptors.OpenSources();
         memory.Map(descriptors);
         // Its number is below those that Place keeps.
-        if (lazy is not null) batch.AddOptional("userfaultfd", SyscallNumber.Userfaultfd, Sys.O_CLOEXEC | Sys.O_NONBLOCK);
+        batch.AddOptional("userfaultfd", SyscallNumber.Userfaultfd, Sys.O_CLOEXEC | Sys.O_NONBLOCK | (lazy is null ? UserFault.UserModeOnly : 0));
         long[] results = batch.Run(pid);
         times.Mark("mappings");
         Fault.At(FaultPoint.RestoreMapped);
         lazy?.Add(pid, memory, results[^1]);
         times.Mark("huge pages", memory.MakeHuge(pid));
-        memory.Fill(pid);
+        memory.Fill(pid, results[^1]);
         times.Mark("memory");
         Fault.At(FaultPoint.RestoreFilled);
         memory.Protect();

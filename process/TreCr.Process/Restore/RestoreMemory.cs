@@ -10,12 +10,10 @@ namespace TreCr.Process.Restore;
 /// <summary>Mappings of a process being made, and their content.</summary>
 internal sealed unsafe class RestoreMemory
 {
-    private const ulong Frame = ISnapshotWriter.FrameSizeBytes;
     private const int PR_SET_VMA = 0x53564d41;
 
-    /// <summary>Threads that fill memory; from this much of an area on it is worth to fill it later.</summary>
-    private const int MostReaders = 8;
-    private const ulong LazyFromBytes = 256 << 10;
+    /// <summary>From this much of an area on it is worth to fill it later, or by <see cref="PageCopies"/>.</summary>
+    private const ulong LazyFromBytes = 256 << 10, CopiesFromBytes = 32 << 10;
 
     private static readonly (string Flag, int Advice)[] s_before = [("hg", 14), ("nh", 15)];
     private static readonly (string Flag, int Advice)[] s_after = [("dd", 16), ("dc", 10), ("wf", 18), ("mg", 12), ("sr", 2), ("rr", 1)];
@@ -27,6 +25,7 @@ internal sealed unsafe class RestoreMemory
     private readonly List<PageRun> _runs, _guards;
     private readonly HashSet<ulong> _filled = [];
     private readonly List<LazyArea> _lazy = []; // ascending
+    private readonly List<PageRun> _huge = []; // made of huge pages; ascending
 
     public RestoreMemory(SavedTree saved, ProcessImage image, RemoteBatch batch)
     {
@@ -104,7 +103,7 @@ internal sealed unsafe class RestoreMemory
             Sys.Check(inside, "userfaultfd");
             pidfd = Sys.PidfdOpen(pid);
             Sys.Check(uffd = Sys.PidfdGetfd(pidfd, (int)inside), "pidfd_getfd", "userfaultfd");
-            Sys.Check(UserFault.Enable(uffd), "ioctl(UFFDIO_API)");
+            Sys.Check(UserFault.Enable(uffd, withEvents: true), "ioctl(UFFDIO_API)");
             foreach (VmaImage v in areas)
             {
                 Sys.Check(UserFault.Register(uffd, v.Start, v.End - v.Start), "ioctl(UFFDIO_REGISTER)", $"{v.Start:x}");
@@ -155,18 +154,17 @@ internal sealed unsafe class RestoreMemory
     }
 
     /// <summary>
-    /// Has the kernel put huge pages where all of one will be filled: 512 page faults less each, which are more than half of what a restore of much memory costs (1 GiB: 0.3 s instead of 0.8). It ends where
-    /// they have to be made out of scattered memory first, which takes longer than the faults (3.8 s).
+    /// Has the kernel put huge pages where the program may have had them and all of one will be filled. It ends where they have to be made out of scattered memory first, which takes longer than small ones
+    /// do (1 GiB: 3.8 s).
     /// </summary>
     /// <returns>bytes</returns>
     public long MakeHuge(int pid)
     {
-        if (!HugePages.Wanted || _lazy.Count > 0) return 0; // what is filled now of a lazy restart is small
+        if (!HugePages.Allowed || _lazy.Count > 0) return 0; // what is filled now of a lazy restart is small
         List<PageRun> eager = EagerRuns();
         HugePages pages = new(_batch, pid);
-        long made = 0;
         int run = 0;
-        foreach (VmaImage v in _image.Vmas.Where(v => (VmaKind)v.Kind == VmaKind.Anonymous && !IsShared(v) && !Has(v, "nh") && !Has(v, "gd")))
+        foreach (VmaImage v in _image.Vmas.Where(v => (VmaKind)v.Kind == VmaKind.Anonymous && !IsShared(v) && !Has(v, "nh") && !Has(v, "gd") && (HugePages.Always || Has(v, "hg"))))
         {
             while (run < eager.Count && eager[run].End <= v.Start) run++;
             for (int i = run; i < eager.Count && eager[i].Start < v.End; i++)
@@ -175,64 +173,39 @@ internal sealed unsafe class RestoreMemory
                 for (ulong at = Math.Max(v.Start, eager[i].Start) + HugePages.Bytes - 1 & ~(HugePages.Bytes - 1); at + HugePages.Bytes <= end; at += HugePages.PieceBytes)
                 {
                     ulong length = Math.Min(HugePages.PieceBytes, end - at & ~(HugePages.Bytes - 1));
-                    if (!pages.Make(at, length)) return made;
-                    made += (long)length;
+                    if (!pages.Make(at, length)) return MadeHuge();
+                    PageRun.Append(_huge, new PageRun(at, at + length));
                 }
             }
         }
-        return made;
+        return MadeHuge();
+        long MadeHuge() => _huge.Sum(h => (long)(h.End - h.Start));
     }
 
-    /// <summary>Writes the saved pages but those that come later, on several threads.</summary>
-    public void Fill(int pid)
+    /// <summary>Writes the saved pages but those that come later.</summary>
+    /// <param name="inside">number of a userfaultfd in the process, or -errno</param>
+    public void Fill(int pid, long inside)
     {
-        IPartReader part = OpenPart();
-        List<PageRun> runs = EagerRuns();
-        // A page that is present and zero need not be written over anonymous memory, but must be over a private file mapping.
-        HashSet<ulong> stored = [.. part.FrameOffsets.Select(o => (ulong)o)];
-        List<(ulong Frame, int First)> frames = [];
-        for (int i = 0; i < runs.Count; i++)
-            for (ulong at = runs[i].Start & ~(Frame - 1); at < runs[i].End; at += Frame)
-                if (frames.Count == 0 || frames[^1].Frame < at) frames.Add((at, i));
-        List<(ulong Start, ulong End)> files = [.. _image.Vmas.Where(v => (VmaKind)v.Kind is VmaKind.File or VmaKind.DeletedFile or VmaKind.SharedMemory && !IsShared(v)).Select(v => (v.Start, v.End))];
-        int next = -1;
-        Exception? error = null;
-        void Work()
+        List<PageRun> files = [.. _image.Vmas.Where(v => (VmaKind)v.Kind is VmaKind.File or VmaKind.DeletedFile or VmaKind.SharedMemory && !IsShared(v)).Select(v => new PageRun(v.Start, v.End))];
+        using PageCopies? copies = _lazy.Count > 0 ? null : PageCopies.TryOpen(pid, inside);
+        if (copies is not null) AddTo(copies);
+        new MemoryFill(pid, OpenPart(), EagerRuns(), files, copies).Run();
+    }
+
+    /// <summary>Anonymous memory, but where huge pages are or may come when it is written.</summary>
+    private void AddTo(PageCopies copies)
+    {
+        int huge = 0;
+        foreach (VmaImage v in _image.Vmas.Where(v => (VmaKind)v.Kind == VmaKind.Anonymous && !IsShared(v) && !Has(v, "ht") && !(Has(v, "hg") && HugePages.Allowed) && SavedBytes(v) >= CopiesFromBytes))
         {
-            byte[] buffer = new byte[Frame];
-            try
+            ulong at = v.Start;
+            for (; huge < _huge.Count && _huge[huge].Start < v.End; huge++)
             {
-                for (int i; error is null && (i = Interlocked.Increment(ref next)) < frames.Count;)
-                {
-                    var (at, first) = frames[i];
-                    if (!stored.Contains(at))
-                    {
-                        if (!files.Exists(f => f.Start < at + Frame && at < f.End)) continue;
-                        Array.Clear(buffer);
-                    }
-                    else part.ReadFrame((long)at, buffer);
-                    WriteFrame(pid, runs, at, first, buffer);
-                }
+                if (_huge[huge].Start > at) copies.Add(at, _huge[huge].Start);
+                at = Math.Max(at, _huge[huge].End);
             }
-            catch (Exception e) { Interlocked.CompareExchange(ref error, e, null); }
+            if (at < v.End) copies.Add(at, v.End);
         }
-        Thread[] others = new Thread[Math.Min(frames.Count / 64, Math.Min(Environment.ProcessorCount, MostReaders) - 1)];
-        for (int i = 0; i < others.Length; i++) (others[i] = new Thread(Work) { IsBackground = true }).Start();
-        Work();
-        foreach (Thread other in others) other.Join();
-        if (error is not null) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Capture(error).Throw();
-    }
-
-    private static void WriteFrame(int pid, List<PageRun> runs, ulong at, int first, byte[] buffer)
-    {
-        fixed (byte* p = buffer)
-            for (int i = first; i < runs.Count && runs[i].Start < at + Frame; i++)
-            {
-                ulong from = Math.Max(at, runs[i].Start), to = Math.Min(at + Frame, runs[i].End);
-                if (to <= from) continue;
-                long n = Sys.ProcessVmWrite(pid, from, p + (from - at), (long)(to - from));
-                if (n != (long)(to - from)) throw new ProcessException($"cannot fill memory at {from:x} ({n})");
-            }
     }
 
     /// <summary>Adds the final protections and advice.</summary>
