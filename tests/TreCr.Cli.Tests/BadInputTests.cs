@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using NUnit.Framework;
+using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Samples.Tests;
 
@@ -59,9 +60,9 @@ public sealed class BadInputTests
     public void AStoreOfANewerFormat_IsRefusedWithItsVersion()
     {
         Assert.That(_place.Do("run", "--", "/bin/true").Code, Is.Zero);
-        const string Newer = "trecr-store 2";
-        UInt128 hash = XxHash.XxHash128.HashToUInt128(System.Text.Encoding.ASCII.GetBytes(Newer));
-        File.WriteAllText($"{_place.StorePath}/format", $"{Newer} {hash:x32}\n");
+        string newer = $"trecr-store {FormatVersion.Newest + 1}";
+        UInt128 hash = XxHash.XxHash128.HashToUInt128(System.Text.Encoding.ASCII.GetBytes(newer));
+        File.WriteAllText($"{_place.StorePath}/format", $"{newer} {hash:x32}\n");
         Fails(9, "TRECR-0402", "list");
         Fails(9, "TRECR-0402", "restart", "job");
         Fails(125, "TRECR-0402", "run", "--", "/bin/true");

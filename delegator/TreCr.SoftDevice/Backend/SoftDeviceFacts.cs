@@ -61,8 +61,8 @@ public static class SoftDeviceFacts
     /// <summary>Value of a CUdevice_attribute; null for numbers the driver does not know.</summary>
     public static int? Attribute(int attribute) => attribute switch
     {
-        1 => 1024, 2 => 1024, 3 => 64, // max block dimensions
-        4 => 64, // z
+        1 => 1024, // threads of a block
+        2 => 1024, 3 => 1024, 4 => 64, // x, y, z
         5 => int.MaxValue, 6 => 65535, 7 => 65535,
         8 => SharedPerBlock, 9 => 65536, 10 => 32, 11 => int.MaxValue, 12 => 65536,
         13 => 1_000_000, // clock, kHz

@@ -29,6 +29,21 @@ KEPT(parameters_one_by_one, "cuLaunchKernel")
 }
 FOUND(parameters_one_by_one) { parameters_one_by_one(); }
 
+CASE(blocks_of_all_shapes, "cuLaunchKernel")
+{
+    u64 q = device_words(NULL, N), f = function("affine");
+    u32 none = 0;
+    void *parameters[] = {&q, &q, &none};
+    static const u32 shapes[][3] = {{1024, 1, 1}, {1, 1024, 1}, {4, 128, 1}, {2, 8, 64}, {1, 1, 64}}, others[][3] = {{1025, 1, 1}, {1, 1025, 1}, {1, 1, 65}, {32, 33, 1}, {16, 1, 0}};
+    for (int i = 0; i < 5; i++) OK(cuLaunchKernel(f, 2, 2, 2, shapes[i][0], shapes[i][1], shapes[i][2], 0, 0, parameters, NULL));
+    for (int i = 0; i < 5; i++) IS(1, cuLaunchKernel(f, 2, 2, 2, others[i][0], others[i][1], others[i][2], 0, 0, parameters, NULL));
+    OK(cuLaunchKernel(f, 70000, 1, 1, 1, 1, 1, 0, 0, parameters, NULL));
+    IS(1, cuLaunchKernel(f, 1, 65536, 1, 1, 1, 1, 0, 0, parameters, NULL));
+    IS(1, cuLaunchKernel(f, 1, 1, 65536, 1, 1, 1, 0, 0, parameters, NULL));
+    OK(cuCtxSynchronize());
+    OK(cuMemFree(q));
+}
+
 CASE(parameters_in_a_buffer, "cuLaunchKernel")
 {
     fill_random(in, sizeof in);
