@@ -34,7 +34,7 @@ public sealed class CudaSampleTests
         Stopwatch clock = Stopwatch.StartNew();
         foreach (string name in names.Take(Count).TakeWhile((_, i) => i == 0 || clock.Elapsed < Enough))
         {
-            using RunningProgram soak = new("bash", [Path.Combine(Repository.Root, "tests/soak-samples.sh"), "-", "1"], new Dictionary<string, string> { ["TRECR_SAMPLES"] = name, ["TRECR_SAMPLE_SECONDS"] = "500" });
+            using RunningProgram soak = new("bash", [Path.Combine(Repository.Root, "tests/soak-samples.sh"), "-", $"{Limit.TotalSeconds:0}"], new Dictionary<string, string> { ["TRECR_SAMPLES"] = name, ["TRECR_SAMPLE_SECONDS"] = "500" });
             int code = soak.WaitForExit(Limit);
             Assert.That(code, Is.Zero, $"seed {seed}, {name}: {string.Join('\n', soak.Output)}\n{soak.Errors}");
             TestContext.Out.WriteLine(soak.Output[^1]);
