@@ -67,10 +67,7 @@ internal sealed class StoreCatalog(IStoreFiles files, StoreSeal seal) : IDisposa
     }
 
     /// <returns>true when a committed pack has the object</returns>
-    internal bool Contains(UInt128 hash)
-    {
-        return TryFind(hash, out _, out _);
-    }
+    internal bool Contains(UInt128 hash) => TryFind(hash, out _, out _);
 
     /// <returns>false: no committed pack has the object</returns>
     internal bool TryFind(UInt128 hash, [NotNullWhen(true)] out PackIndex? pack, out IndexEntry entry)

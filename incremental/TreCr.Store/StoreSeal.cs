@@ -13,7 +13,7 @@ namespace TreCr.Store;
 /// <remarks>
 /// An object's key is HMAC-SHA-256(frames key, salt ‖ number ‖ name): salt is 24 bytes of chance of the pack that it was first written to, number counts that pack's objects, name depends on its bytes.
 /// Each key encrypts one object, so that the nonce, which is zero, cannot come twice under a key. A machine that is set back to a snapshot of itself in the middle of a pack may come to the same
-/// salt and number again; then the name, and with it the key, is another unless the bytes are the same.
+/// salt and number again; then the name, and with it the key, is another unless the bytes are the same (of a job manifest: the id; docs/format.md says what that leaves open).
 /// </remarks>
 internal sealed class StoreSeal
 {
