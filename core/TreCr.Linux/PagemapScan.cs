@@ -27,15 +27,16 @@ public sealed unsafe class PagemapScan : IDisposable
 
     /// <summary>Visits the runs of pages whose categories match: all of <paramref name="required"/>, none of <paramref name="forbidden"/>, one of <paramref name="anyOf"/> (0: whatever they are).</summary>
     /// <param name="returned">categories that tell runs apart and are told</param>
+    /// <param name="orNot">categories whose absence matches like one of <paramref name="anyOf"/></param>
     /// <returns>0, or -errno (EPERM with <see cref="OnlyTracked"/>: not armed here; what lies before that place has been visited)</returns>
-    public long Walk(ulong start, ulong end, long required, long forbidden, long anyOf, long returned, long flags, Visitor visit)
+    public long Walk(ulong start, ulong end, long required, long forbidden, long anyOf, long returned, long flags, Visitor visit, long orNot = 0)
     {
         long* a = stackalloc long[12];
         do
         {
             // size, flags, start, end, walk_end, vec, vec_len, max_pages, category_inverted, category_mask, category_anyof_mask, return_mask
             (a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]) = (96, flags, (long)start, (long)end, 0, (long)_vector, VectorEntries, 0);
-            (a[8], a[9], a[10], a[11]) = (forbidden, required | forbidden, anyOf, returned);
+            (a[8], a[9], a[10], a[11]) = (forbidden | orNot, required | forbidden, anyOf | orNot, returned);
             long n;
             do n = Sys.Raw(SyscallNumber.Ioctl, _pagemap, Request, (long)a); while (n == -Errno.EINTR);
             if (n < 0) return n;

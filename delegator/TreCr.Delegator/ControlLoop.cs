@@ -123,7 +123,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
                 else _writer?.HoldFrames();
                 break;
             case Request.VerbOneofCase.Prepare when request.Prepare.Refine: Refine(reply); break;
-            case Request.VerbOneofCase.Prepare: Prepare(request.Prepare.BaseManifestHash); break;
+            case Request.VerbOneofCase.Prepare: Prepare(request.Prepare.BaseManifestHash, descriptors); break;
             case Request.VerbOneofCase.DelegatorCapture: Capture(request.DelegatorCapture.BaseManifestHash, reply); break;
             case Request.VerbOneofCase.Open: Need().Open(); break;
             case Request.VerbOneofCase.Finish: Finish(reply); break;
@@ -184,9 +184,12 @@ internal sealed class ControlLoop(RankConnection control, Options options)
     private SnapshotStore Store => _store ??= SnapshotStore.Open(options.Store, new StoreOptions { Create = false, MemoryLimitBytes = options.MemoryBytes });
 
     /// <summary>The program runs: opens the snapshot and copies ahead.</summary>
-    private void Prepare(ByteString baseManifest)
+    /// <param name="trackers">a userfaultfd of the program, or nothing</param>
+    private void Prepare(ByteString baseManifest, int[] trackers)
     {
+        if (_session is null) foreach (int fd in trackers) Sys.Close(fd);
         Session session = Need();
+        foreach (int fd in trackers) session.TrackProgram(fd);
         if (MemoryHeadroom.Read().WhyTooLittle is { } little) throw new ImageException($"device memory cannot be saved: {little}");
         if (!_rehearsed) session.Rehearse();
         _rehearsed = true;

@@ -6,6 +6,8 @@ namespace TreCr.Delegator;
 /// <param name="pid">of the program, as this process sees it; 0: there is none yet</param>
 internal sealed unsafe class ProgramMemory(int pid)
 {
+    public int Pid => pid;
+
     /// <summary>Copies from the program. False: a page is not readable, or the program is gone.</summary>
     public bool Read(ulong address, byte* into, nuint bytes)
     {

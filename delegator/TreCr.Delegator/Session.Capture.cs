@@ -27,7 +27,27 @@ internal sealed unsafe partial class Session
     /// <summary>Where device memory is this process's own: what was written of it. Made at the first checkpoint.</summary>
     private WrittenFrames? DeviceWrites => _backend.DeviceMemoryIsHostMemory ? _deviceWrites ??= new WrittenFrames() : null;
 
-    private WrittenFrames? _deviceWrites;
+    private WrittenFrames? _deviceWrites, _pinnedWrites;
+
+    /// <summary>What the program writes to pinned memory can be found out from now on, so that a stop need not look at all of it.</summary>
+    /// <param name="uffd">of the program, in asynchronous write-protect mode; owned from here on</param>
+    /// <remarks>A real GPU writes pinned memory past all page tables: nothing is tracked there.</remarks>
+    public void TrackProgram(int uffd)
+    {
+        if (_pinnedWrites is not null || !_backend.DeviceMemoryIsHostMemory)
+        {
+            Sys.Close(uffd);
+            return;
+        }
+        WrittenFrames writes = new();
+        if (!writes.Watch(uffd, _program.Pid, SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes, SegmentLayout.PinnedBase))
+        {
+            writes.Dispose();
+            return;
+        }
+        _memory.OnPinnedDiscarded = writes.Discard;
+        _pinnedWrites = writes;
+    }
 
     private static string DevicePart(int ordinal) => $"device-{ordinal}";
 
@@ -45,7 +65,7 @@ internal sealed unsafe partial class Session
             FramePart.Copy(writer, DevicePart(i), (long)SegmentLayout.DeviceSlotBytes, AllocationFrames.Of(allocations, slot, SegmentLayout.DeviceSlotBytes), slot, baseHashes, precopy, DeviceWrites);
         }
         FramePart.Copy(writer, PinnedPart, (long)SegmentLayout.PinnedBytes, AllocationFrames.Of(allocations, SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes), SegmentLayout.PinnedBase,
-            baseHashes, precopy);
+            baseHashes, precopy, _pinnedWrites);
         writer.PrepareFrames(precopy.HotCount + SpareFrames);
         return precopy;
     }
@@ -65,6 +85,8 @@ internal sealed unsafe partial class Session
                 ulong slot = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes;
                 bytes += FramePart.CopyAgain(writer, DevicePart(i), AllocationFrames.Of(allocations, slot, SegmentLayout.DeviceSlotBytes), slot, precopy, tracker);
             }
+            if (_pinnedWrites is { Works: true } pinned)
+                bytes += FramePart.CopyAgain(writer, PinnedPart, AllocationFrames.Of(allocations, SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes), SegmentLayout.PinnedBase, precopy, pinned);
             times.Mark($"round {rounds.Count + 1}", bytes);
         }
         while (rounds.Another(bytes));
@@ -116,7 +138,7 @@ internal sealed unsafe partial class Session
         }
         times?.Mark("device", written);
         written += FramePart.Write(writer, PinnedPart, (long)SegmentLayout.PinnedBytes, AllocationFrames.Of(state.Allocations, SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes),
-            (offset, _) => (byte*)(SegmentLayout.PinnedBase + (ulong)offset), baseHashes, precopy, hashes);
+            (offset, _) => (byte*)(SegmentLayout.PinnedBase + (ulong)offset), baseHashes, precopy, hashes, _pinnedWrites is { } pinnedWrites ? (pinnedWrites, SegmentLayout.PinnedBase) : null);
         times?.Mark("pinned");
         written += SegmentPart.Write(_segment, writer, baseHashes, hashes);
         times?.Mark("segment");

@@ -193,6 +193,7 @@ internal sealed unsafe partial class Session : IDisposable
         // A kernel that never ends goes on until this process does: memory is not taken from under it.
         if (!_backend.Drain(TimeSpan.FromSeconds(2), out _)) return;
         _deviceWrites?.Dispose();
+        _pinnedWrites?.Dispose();
         _memory.Dispose();
         _staging.Dispose();
         (_backend as IDisposable)?.Dispose();

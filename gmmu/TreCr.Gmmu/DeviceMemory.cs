@@ -26,6 +26,9 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
         _freed = new StreamOrderedFrees(backend);
     }
 
+    /// <summary>Called, with the lock held, after pinned memory that nobody uses was given back to the system: address, bytes. It reads as zero then, without having been written.</summary>
+    public Action<ulong, ulong>? OnPinnedDiscarded { get; set; }
+
     /// <summary>Devices that have an arena.</summary>
     public int DeviceCount => _devices.Length;
 
@@ -58,7 +61,7 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
             _reservations[i] = (wanted, slotBytes);
             _devices[i] = new Arena(wanted, slotBytes, new DeviceBlocks(_backend, i), capacityBytes[i]);
         }
-        _pinned = new Arena(pinnedAddress, pinnedBytes, new PinnedBlocks(_backend), pinnedBytes);
+        _pinned = new Arena(pinnedAddress, pinnedBytes, new PinnedBlocks(_backend, (address, bytes) => OnPinnedDiscarded?.Invoke(address, bytes)), pinnedBytes);
         return CUresult.CUDA_SUCCESS;
     }
 

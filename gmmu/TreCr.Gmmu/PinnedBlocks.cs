@@ -4,7 +4,8 @@ using TreCr.Linux;
 namespace TreCr.Gmmu;
 
 /// <summary>Pinned memory: ranges of the memfd that both processes map at one address, made known to the device.</summary>
-internal sealed class PinnedBlocks(ICudaVirtualMemory memory) : IBlockSource
+/// <param name="discarded">called with address and length of what was given back to the system and reads as zero from then on</param>
+internal sealed class PinnedBlocks(ICudaVirtualMemory memory, Action<ulong, ulong> discarded) : IBlockSource
 {
     public CUresult Map(ulong address, ulong bytes, out ulong handle)
     {
@@ -17,5 +18,6 @@ internal sealed class PinnedBlocks(ICudaVirtualMemory memory) : IBlockSource
     {
         memory.trecrHostUnmap(address);
         Sys.Madvise(address, bytes, Sys.MADV_REMOVE);
+        discarded(address, bytes); // after it: what is read in between may be from before
     }
 }

@@ -59,6 +59,18 @@ public sealed class ProcessEngine : IDisposable
         NewTracer();
     }
 
+    /// <summary>A descriptor with which a delegator tracks what a process writes to the pinned memory that they share. Before a <see cref="Prepare"/> or after; the process is stopped for a moment.</summary>
+    /// <param name="root">of the program</param>
+    /// <returns>a userfaultfd in asynchronous write-protect mode, the caller's; -1: what is written cannot be found out</returns>
+    /// <exception cref="ProcessException">the process could not be stopped</exception>
+    public int TrackPinned(int pid, int root)
+    {
+        if (WhyNoTracking is not null) return -1;
+        int uffd = -1;
+        ReplacingTracer(() => uffd = _trackers.Share(pid, root, ExternalObjects.PinnedName));
+        return uffd;
+    }
+
     /// <summary>
     /// After <see cref="Prepare"/>, when the stop is near: copies what was written meanwhile in rounds, until it is little, and reads what a stop would take long to
     /// read. The program runs.

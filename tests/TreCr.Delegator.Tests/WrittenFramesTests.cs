@@ -114,4 +114,44 @@ public unsafe class WrittenFramesTests
         Assert.That(_written.Scan(_start, [FrameBytes, 6 * FrameBytes], hashes), Is.EqualTo(new[] { true, true }));
         Assert.That(hashes, Is.EqualTo(new[] { (UInt128)(FrameBytes + 1), (UInt128)(6 * FrameBytes + 1) }));
     }
+
+    /// <summary>As pinned memory: mapped by the program too.</summary>
+    [Test]
+    public void WrittenThroughASecondMapping()
+    {
+        ulong there = (ulong)Sys.Check(Sys.Mmap(0, Bytes, Sys.PROT_READ | Sys.PROT_WRITE, Sys.MAP_SHARED, _memfd), "mmap");
+        try
+        {
+            int uffd = (int)Sys.Raw(SyscallNumber.Userfaultfd, Sys.O_CLOEXEC | Sys.O_NONBLOCK | AsyncWriteProtection.UserModeOnly);
+            AsyncWriteProtection.Begin(uffd);
+            Assert.That(_written.Watch(uffd, Environment.ProcessId, _start, Bytes, there), Is.True);
+            Assert.That(Written(), Has.Length.EqualTo(Frames), "nothing is known of the other mapping");
+            NoteAll();
+            Assert.That(Written(), Is.Empty, "not touched there");
+            NoteAll();
+            ((byte*)there)[3 * FrameBytes] = 2;
+            ((byte*)_start)[5 * FrameBytes] = 2;
+            Assert.That(Written(), Is.EqualTo(new[] { 3, 5 }));
+            NoteAll();
+            byte sum = 0;
+            for (int page = 0; page < Frames * FrameBytes / 4096; page++) sum += ((byte*)there)[page * 4096];
+            Assert.That(Written(), Is.Empty, $"only read ({sum})");
+            NoteAll();
+            ((byte*)there)[Bytes - 1] = 2;
+            Assert.That(Sys.Madvise(there, Bytes, Sys.MADV_DONTNEED), Is.Zero);
+            Assert.That(Written(), Has.Member(Frames - 1), "taken back by the kernel");
+        }
+        finally { Sys.Munmap(there, Bytes); }
+    }
+
+    [Test]
+    public void DiscardedMemory()
+    {
+        Assert.That(Sys.Madvise(_start + 2 * FrameBytes, FrameBytes, Sys.MADV_REMOVE), Is.Zero);
+        _written.Discard(_start + 2 * FrameBytes, FrameBytes);
+        Assert.That(((byte*)_start)[2 * FrameBytes], Is.Zero);
+        Assert.That(Written(), Has.Member(2));
+        NoteAll();
+        Assert.That(Written(), Is.Empty);
+    }
 }

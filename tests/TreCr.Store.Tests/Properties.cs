@@ -1,7 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 
-namespace TreCr.Store.Tests;
+namespace TreCr.PropertyTesting;
 
 /// <summary>Runs properties; a failure shows the smallest case found, and the seed.</summary>
 internal static class Properties

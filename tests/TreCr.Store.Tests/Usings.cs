@@ -1,2 +1,3 @@
 global using NUnit.Framework;
+global using TreCr.PropertyTesting;
 [assembly: System.Runtime.Versioning.SupportedOSPlatform("linux")]

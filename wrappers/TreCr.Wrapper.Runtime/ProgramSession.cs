@@ -72,6 +72,8 @@ public static unsafe class ProgramSession
         }
         Segment segment = Segment.Map(descriptors[0], dontFork: true);
         MapAt(SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes, Sys.PROT_READ | Sys.PROT_WRITE, Sys.MAP_SHARED | Sys.MAP_NORESERVE, descriptors[1], "pinned arena");
+        // Whoever shared it could write where nobody watches: the delegator finds out what was written by two mappings, its own and this one.
+        Sys.Check(Sys.Madvise(SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes, Sys.MADV_DONTFORK), "madvise", "pinned arena");
         for (uint device = 0; device < welcome.DeviceCount && device < SegmentLayout.MaxDevices; device++)
             MapAt(SegmentLayout.DeviceBase + device * SegmentLayout.DeviceSlotBytes, SegmentLayout.DeviceSlotBytes, Sys.PROT_NONE,
                 Sys.MAP_PRIVATE | Sys.MAP_ANONYMOUS | Sys.MAP_NORESERVE, -1, $"device slot {device}");

@@ -27,7 +27,8 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
         {
             Reply reply = new() { Id = request.Id };
             long start = Sys.ClockNs(1);
-            try { Answer(request, reply, descriptors); }
+            int tracker = -1;
+            try { Answer(request, reply, descriptors, ref tracker); }
             catch (RefusedException e)
             {
                 bool restoring = request.VerbCase == Request.VerbOneofCase.ProcessRestore;
@@ -44,12 +45,14 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
             if (request.VerbCase != Request.VerbOneofCase.ServePages || reply.Error.Length > 0)
                 foreach (int fd in descriptors) Sys.Close(fd);
             reply.Microseconds = (ulong)(Sys.ClockNs(1) - start) / 1000;
-            _connection.Send(reply, request.VerbCase == Request.VerbOneofCase.ProcessRestore ? [.. _engine.LazyDescriptors] : []);
+            _connection.Send(reply, tracker >= 0 ? [tracker] : request.VerbCase == Request.VerbOneofCase.ProcessRestore ? [.. _engine.LazyDescriptors] : []);
+            Sys.Close(tracker);
             if (ProcessEngine.MustEnd) return;
         }
     }
 
-    private void Answer(Request request, Reply reply, int[] descriptors)
+    /// <param name="tracker">receives a descriptor for the answer</param>
+    private void Answer(Request request, Reply reply, int[] descriptors, ref int tracker)
     {
         if (request.VerbCase == Request.VerbOneofCase.Prepare) Fault.Peer = request.Prepare.Pid;
         switch (request.VerbCase)
@@ -74,6 +77,10 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
                 }
                 catch (ProcessException e) { reply.Findings.Add($"all memory is copied while the program stands still: {e.Message}"); }
                 Note(reply);
+                break;
+            case Request.VerbOneofCase.TrackPinned:
+                try { tracker = _engine.TrackPinned(request.TrackPinned.Pid, request.TrackPinned.Root); }
+                catch (ProcessException e) { reply.Findings.Add($"pinned memory is looked at while the program stands still: {e.Message}"); }
                 break;
             case Request.VerbOneofCase.Freeze:
                 _writer?.HoldFrames();

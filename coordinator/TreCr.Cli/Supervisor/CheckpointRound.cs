@@ -141,7 +141,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         _timing.Add("prepare", prepared);
         foreach (string finding in prepared.Findings) supervisor.NoteOnce(finding);
         Session[] sessions = [.. supervisor.Listener.Sessions.Where(s => s.IsConnected)];
-        foreach (Session session in sessions) Ask(session, mayEnd: true, session => _timing.Add("prepare delegator", session.Delegator.Peer.Ask(new Request { Prepare = new PrepareRequest { BaseManifestHash = supervisor.BaseOf(RankRecord.DelegatorRole, session.Pid) } }, Left(), TrecrError.CheckpointFailed)));
+        foreach (Session session in sessions) Ask(session, mayEnd: true, Prepare);
         if (supervisor.Options.NoTrack) return;
         // Both at once: each is nearest to the stop then.
         Request refine = new() { Prepare = new PrepareRequest { Pid = supervisor.ProgramPid, Refine = true } };
@@ -149,6 +149,28 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         try { _timing.Add("refine", Ask(_engine.Peer, refine.Clone())); }
         finally { Task.WaitAny(delegators); }
         delegators.GetAwaiter().GetResult();
+    }
+
+    /// <summary>A delegator copies ahead.</summary>
+    private void Prepare(Session session)
+    {
+        int[] trackers = [];
+        if (!supervisor.Options.NoTrack && !session.AskedToTrack)
+        {
+            session.AskedToTrack = true;
+            Reply asked = _engine!.Peer.Ask(new Request { TrackPinned = new TrackPinnedRequest { Pid = session.Pid, Root = supervisor.ProgramPid } }, Math.Min(Left(), EngineStepMs), TrecrError.CheckpointFailed, [], out trackers);
+            _timing.Add("track pinned memory", asked);
+            foreach (string finding in asked.Findings) supervisor.NoteOnce(finding);
+        }
+        try
+        {
+            Request prepare = new() { Prepare = new PrepareRequest { BaseManifestHash = supervisor.BaseOf(RankRecord.DelegatorRole, session.Pid) } };
+            _timing.Add("prepare delegator", session.Delegator.Peer.Ask(prepare, Left(), TrecrError.CheckpointFailed, trackers));
+        }
+        finally
+        {
+            foreach (int fd in trackers) Sys.Close(fd);
+        }
     }
 
     /// <summary>The program runs, delegators issue nothing new, and what was issued ends.</summary>

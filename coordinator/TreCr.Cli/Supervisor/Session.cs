@@ -19,6 +19,9 @@ internal sealed class Session(int number, int pid, int hostPid, int connectionDe
 
     public DelegatorProcess Delegator => delegator;
 
+    /// <summary>The engine was asked to let the delegator track what the process writes to pinned memory; once, whatever came of it.</summary>
+    public bool AskedToTrack { get; set; }
+
     /// <summary>The delegator died by itself.</summary>
     public bool DelegatorLost { get; set; }
 

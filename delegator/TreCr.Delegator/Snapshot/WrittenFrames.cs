@@ -8,35 +8,61 @@ namespace TreCr.Delegator.Snapshot;
 /// (<see cref="AsyncWriteProtection"/>), which costs the first write to each page after a scan about a microsecond.
 /// </summary>
 /// <remarks>
-/// Never a missed write: a frame is as it was only where all of its pages carry their protection. A page of which nothing is known (never touched, taken back by the kernel after it had been written)
-/// does not; memory that was mapped anew is not registered. One mapping of the memory is watched: who maps it a second time must not use this. Kernels before 6.7, and sandboxes that forbid userfaultfd(2):
-/// everything counts as written.
+/// Never a missed write: a frame is as it was only where all of its pages carry their protection, in every mapping of the memory (<see cref="Watch"/>). A page of which nothing is known (never touched, taken back
+/// by the kernel after it had been written) does not; memory that was mapped anew is not registered. Who maps the memory once more without telling must not use this. Kernels before 6.7, and sandboxes that
+/// forbid userfaultfd(2): everything counts as written.
 /// </remarks>
-internal sealed unsafe class WrittenFrames : IDisposable
+internal sealed class WrittenFrames : IDisposable
 {
-    private const long FrameBytes = ISnapshotWriter.FrameSizeBytes, PageBytes = 4096;
+    private const long FrameBytes = ISnapshotWriter.FrameSizeBytes;
 
-    private readonly int _uffd;
-    private readonly PagemapScan? _pages;
+    private readonly List<WriteView> _views = [];
     private readonly Dictionary<ulong, (FrameTable Frames, bool[] Unwritten)> _known = [];
+    private readonly Lock _lock = new();
+    private List<(ulong Start, ulong End)> _discarded = [];
 
     public WrittenFrames()
     {
-        _uffd = (int)Sys.Raw(SyscallNumber.Userfaultfd, Sys.O_CLOEXEC | Sys.O_NONBLOCK | AsyncWriteProtection.UserModeOnly);
-        if (_uffd < 0) return;
+        int uffd = (int)Sys.Raw(SyscallNumber.Userfaultfd, Sys.O_CLOEXEC | Sys.O_NONBLOCK | AsyncWriteProtection.UserModeOnly);
+        if (uffd < 0) return;
         try
         {
-            AsyncWriteProtection.Begin(_uffd);
-            _pages = new PagemapScan(Environment.ProcessId);
+            AsyncWriteProtection.Begin(uffd);
+            _views.Add(new WriteView(uffd, Environment.ProcessId, null));
         }
         catch (LinuxException)
         {
-            // What a scan would say is not known: all frames are looked at.
+            Sys.Close(uffd); // what a scan would say is not known: all frames are looked at
         }
     }
 
     /// <summary>False: everything counts as written.</summary>
-    public bool Works => _pages is not null;
+    public bool Works => _views.Count > 0;
+
+    /// <summary>Watches a second mapping of the memory too, that of another process.</summary>
+    /// <param name="uffd">of that process, in asynchronous mode; owned from here on</param>
+    /// <param name="start">where the memory begins here</param><param name="there">where it does in the other process; all of it is mapped</param>
+    /// <returns>false: it cannot be watched, and this object is of no use</returns>
+    public bool Watch(int uffd, int pid, ulong start, ulong bytes, ulong there)
+    {
+        try
+        {
+            if (Works && AsyncWriteProtection.Register(uffd, there, bytes))
+            {
+                _views.Add(new WriteView(uffd, pid, there - start));
+                return true;
+            }
+        }
+        catch (LinuxException) { } // its pagemap is not ours to look at
+        Sys.Close(uffd);
+        return false;
+    }
+
+    /// <summary>The memory lost its content without being written. Any thread, after it did.</summary>
+    public void Discard(ulong start, ulong bytes)
+    {
+        lock (_lock) _discarded.Add((start, start + bytes));
+    }
 
     /// <summary>Finds out what was written since the hashes of frames were noted, and protects all of them again. The device may run meanwhile: what it writes then is the next scan's.</summary>
     /// <param name="start">address of offset 0</param>
@@ -46,42 +72,28 @@ internal sealed unsafe class WrittenFrames : IDisposable
     public bool[] Scan(ulong start, long[] offsets, UInt128[] hashes)
     {
         bool[] unwritten = new bool[offsets.Length];
-        if (_pages is null) return unwritten;
-        ushort[] protectedPages = new ushort[offsets.Length];
+        if (!Works) return unwritten;
+        List<(ulong Start, ulong End)> discarded;
+        lock (_lock) (discarded, _discarded) = (_discarded, []);
+        bool[] written = new bool[offsets.Length];
         for (int first = 0, behind; first < offsets.Length; first = behind)
         {
             for (behind = first + 1; behind < offsets.Length && offsets[behind] == offsets[behind - 1] + FrameBytes;) behind++;
             ulong from = start + (ulong)offsets[first], to = start + (ulong)(offsets[behind - 1] + FrameBytes);
-            if (Walk(from, to, protectedPages.AsMemory(first, behind - first)) >= 0) continue;
-            // Mapped anew since the last scan: all of it counts as written, also what this walk had protected before it failed.
-            protectedPages.AsSpan(first, behind - first).Clear();
-            if (AsyncWriteProtection.Register(_uffd, from, to - from)) Walk(from, to, default);
+            foreach (WriteView view in _views) view.Scan(from, to, written.AsMemory(first, behind - first));
         }
         if (!_known.Remove(start, out var known)) return unwritten;
         int[] places = known.Frames.Locate(offsets);
         for (int i = 0; i < offsets.Length; i++)
         {
-            if (places[i] < 0 || !known.Unwritten[places[i]] || protectedPages[i] != FrameBytes / PageBytes) continue;
+            if (written[i] || places[i] < 0 || !known.Unwritten[places[i]]) continue;
+            ulong at = start + (ulong)offsets[i];
+            if (discarded.Exists(d => d.Start < at + (ulong)FrameBytes && at < d.End)) continue;
             unwritten[i] = true;
             hashes[i] = known.Frames.Hashes[places[i]];
         }
         return unwritten;
     }
-
-    /// <param name="counts">for each frame from the start on: receives its pages that were not written; empty: only protect</param>
-    private long Walk(ulong start, ulong end, Memory<ushort> counts)
-        => _pages!.Walk(start, end, 0, 0, 0, PagemapScan.Present | PagemapScan.Swapped | PagemapScan.Written, PagemapScan.Protect | PagemapScan.OnlyTracked, (from, to, categories) =>
-        {
-            if (counts.IsEmpty || (categories & (PagemapScan.Present | PagemapScan.Swapped)) == 0 || (categories & PagemapScan.Written) != 0) return;
-            Span<ushort> frames = counts.Span;
-            while (from < to)
-            {
-                int frame = (int)((long)(from - start) / FrameBytes);
-                ulong next = Math.Min(to, start + (ulong)((frame + 1) * FrameBytes));
-                frames[frame] += (ushort)((long)(next - from) / PageBytes);
-                from = next;
-            }
-        });
 
     /// <summary>Keeps the hashes of frames, which were taken after the last scan of the same frames.</summary>
     /// <param name="taken">those whose hash is known</param>
@@ -90,7 +102,7 @@ internal sealed unsafe class WrittenFrames : IDisposable
     /// <summary>Ends the tracking.</summary>
     public void Dispose()
     {
-        Sys.Close(_uffd);
-        _pages?.Dispose();
+        foreach (WriteView view in _views) view.Dispose();
+        _views.Clear();
     }
 }

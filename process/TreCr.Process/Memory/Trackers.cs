@@ -122,7 +122,20 @@ internal sealed class Trackers
         }
     }
 
-    private WriteTracker Create(int pid, int root)
+    /// <summary>A descriptor with which somebody else tracks the writes of a process to the memory that they share. The process is stopped for a moment.</summary>
+    /// <param name="name">of the memfd</param>
+    /// <returns>the caller's; -1: what the process writes is not all of what the program writes, because forks share the mapping too (an image of a wrapper that did not forbid it)</returns>
+    /// <exception cref="ProcessException">it cannot be tracked</exception>
+    public int Share(int pid, int root, string name)
+    {
+        Vma[] areas = [.. Vma.ReadAll(pid).Where(a => a.IsMemfd && a.Shared && a.Path.StartsWith(name, StringComparison.Ordinal))];
+        return areas.Length > 0 && areas.All(a => a.Has("dc")) ? Stopped(pid, root, TrackingDescriptor.Create) : -1;
+    }
+
+    private WriteTracker Create(int pid, int root) => Stopped(pid, root, (frozen, injector) => WriteTracker.Create(frozen, injector, ProcessImageFormat.MemoryPartOf(pid, root)));
+
+    /// <summary>Does something with a process that is stopped meanwhile.</summary>
+    private T Stopped<T>(int pid, int root, Func<FrozenProcess, StackInjector, T> step)
     {
         const int Attempts = 5, RetryMs = 2;
         try { _gadgets.Of(pid, Vma.ReadAll(pid, withFlags: false)); } // before the freeze: it reads a library
@@ -137,7 +150,7 @@ internal sealed class Trackers
         try
         {
             List<Vma> areas = Vma.ReadAll(pid, withFlags: false);
-            return WriteTracker.Create(frozen, InjectorFor(frozen, areas), ProcessImageFormat.MemoryPartOf(pid, root));
+            return step(frozen, InjectorFor(frozen, areas));
         }
         finally { frozen.Detach(); }
     }

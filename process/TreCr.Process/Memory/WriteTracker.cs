@@ -46,33 +46,15 @@ internal sealed class WriteTracker : IDisposable
     /// <summary>The memory that was tracked is gone: the process has executed another program, or ended.</summary>
     public bool IsStale => AsyncWriteProtection.IsStale(_uffd);
 
-    /// <summary>Makes the descriptor inside the frozen process, takes it over and closes it there: the program sees none.</summary>
-    /// <exception cref="ProcessException">the kernel has no userfaultfd, or no asynchronous mode (before 6.7)</exception>
+    /// <inheritdoc cref="TrackingDescriptor.Create"/>
     public static WriteTracker Create(FrozenProcess frozen, StackInjector injector, string partName)
     {
-        Tracee leader = frozen.Leader;
-        int uffd = -1, pidfd = -1;
-        injector.Borrow(leader);
-        try
-        {
-            long inside = injector.Call(leader, SyscallNumber.Userfaultfd, Sys.O_CLOEXEC | Sys.O_NONBLOCK | AsyncWriteProtection.UserModeOnly);
-            if (inside < 0) throw new ProcessException($"userfaultfd: {Errno.Describe((int)-inside)}");
-            pidfd = Sys.PidfdOpen(frozen.Pid);
-            uffd = Sys.PidfdGetfd(pidfd, (int)inside);
-            injector.Call(leader, SyscallNumber.Close, inside);
-            Sys.Check(uffd, "pidfd_getfd", "userfaultfd");
-            AsyncWriteProtection.Begin(uffd);
-            return new WriteTracker(frozen.Pid, uffd, partName);
-        }
+        int uffd = TrackingDescriptor.Create(frozen, injector);
+        try { return new WriteTracker(frozen.Pid, uffd, partName); }
         catch
         {
             Sys.Close(uffd);
             throw;
-        }
-        finally
-        {
-            Sys.Close(pidfd);
-            StackInjector.GiveBack(leader);
         }
     }
 
