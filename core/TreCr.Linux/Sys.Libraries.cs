@@ -1,0 +1,30 @@
+using System.Runtime.InteropServices;
+
+namespace TreCr.Linux;
+
+/// <summary>dlopen(3) where the runtime's own way does not do.</summary>
+public static unsafe partial class Sys
+{
+    private const int RTLD_NOW = 2, RTLD_GLOBAL = 0x100;
+
+    [LibraryImport("libc", EntryPoint = "dlopen", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial nint LibcDlopen(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "dlsym", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial nint LibcDlsym(nint library, string name);
+
+    [LibraryImport("libc", EntryPoint = "dlerror")]
+    private static partial byte* LibcDlerror();
+
+    /// <summary>Loads a library whose names everything loaded later sees.</summary>
+    /// <exception cref="DllNotFoundException">it is not there, or cannot be loaded; the message is the loader's</exception>
+    public static nint LoadGlobally(string path)
+    {
+        nint library = LibcDlopen(path, RTLD_NOW | RTLD_GLOBAL);
+        return library != 0 ? library : throw new DllNotFoundException(Marshal.PtrToStringUTF8((nint)LibcDlerror()) ?? path);
+    }
+
+    /// <summary>The address that a name has for code of the program (RTLD_DEFAULT).</summary>
+    /// <returns>0: nothing loaded has it</returns>
+    public static nint FindSymbol(string name) => LibcDlsym(0, name);
+}
