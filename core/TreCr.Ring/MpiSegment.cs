@@ -147,7 +147,8 @@ public sealed unsafe class MpiSegment
 
     private MpiSegment(byte* start, long lengthBytes, int ranks)
     {
-        (Header, _lengthBytes) = ((MpiSegmentHeader*)start, lengthBytes);
+        Header = (MpiSegmentHeader*)start;
+        _lengthBytes = lengthBytes;
         Out = start + MpiSegmentLayout.HeaderBytes;
         In = Out + MpiSegmentLayout.OutBytes;
         InMask = (ulong)MpiSegmentLayout.InBytes(ranks) - 1;

@@ -37,7 +37,7 @@ public static unsafe class MpiDelegator
                 connection.Send(new Reply { Id = attach.Id, Error = e.Message });
                 return 1;
             }
-            connection.Send(new Reply { Id = attach.Id, Pid = mpi.Rank, MpiSize = mpi.Size, DeviceName = mpi.Version });
+            connection.Send(new Reply { Id = attach.Id, MpiRank = mpi.Rank, MpiSize = mpi.Size, MpiLibrary = mpi.Version });
             return Serve(mpi, segment, connection);
         }
         catch (Exception e) when (e is MpiBackendException or RingException or LinuxException)
@@ -54,7 +54,7 @@ public static unsafe class MpiDelegator
             throw new MpiBackendException(mpi.Size == 1
                 ? $"the launcher has {order.Size} ranks and the MPI library sees one: the variables or descriptors of the launcher did not reach it, or it is the library of another launcher"
                 : $"{order.Size} ranks were expected and the MPI library has {mpi.Size}");
-        if (order.Size > 0 && order.Rank != mpi.Rank) throw new MpiBackendException($"rank {order.Rank} was expected and the MPI library says {mpi.Rank}");
+        if (order.Size > 0 && order.Rank >= 0 && order.Rank != mpi.Rank) throw new MpiBackendException($"rank {order.Rank} was expected and the MPI library says {mpi.Rank}");
         if (!order.Restored) Sys.Ftruncate(descriptor, MpiSegmentLayout.SegmentBytes(mpi.Size));
         MpiSegment segment = MpiSegment.Map(descriptor, mpi.Size, dontFork: false);
         Sys.Close(descriptor);
@@ -89,7 +89,7 @@ public static unsafe class MpiDelegator
                         connection.Send(new Reply { Id = request.Id });
                         gateReply = 0;
                         break;
-                    case Request.VerbOneofCase.Status: connection.Send(new Reply { Id = request.Id, DeviceName = mpi.Version }); break;
+                    case Request.VerbOneofCase.Status: connection.Send(new Reply { Id = request.Id, MpiRank = mpi.Rank, MpiSize = mpi.Size, MpiLibrary = mpi.Version }); break;
                     default: connection.Send(new Reply { Id = request.Id, Error = $"an MPI delegator knows no {request.VerbCase}" }); break;
                 }
             }
@@ -148,7 +148,8 @@ public static unsafe class MpiDelegator
 
         public Ear(RankConnection connection, MpiSegmentHeader* header)
         {
-            (_connection, _header) = (connection, header);
+            _connection = connection;
+            _header = header;
             new Thread(Hear, 256 * 1024) { IsBackground = true, Name = "supervisor" }.Start();
         }
 
