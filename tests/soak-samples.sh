@@ -33,6 +33,10 @@ expected_of() { awk -F'\t' -v n="$1" '$1 == n { for (i = 2; i <= NF; i++) print 
 # Lines of tests/cuda-samples/left-out.tsv: name, reason: needs a display, another system, or hardware that no machine here has.
 left_out() { awk -F'\t' -v n="$1" '$1 == n { print $2 }' tests/cuda-samples/left-out.tsv; }
 
+# Lines of tests/cuda-samples/order-free.tsv: name, sed expression for its printed lines, TRECR_SHIM_MASK: what the order of threads decides, which no run need share with another, is taken out before runs are compared.
+order_free_of() { awk -F'\t' -v n="$1" '$1 == n { print $2 }' tests/cuda-samples/order-free.tsv; }
+mask_of() { awk -F'\t' -v n="$1" '$1 == n { print $3 }' tests/cuda-samples/order-free.tsv; }
+
 descendants() { local c; for c in $(cat /proc/"$1"/task/*/children 2>/dev/null); do descendants "$c"; echo "$c"; done; }
 
 # Kills what is left below a pid, and the pid.
@@ -41,7 +45,7 @@ finish() { local p; for p in $(descendants "$1") "$1"; do kill -9 "$p" 2>/dev/nu
 # start MODE AT LOG: runs the sample in the background under trecr; $pid is its supervisor.
 start() {
     rm -rf "$own/shim" && mkdir -p "$own/shim"
-    (cd "$where" && exec timeout -s KILL "$limit" env $environment TRECR_SHIM_DIR="$own/shim" TRECR_SHIM_MODE="$1" TRECR_SHIM_AT="$2" \
+    (cd "$where" && exec timeout -s KILL "$limit" env $environment ${mask:+TRECR_SHIM_MASK="$mask"} TRECR_SHIM_DIR="$own/shim" TRECR_SHIM_MODE="$1" TRECR_SHIM_AT="$2" \
         "$out/trecr" run --job "$job" --device soft -- $launcher env LD_PRELOAD="$own/shim.so" "./$name" $arguments) >"$3" 2>&1 </dev/null 9>&- &
     pid=$!
 }
@@ -55,7 +59,7 @@ complete() {
 }
 
 # seen LOG...: what a run showed: its printed lines, and from the shim what it copied to the host and what lay in the memory that it gave back. Sorted.
-seen() { { cat "$@" | sed 's/^/line /'; cat "$own/shim/state" 2>/dev/null; } | LC_ALL=C sort; }
+seen() { { cat "$@" | sed -E "$order_free" | sed 's/^/line /'; cat "$own/shim/state" 2>/dev/null; } | LC_ALL=C sort; }
 
 # Whether a log and an exit code say that the sample found its results right.
 good() { ! grep -aqE 'trecr: .*(refused|was rejected)' "$1" && [ "$2" = 0 ] && ! grep -aqE 'FAILED|Result = FAIL|[Tt]est failed|Test FAIL|failed!|FAILURE|&&&& .*FAILED|: Not equal|NOT OK|Results are wrong|ERROR:' "$1"; }
@@ -123,7 +127,7 @@ look_at() {
         reason="not built: $(grep -aiE 'error|warning|waiv|not found|no rule' "$log.build" | head -n 1 | tr '\t|' '  ' | cut -c1-200)"
         return
     fi
-    job=s-$$ arguments=$(arguments_of "$name") environment=$(environment_of "$name") launcher=
+    job=s-$$ arguments=$(arguments_of "$name") environment=$(environment_of "$name") order_free=$(order_free_of "$name") mask=$(mask_of "$name") launcher=
     rm -f "$own"/{count,null,nullcopy,nullask,first,steady}
     complete count "$log.plain"
     if [ "$code" = 0 ]; then ran=yes; else reason=$(why "$log.plain" "$code"); return; fi
@@ -165,7 +169,7 @@ ran: exit code 0. passes: the results were found right by what "verified by" nam
 
 verified by: *own check*: the sample's, which finds the results wrong when kernels are not launched or copies bring nothing. *expected lines*: the sample has no check; its output has the lines of tests/cuda-samples/expected.tsv, which are
 right by reasoning and missing without kernels, copies or answers of the device. *state*: neither; everything that two plain runs show alike (printed lines, each copy to the host, the contents of all memory that it gives back) the
-restarted run shows too, and a run without kernels, copies or answers does not. That says that a restart changes nothing, and not that the numbers themselves are right.
+restarted run shows too, and a run without kernels, copies or answers does not; what the order of threads decides (below) is taken out first. That says that a restart changes nothing, and not that the numbers themselves are right.
 
 TEXT
         sort -t$'\t' -k1,1 "$state" | awk -F'\t' '{ n++; r += $3 == "yes"; p += $4 == "yes"; s += $5 == "yes"; k[$5 == "yes" ? $6 : ""]++ } END { printf "%d samples looked at: %d ran, %d pass, %d restart (%d by own check, %d by expected lines, %d by state).\n\n", n, r, p, s, k["own check"], k["expected lines"], k["state"] }'
@@ -175,6 +179,8 @@ TEXT
         printf '\n## Made smaller\n\n| sample | how |\n|---|---|\n'
         awk -F'\t' '!/^#/ && $2 != "" { printf "| %s | arguments `%s` |\n", $1, $2 }' tests/cuda-samples/arguments.tsv
         awk -F'\t' '!/^#/ { printf "| %s | %s: `%s` |\n", $1, $2, $3 }' tests/cuda-samples/smaller.tsv
+        printf '\n## Decided by the order of threads\n\n| sample | taken out of its lines | of its memory (bytes, of each, from, how many) |\n|---|---|---|\n'
+        awk -F'\t' '!/^#/ { printf "| %s | `%s` | %s |\n", $1, $2, $3 }' tests/cuda-samples/order-free.tsv
         printf '\n## Left out\n\n| sample | why |\n|---|---|\n'
         awk -F'\t' '!/^#/ { printf "| %s | %s |\n", $1, $2 }' tests/cuda-samples/left-out.tsv
     } >"$report"

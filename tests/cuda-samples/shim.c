@@ -8,6 +8,7 @@
 //                    nullcopy copies to the host bring nothing
 //                    nullask  questions about the device succeed and say nothing
 //                    hold     before launch (or other call, or question) TRECR_SHIM_AT, e.g. "launch 3", makes `held` and waits for `go`
+//   TRECR_SHIM_MASK  "BYTES STRIDE AT LENGTH": in device memory of BYTES that is given back, LENGTH bytes at AT of each STRIDE count as zeroes (addresses that the order of threads decides)
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -26,7 +27,7 @@ enum { IN_HOST = 1, CHUNK = 4 << 20, LONGEST = 64 << 20 };
 static const char *directory, *mode = "count";
 static char wanted_kind;
 static long wanted_number, launches, calls, questions;
-static u64 nonce;
+static u64 nonce, masked_bytes, masked_stride, masked_at, masked_length;
 static pid_t owner;
 
 // ---- what was seen --------------------------------------------------------------------------------------------------------------------
@@ -116,6 +117,8 @@ __attribute__((constructor)) static void begin(void)
     if (getenv("TRECR_SHIM_MODE")) mode = getenv("TRECR_SHIM_MODE");
     const char *at = getenv("TRECR_SHIM_AT");
     if (at && *at) { wanted_kind = *at; wanted_number = atol(strchr(at, ' ') + 1); }
+    const char *mask = getenv("TRECR_SHIM_MASK");
+    if (mask && (sscanf(mask, "%llu %llu %llu %llu", &masked_bytes, &masked_stride, &masked_at, &masked_length) != 4 || !masked_stride || masked_bytes > CHUNK || masked_at + masked_length > masked_stride)) abort();
     if (!directory) return;
     owner = getpid();
     if (getrandom(&nonce, sizeof nonce, 0) < 0) abort();
@@ -169,6 +172,8 @@ static void look_at_device(char kind, u64 address, u64 bytes)
     for (u64 done = 0; done < n; done += CHUNK) {
         u64 part = n - done < CHUNK ? n - done : CHUNK;
         if (driver_copy(room, address + done, part)) return;
+        if (bytes == masked_bytes)
+            for (u64 at = masked_at; at + masked_length <= bytes; at += masked_stride) memset(room + at, 0, masked_length);
         h = hash_of(h, room, part);
     }
     saw(kind, bytes, h);
@@ -275,6 +280,8 @@ HOOK(cuMemHostAlloc, (void **p, size_t n, unsigned flags), count('c'); int r = r
 HOOK(cuMemAllocHost_v2, (void **p, size_t n), count('c'); int r = real(p, n); if (!r) born('p', (u64)*p, n); return r;)
 HOOK(cuMemHostRegister_v2, (void *p, size_t n, unsigned flags), count('c'); int r = real(p, n, flags); if (!r) born('p', (u64)p, n); return r;)
 HOOK(cuMemFree_v2, (u64 p), count('c'); gone(p); return real(p);)
+HOOK(cuMemMap, (u64 p, size_t n, size_t at, u64 memory, u64 flags), count('c'); int r = real(p, n, at, memory, flags); if (!r) born('d', p, n); return r;)
+HOOK(cuMemUnmap, (u64 p, size_t n), count('c'); gone(p); return real(p, n);)
 HOOK(cuMemFreeHost, (void *p), count('c'); gone((u64)p); return real(p);)
 HOOK(cuMemHostUnregister, (void *p), count('c'); gone((u64)p); return real(p);)
 BOTH(cuMemAllocAsync, _ptsz, (u64 *p, size_t n, u64 st), count('c'); return real(p, n, st);)
@@ -328,6 +335,7 @@ static const struct { const char *base, *symbol; void *form[2]; } table[] = {
     B(cuMemcpyDtoH, cuMemcpyDtoH_v2, _ptds) B(cuMemcpyDtoHAsync, cuMemcpyDtoHAsync_v2, _ptsz) B(cuMemcpy, cuMemcpy, _ptds) B(cuMemcpyAsync, cuMemcpyAsync, _ptsz) B(cuMemcpyAtoH, cuMemcpyAtoH_v2, _ptds)
     B(cuMemcpy2D, cuMemcpy2D_v2, _ptds) B(cuMemcpy2DUnaligned, cuMemcpy2DUnaligned_v2, _ptds) B(cuMemcpy2DAsync, cuMemcpy2DAsync_v2, _ptsz) B(cuMemcpy3D, cuMemcpy3D_v2, _ptds) B(cuMemcpy3DAsync, cuMemcpy3DAsync_v2, _ptsz)
     H(cuMemAlloc, cuMemAlloc_v2) H(cuMemAllocPitch, cuMemAllocPitch_v2) H(cuMemAllocManaged, cuMemAllocManaged) H(cuMemHostAlloc, cuMemHostAlloc) H(cuMemAllocHost, cuMemAllocHost_v2)
+    H(cuMemMap, cuMemMap) H(cuMemUnmap, cuMemUnmap)
     H(cuMemHostRegister, cuMemHostRegister_v2) H(cuMemFree, cuMemFree_v2) H(cuMemFreeHost, cuMemFreeHost) H(cuMemHostUnregister, cuMemHostUnregister) B(cuMemAllocAsync, cuMemAllocAsync, _ptsz)
     H(cuCtxSynchronize, cuCtxSynchronize) B(cuStreamSynchronize, cuStreamSynchronize, _ptsz) H(cuEventSynchronize, cuEventSynchronize) B(cuEventRecord, cuEventRecord, _ptsz)
     H(cuDeviceGetAttribute, cuDeviceGetAttribute) H(cuDeviceGetName, cuDeviceGetName)

@@ -33,4 +33,23 @@ public unsafe interface ICudaStream
     /// <param name="status">0 CU_STREAM_CAPTURE_STATUS_NONE</param>
     [Call(0x0708, CallClass.Answer), Manual("captures are the wrapper's")]
     CUresult cuStreamIsCapturing(CUstream stream, [Out] int* status);
+
+    /// <summary>Work behind it waits until the word holds what is asked for. A checkpoint meanwhile waits too, until its deadline.</summary>
+    /// <param name="address">of device, managed or pinned memory, 4-byte aligned</param>
+    /// <param name="flags">0 at least (as a signed difference), 1 equal, 2 a common bit, 3 a bit that neither has</param>
+    [Call(0x0709, CallClass.Answer), Manual("forms of two versions and the batch end here; no capture takes it")]
+    CUresult cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr address, uint value, uint flags);
+
+    /// <param name="address">8-byte aligned</param>
+    [Call(0x070a, CallClass.Answer), Manual("as cuStreamWaitValue32")]
+    CUresult cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr address, ulong value, uint flags);
+
+    /// <param name="address">4-byte aligned</param>
+    /// <param name="flags">0 what stands before it in the stream is seen first, 1 not necessarily</param>
+    [Call(0x070b, CallClass.Answer), Manual("as cuStreamWaitValue32")]
+    CUresult cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr address, uint value, uint flags);
+
+    /// <param name="address">8-byte aligned</param>
+    [Call(0x070c, CallClass.Answer), Manual("as cuStreamWaitValue32")]
+    CUresult cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr address, ulong value, uint flags);
 }

@@ -42,8 +42,11 @@ public sealed class PtxOperand
     public int Register2 = -1;
     /// <summary>written with a leading ! (predicates)</summary>
     public bool Negated;
-    /// <summary>of video instructions: 0 the whole register, 1 to 4 for .b0 to .b3, 5 and 6 for .h0 and .h1</summary>
+    public const int ManyParts = 7;
+    /// <summary>of video instructions: 0 the whole register, 1 to 4 for .b0 to .b3, 5 and 6 for .h0 and .h1, else <see cref="ManyParts"/></summary>
     public int Part;
+    /// <summary>of SIMD video instructions: the suffix, as in b3210, highest lane first; null where none</summary>
+    public string? Lanes;
     public long Value;
     public SpecialRegister Special;
     /// <summary>symbol or label, else null</summary>

@@ -274,8 +274,8 @@ public sealed partial class PtxParser
         int register = FindRegister(word);
         if (register >= 0) return PtxOperand.Reg(register);
         if (Specials.TryGetValue(word, out SpecialRegister special)) return new() { Kind = OperandKind.Special, Special = special, Name = word };
-        if (word.Length > 3 && word[^3] == '.' && FindRegister(word[..^3]) is >= 0 and int whole && Array.IndexOf(Parts, word[^2..]) is > 0 and int part)
-            return new() { Kind = OperandKind.Register, Register = whole, Part = part };
+        if (word.LastIndexOf('.') is > 0 and int dot && word.Length - dot is >= 3 and <= 6 && word[dot + 1] is 'b' or 'h' && !word.AsSpan(dot + 2).ContainsAnyExceptInRange('0', '7') && FindRegister(word[..dot]) is >= 0 and int whole)
+            return new() { Kind = OperandKind.Register, Register = whole, Part = Array.IndexOf(Parts, word[(dot + 1)..]) is > 0 and int part ? part : PtxOperand.ManyParts, Lanes = word[(dot + 1)..] };
         if (word[0] == '%' && Find(word) is null) throw Bad($"unknown register {word}");
         return new() { Kind = OperandKind.Symbol, Name = Find(word) as string ?? word };
     }

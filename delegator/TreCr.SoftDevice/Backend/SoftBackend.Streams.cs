@@ -93,6 +93,22 @@ public sealed unsafe partial class SoftBackend
         return CUDA_SUCCESS;
     }
 
+    public CUresult cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr address, uint value, uint flags) => Value(ItemKind.WaitValue, stream, address, value, 4, flags);
+    public CUresult cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr address, ulong value, uint flags) => Value(ItemKind.WaitValue, stream, address, value, 8, flags);
+    public CUresult cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr address, uint value, uint flags) => Value(ItemKind.WriteValue, stream, address, value, 4, flags);
+    public CUresult cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr address, ulong value, uint flags) => Value(ItemKind.WriteValue, stream, address, value, 8, flags);
+
+    CUresult Value(ItemKind kind, CUstream stream, CUdeviceptr address, ulong value, int bytes, uint flags)
+    {
+        CUresult r = NeedStream(stream, out SoftStream s);
+        if (r != CUDA_SUCCESS) return r;
+        if (address.Value % (ulong)bytes != 0 || flags > (kind == ItemKind.WaitValue ? 3u : 1u) || !IsAccessible(address.Value, (ulong)bytes)) return CUDA_ERROR_INVALID_VALUE;
+        StreamItem item = scheduler.NewItem(kind);
+        (item.Destination, item.Word, item.ElementBytes, item.Height) = (address.Value, value, bytes, flags);
+        scheduler.Enqueue(s, item);
+        return CUDA_SUCCESS;
+    }
+
     public CUresult cuEventCreate(CUevent* @event, uint flags)
     {
         CUresult r = NeedContext(out SoftContext c);

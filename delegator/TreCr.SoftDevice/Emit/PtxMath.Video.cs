@@ -25,4 +25,38 @@ static partial class PtxMath
             _ => signed ? (uint)Math.Max((int)first, (int)c) : Math.Max(first, c),
         };
     }
+
+    /// <summary>Two halves or four bytes at once. Source: PTX ISA, "SIMD Video Instructions".</summary>
+    /// <param name="selectA">lane of the pair {a, b} for each lane that is written, four bits each; so <paramref name="selectB"/></param>
+    /// <param name="form">bits 0 to 3: lanes that are written; from 4: add, sub, average, absdiff, min, max, set; 8: lanes saturate; 9: the result is signed; 10: the lanes are added to <paramref name="c"/>, else those that are
+    /// not written are c's; 11: bytes; from 12: eq, ne, lt, le, gt, ge; 16, 17: lanes of a, of b are signed</param>
+    public static uint VideoLanes(uint a, uint b, uint c, int selectA, int selectB, int form)
+    {
+        int bits = (form >> 11 & 1) != 0 ? 8 : 16;
+        uint mask = (1u << bits) - 1, result = c;
+        ulong pair = (ulong)b << 32 | a;
+        bool isSigned = (form >> 9 & 1) != 0, accumulates = (form >> 10 & 1) != 0;
+        int high = isSigned ? (int)(mask >> 1) : (int)mask, low = isSigned ? -high - 1 : 0;
+        for (int n = 0; n < 32 / bits; n++)
+        {
+            if ((form >> n & 1) == 0) continue;
+            int x = Lane(pair, selectA & 15, bits, (form >> 16 & 1) != 0), y = Lane(pair, selectB & 15, bits, (form >> 17 & 1) != 0);
+            int r = (form >> 4 & 15) switch
+            {
+                0 => x + y, 1 => x - y, 2 => x + y >= 0 ? x + y + 1 >> 1 : x + y >> 1, 3 => Math.Abs(x - y), 4 => Math.Min(x, y), 5 => Math.Max(x, y),
+                _ => ((form >> 12 & 15) switch { 0 => x == y, 1 => x != y, 2 => x < y, 3 => x <= y, 4 => x > y, _ => x >= y }) ? 1 : 0,
+            };
+            if ((form >> 8 & 1) != 0) r = Math.Clamp(r, low, high);
+            result = accumulates ? result + (uint)r : result & ~(mask << n * bits) | ((uint)r & mask) << n * bits;
+            selectA >>= 4;
+            selectB >>= 4;
+        }
+        return result;
+    }
+
+    private static int Lane(ulong pair, int lane, int bits, bool isSigned)
+    {
+        int v = (int)(pair >> lane * bits & (1u << bits) - 1);
+        return isSigned && v >> bits - 1 != 0 ? v - (1 << bits) : v;
+    }
 }

@@ -42,6 +42,7 @@ unsafe partial class ScalarEmitter
                 Call("Arrive");
                 break;
             case "vadd" or "vsub" or "vabsdiff" or "vmin" or "vmax" or "vshl" or "vshr": EmitVideo(); break;
+            case "vadd2" or "vsub2" or "vavrg2" or "vabsdiff2" or "vmin2" or "vmax2" or "vset2" or "vadd4" or "vsub4" or "vavrg4" or "vabsdiff4" or "vmin4" or "vmax4" or "vset4": EmitVideoLanes(); break;
             case "membar" or "fence": EmitFence(); break;
             case "prefetch" or "prefetchu" or "discard" or "applypriority" or "pmevent" or "brkpt" or "griddepcontrol" or "setmaxnreg": break;
             case "nanosleep": break; // the loop around it gives way, see SpinPass
@@ -458,6 +459,7 @@ unsafe partial class ScalarEmitter
         for (int n = 1; n <= 2; n++)
         {
             PtxOperand o = Operand(n);
+            if (o.Part == PtxOperand.ManyParts) throw Unsupported();
             Push(o, PtxType.U32, part: true);
             il.LdcI4(o.Part);
             il.LdcI4(types[n].IsSigned() ? 1 : 0);
@@ -468,6 +470,60 @@ unsafe partial class ScalarEmitter
         il.LdcI4(Array.IndexOf(VideoOperations, op.Name) | (op.Has("wrap") ? 8 : 0) | (op.Sat ? 16 : 0) | (types[0].IsSigned() ? 32 : 0) | (second switch { "add" => 64, "min" => 128, "max" => 192, _ => 0 }));
         Call("Video");
         Pop(Operand(0), PtxType.U32);
+    }
+
+    private protected static readonly string[] VideoLaneOperations = ["vadd", "vsub", "vavrg", "vabsdiff", "vmin", "vmax", "vset"];
+    private protected static readonly string[] VideoComparisons = ["eq", "ne", "lt", "le", "gt", "ge"];
+
+    /// <summary>vadd4.dtype.atype.btype{.sat} d{.mask}, a{.selection}, b{.selection}, c and with .add; vset4.atype.btype.cmp likewise; two halves with 2.</summary>
+    private protected void EmitVideoLanes()
+    {
+        PtxOpcode op = current.Opcode;
+        int lanes = op.Name[^1] - '0', operation = Array.IndexOf(VideoLaneOperations, op.Name[..^1]);
+        bool isSet = op.Name.StartsWith("vset", StringComparison.Ordinal);
+        PtxType[] types = [.. op.Modifiers.Select(PtxTypes.Parse).Where(t => t != PtxType.None)];
+        int comparison = isSet ? Array.IndexOf(VideoComparisons, op.First(VideoComparisons)) : 0;
+        if (types.Length != (isSet ? 2 : 3) || Array.Exists(types, t => t is not (PtxType.U32 or PtxType.S32)) || comparison < 0 || current.Operands.Length != 4) throw Unsupported();
+        Push(Operand(1), PtxType.U32, part: true);
+        Push(Operand(2), PtxType.U32, part: true);
+        PushI(3, PtxType.U32);
+        int mask = Mask(Operand(0).Lanes, lanes);
+        il.LdcI4(Selection(Operand(1).Lanes, lanes, 0, mask));
+        il.LdcI4(Selection(Operand(2).Lanes, lanes, lanes, mask));
+        il.LdcI4(mask | operation << 4 | (op.Sat ? 1 << 8 : 0) | (types[0].IsSigned() ? 1 << 9 : 0) | (op.Has("add") ? 1 << 10 : 0) | (lanes == 4 ? 1 << 11 : 0) | comparison << 12
+            | (types[^2].IsSigned() ? 1 << 16 : 0) | (types[^1].IsSigned() ? 1 << 17 : 0));
+        Call("VideoLanes");
+        Pop(Operand(0), PtxType.U32);
+    }
+
+    /// <summary>Which lane of the pair {a, b} goes into each lane that is written, four bits each, lowest first; without a suffix the operand's own lanes.</summary>
+    private int Selection(string? suffix, int lanes, int first, int mask)
+    {
+        int result = 0, shift = 0;
+        if (suffix is not null && (suffix.Length != lanes + 1 || suffix[0] != (lanes == 4 ? 'b' : 'h'))) throw Unsupported();
+        for (int n = 0; n < lanes; n++)
+        {
+            int lane = suffix is null ? first + n : suffix[lanes - n] - '0';
+            if (lane < 0 || lane >= 2 * lanes) throw Unsupported();
+            if ((mask >> n & 1) == 0) continue;
+            result |= lane << shift;
+            shift += 4;
+        }
+        return result;
+    }
+
+    /// <summary>Lanes that are written, or added up: a bit each.</summary>
+    private int Mask(string? suffix, int lanes)
+    {
+        if (suffix is null) return (1 << lanes) - 1;
+        int result = 0;
+        if (suffix.Length < 2 || suffix[0] != (lanes == 4 ? 'b' : 'h')) throw Unsupported();
+        foreach (char c in suffix[1..])
+        {
+            if (c - '0' < 0 || c - '0' >= lanes) throw Unsupported();
+            result |= 1 << c - '0';
+        }
+        return result;
     }
 
     /// <summary>cp.async.{ca,cg}.shared.global [dst], [src], size{, srcSize}: done at once, which the ISA allows; commit and wait have nothing left to do.</summary>

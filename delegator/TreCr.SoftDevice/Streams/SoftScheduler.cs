@@ -8,7 +8,7 @@ namespace TreCr.SoftDevice.Streams;
 /// inside streams, the legacy stream's implicit order, events and synchronisation alike.
 /// </summary>
 /// <remarks>One lock guards all queues; kernels and copies run outside of it. Host functions run on a thread of their own, so that they never hold up a worker.</remarks>
-sealed unsafe class SoftScheduler : IDisposable
+sealed unsafe partial class SoftScheduler : IDisposable
 {
     public object Gate { get; } = new();
     readonly List<SoftContext> contexts = [];
@@ -131,8 +131,9 @@ sealed unsafe class SoftScheduler : IDisposable
         {
             foreach ((SoftStream s, long count) in item.Dependencies)
                 if (s.Completed < count) return completed;
-            item.Started = true;
             bool dead = stream.Context.StickyError != 0;
+            if (item.Kind == ItemKind.WaitValue && !dead && !MayGo(item)) return completed;
+            item.Started = true;
             switch (item.Kind)
             {
                 case ItemKind.Kernel or ItemKind.Copy or ItemKind.Fill when !dead:
@@ -146,6 +147,9 @@ sealed unsafe class SoftScheduler : IDisposable
                     return completed;
                 case ItemKind.RecordEvent:
                     item.Event!.TimeNs = NowNs;
+                    break;
+                case ItemKind.WriteValue when !dead:
+                    WriteWord(item);
                     break;
             }
             Pop(item);
@@ -165,6 +169,7 @@ sealed unsafe class SoftScheduler : IDisposable
             if (freeLaunches.Count < 256) freeLaunches.Push(launch);
         }
         item.Event = null;
+        if (item.Kind == ItemKind.WaitValue) waits.Remove(item);
         if (freeItems.Count < 1024) freeItems.Push(item);
     }
 

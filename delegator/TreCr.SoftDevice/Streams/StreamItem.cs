@@ -2,7 +2,7 @@ using TreCr.SoftDevice.Engine;
 
 namespace TreCr.SoftDevice.Streams;
 
-enum ItemKind : byte { Kernel, Copy, Fill, HostFunction, RecordEvent, Wait }
+enum ItemKind : byte { Kernel, Copy, Fill, HostFunction, RecordEvent, Wait, WaitValue, WriteValue }
 
 /// <summary>One entry of a stream's queue. Recycled: a steady stream of work allocates nothing.</summary>
 sealed class StreamItem
@@ -12,6 +12,8 @@ sealed class StreamItem
     public ulong Destination, Source, DestinationPitch, SourcePitch, WidthBytes, Height;
     public uint Value;
     public int ElementBytes;
+    /// <summary>of <see cref="ItemKind.WaitValue"/> and WriteValue, at Destination, ElementBytes wide; Height says how values are compared</summary>
+    public ulong Word;
     public unsafe delegate* unmanaged<void*, void> Function;
     public ulong UserData;
     public SoftEvent? Event;
@@ -24,6 +26,6 @@ sealed class StreamItem
 
     public string Describe() => Kind switch
     {
-        ItemKind.Kernel => $"kernel {Launch!.Kernel.Name}", ItemKind.HostFunction => $"host function 0x{UserData:x}", ItemKind.Copy => "copy", ItemKind.Fill => "memset", ItemKind.RecordEvent => "event record", _ => "wait for an event",
+        ItemKind.Kernel => $"kernel {Launch!.Kernel.Name}", ItemKind.HostFunction => $"host function 0x{UserData:x}", ItemKind.Copy => "copy", ItemKind.Fill => "memset", ItemKind.RecordEvent => "event record", ItemKind.WaitValue => $"wait for a value at 0x{Destination:x}", ItemKind.WriteValue => "write of a value", _ => "wait for an event",
     } + $" in stream {Stream.Number}";
 }

@@ -18,7 +18,7 @@ static class IntegerRows
     static InstructionRow Row(string form, string result, string[] operands, Func<ulong[], ulong> reference, Func<ulong[], bool>? skip = null, string? body = null, ulong[]?[]? values = null)
         => new(form, result, operands, reference, Source) { Skip = skip, Body = body, Values = values };
 
-    public static IEnumerable<InstructionRow> All() => Arithmetic().Concat(Products()).Concat(Logic()).Concat(Shifts()).Concat(Bits()).Concat(Comparisons()).Concat(Carry()).Concat(Video());
+    public static IEnumerable<InstructionRow> All() => Arithmetic().Concat(Products()).Concat(Logic()).Concat(Shifts()).Concat(Bits()).Concat(Comparisons()).Concat(Carry()).Concat(Video()).Concat(VideoLanes());
 
     static IEnumerable<InstructionRow> Arithmetic()
     {
@@ -311,5 +311,51 @@ static class IntegerRows
                         return Wrap(second == ".add" ? x + c : second == ".min" ? BigInteger.Min(x, c) : BigInteger.Max(x, c), 32);
                     }, body: $"{text} {{d}}, {{a}}{pa}, {{b}}{pb}{(second == "" ? "" : ", {c}")};", values: shift ? [null, [0, 1, 5, 31, 32, 33, 255, 0x100, 0x20000, 0xffffffff], null] : null);
                 }
+    }
+
+    // PTX ISA, "SIMD Video Instructions": lanes are chosen from the pair {a, b}, written or added up where the mask says so.
+    static IEnumerable<InstructionRow> VideoLanes()
+    {
+        (string D, string A, string B)[][] suffixes =
+        [
+            [("", "", ""), (".h0", ".h30", ".h12"), (".h1", ".h23", ""), (".h10", "", ".h00")],
+            [("", "", ""), (".b310", ".b7016", ".b0123"), (".b2", "", ".b4567"), (".b3210", ".b5555", "")],
+        ];
+        foreach (int lanes in (int[])[2, 4])
+            foreach (string op in (string[])["vadd", "vsub", "vavrg", "vabsdiff", "vmin", "vmax", "vset.lt", "vset.eq", "vset.ge", "vset.ne", "vset.le", "vset.gt"])
+                foreach (string types in (string[])["u32.u32.u32", "s32.s32.s32", "s32.u32.s32", "u32.s32.u32"])
+                    foreach (string form in (string[])["", ".sat", ".add"])
+                    {
+                        string[] t = types.Split('.');
+                        string name = op.Split('.')[0];
+                        bool isSet = name == "vset";
+                        if (isSet && (form == ".sat" || types[0] == 's')) continue;
+                        int pick = (op.Length * 5 + op[^1] + types[4] + types[0] + form.Length) % 4, bits = 32 / lanes;
+                        (string d, string sa, string sb) = suffixes[lanes / 4][pick];
+                        string text = isSet ? $"{name}{lanes}.{t[1]}.{t[2]}.{op[5..]}{form}" : $"{op}{lanes}.{types}{form}";
+                        yield return Row($"{text} {d} {sa} {sb}".TrimEnd(), "b32", ["b32", "b32", "b32"], v =>
+                        {
+                            BigInteger Lane(string suffix, int n, int first, string type)
+                            {
+                                int lane = suffix == "" ? first + n : suffix[1 + lanes - n] - '0';
+                                return Number((lane < lanes ? v[0] : v[1]) >> lane % lanes * bits & Vectors.Mask(bits), type[0] + bits.ToString(System.Globalization.CultureInfo.InvariantCulture));
+                            }
+                            BigInteger result = form == ".add" ? v[2] : 0;
+                            for (int n = 0; n < lanes; n++)
+                            {
+                                BigInteger a = Lane(sa, n, 0, t[1]), b = Lane(sb, n, lanes, t[2]);
+                                BigInteger r = op switch
+                                {
+                                    "vadd" => a + b, "vsub" => a - b, "vavrg" => a + b >= 0 ? (a + b + 1) / 2 : -((-(a + b) + 1) / 2), "vabsdiff" => BigInteger.Abs(a - b), "vmin" => BigInteger.Min(a, b), "vmax" => BigInteger.Max(a, b),
+                                    "vset.lt" => a < b ? 1 : 0, "vset.le" => a <= b ? 1 : 0, "vset.gt" => a > b ? 1 : 0, "vset.ge" => a >= b ? 1 : 0, "vset.eq" => a == b ? 1 : 0, _ => a != b ? 1 : 0,
+                                };
+                                if (form == ".sat") r = t[0] == "u32" ? BigInteger.Clamp(r, 0, Vectors.Mask(bits)) : BigInteger.Clamp(r, -(BigInteger)(Vectors.Mask(bits) / 2) - 1, Vectors.Mask(bits) / 2);
+                                bool written = d == "" || d.Contains((char)('0' + n), StringComparison.Ordinal);
+                                if (form == ".add") result += written ? r : 0;
+                                else result |= (BigInteger)(written ? Wrap(r, bits) : v[2] >> n * bits & Vectors.Mask(bits)) << n * bits;
+                            }
+                            return Wrap(result, 32);
+                        }, body: $"{text} {{d}}{d}, {{a}}{sa}, {{b}}{sb}, {{c}};");
+                    }
     }
 }

@@ -208,6 +208,7 @@ CASE(freed_in_the_order_of_the_stream, "cuMemFreeAsync")
     IS(1, cuPointerGetAttribute(&type, 2, p));
     OK(cuStreamDestroy(stream));
     IS(1, cuMemFreeAsync(p, 0));
+    OK(cuMemFreeAsync(0, 0));
 }
 
 KEPT(pool_attributes, "cuMemPoolSetAttribute cuMemPoolGetAttribute")

@@ -242,3 +242,69 @@ FOUND(time_between_events)
     OK(cuEventQuery(times[2]));
     for (int i = 0; i < 3; i++) OK(cuEventDestroy(times[i]));
 }
+
+// A stream waits for a word that the program writes, for one that another stream writes, and for one that a kernel writes.
+CASE(streams_wait_for_values, "cuStreamWaitValue32 cuStreamWaitValue64 cuStreamWriteValue32 cuStreamWriteValue64 cuStreamBatchMemOp")
+{
+    u64 waiting = 0, other = 0, far = 0, at, big = (u64)(random_u32() >> 1) << 32; // less than half: "at least" is a signed difference
+    u32 *near = NULL, value = random_u32(), seen[4];
+    OK(cuStreamCreate(&waiting, 1));
+    OK(cuStreamCreate(&other, 1));
+    OK(cuMemHostAlloc((void **)&near, 64, 0));
+    memset(near, 0, 64);
+    at = (u64)near;
+    far = device_words(NULL, 4);
+    IS(1, cuStreamWaitValue32(waiting, at + 2, 1, 0));
+    IS(1, cuStreamWaitValue32(waiting, 0, 1, 0));
+    IS(1, cuStreamWaitValue32(waiting, at, 1, 4));
+    IS(1, cuStreamWaitValue64(waiting, at + 4, 1, 0));
+    IS(1, cuStreamWriteValue32(waiting, at, 1, 2));
+    // The program.
+    OK(cuStreamWaitValue32(waiting, at, value, 1));
+    OK(cuStreamWriteValue32(waiting, far, value, 0));
+    IS(600, cuStreamQuery(waiting));
+    __atomic_store_n(near, value - 2, __ATOMIC_SEQ_CST);
+    OK(cuStreamSynchronize(other));
+    IS(600, cuStreamQuery(waiting));
+    __atomic_store_n(near, value, __ATOMIC_SEQ_CST);
+    OK(cuStreamSynchronize(waiting));
+    words_are(far, &value, 1);
+    // Another stream, 64 bits wide: less, then at least as much.
+    OK(cuStreamWaitValue64(waiting, far + 8, big, 0));
+    OK(cuStreamWriteValue64(other, far + 8, big - 1, 0));
+    OK(cuStreamSynchronize(other));
+    IS(600, cuStreamQuery(waiting));
+    OK(cuStreamWriteValue64(other, far + 8, big + 1, 1));
+    OK(cuStreamSynchronize(waiting));
+    OK(cuMemcpyDtoH(seen, far, sizeof seen));
+    IS(big + 1, (u64)seen[3] << 32 | seen[2]);
+    // A common bit, written by a kernel; then a bit that neither has.
+    near[1] = 0;
+    OK(cuStreamWaitValue32(waiting, at + 8, (1 * factor + term) | 1, 2));
+    near[1] = 1;
+    run_affine(at + 8, at + 4, 1, other);
+    OK(cuStreamSynchronize(waiting));
+    near[3] = ~8u;
+    OK(cuStreamWaitValue32(waiting, at + 12, 8, 3));
+    IS(600, cuStreamQuery(waiting));
+    __atomic_store_n(near + 3, ~12u, __ATOMIC_SEQ_CST);
+    OK(cuStreamSynchronize(waiting));
+    // A batch: nothing of it is done where one entry is wrong.
+    struct { u32 operation, other_flags; u64 address, value; u32 flags, pad; u64 alias, rest; } batch[3] = {{2, 0, far, 77, 0}, {1, 0, far, 77, 1}, {2, 0, far + 4, 78, 0}};
+    IS(48, sizeof *batch);
+    batch[1].operation = 9;
+    IS(1, cuStreamBatchMemOp(waiting, 3, batch, 0));
+    OK(cuStreamSynchronize(waiting));
+    words_are(far, &value, 1);
+    batch[1].operation = 1;
+    IS(1, cuStreamBatchMemOp(waiting, 3, batch, 1));
+    OK(cuStreamBatchMemOp(waiting, 3, batch, 0));
+    OK(cuStreamSynchronize(waiting));
+    OK(cuMemcpyDtoH(seen, far, sizeof seen));
+    IS(77, seen[0]);
+    IS(78, seen[1]);
+    OK(cuMemFree(far));
+    OK(cuMemFreeHost(near));
+    OK(cuStreamDestroy(waiting));
+    OK(cuStreamDestroy(other));
+}

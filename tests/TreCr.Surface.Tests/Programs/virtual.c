@@ -73,6 +73,27 @@ CASE(memory_at_a_reserved_place, "cuMemAddressReserve cuMemAddressFree cuMemCrea
     IS(free_before, free_after);
 }
 
+// As in a program of cudart 11.8 that has only chosen its device yet.
+CASE(reserved_memory_without_a_current_context, "cuMemAddressReserve cuMemCreate cuMemMap cuMemSetAccess")
+{
+    u64 was = 0, now = 7, at, handle;
+    u32 words[N];
+    OK(cuCtxPopCurrent(&was));
+    at = place(2 * MIB);
+    handle = physical(2 * MIB);
+    OK(cuMemMap(at, 2 * MIB, 0, handle, 0));
+    OK(cuMemSetAccess(at, 2 * MIB, everything, 1));
+    OK(cuMemRelease(handle));
+    OK(cuCtxGetCurrent(&now));
+    IS(0, now);
+    OK(cuCtxPushCurrent(was));
+    fill_random(words, sizeof words);
+    OK(cuMemcpyHtoD(at, words, sizeof words));
+    words_are(at, words, N);
+    OK(cuMemUnmap(at, 2 * MIB));
+    OK(cuMemAddressFree(at, 2 * MIB));
+}
+
 static u64 kept_at, kept_handle, kept_pool, pool_memory, pool_stream;
 static u32 kept_words[N], pool_words[N];
 

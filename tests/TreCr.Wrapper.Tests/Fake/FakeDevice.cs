@@ -207,6 +207,10 @@ internal sealed unsafe class FakeDevice : ICudaDevice, ICudaContext, ICudaModule
     public CUresult cuStreamSynchronize(CUstream stream) => 0;
     public CUresult cuStreamQuery(CUstream stream) => CUresult.CUDA_ERROR_NOT_READY;
     public CUresult cuStreamWaitEvent(CUstream stream, CUevent @event, uint flags) => 0;
+    public CUresult cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr address, uint value, uint flags) => 0;
+    public CUresult cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr address, ulong value, uint flags) => 0;
+    public CUresult cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr address, uint value, uint flags) => 0;
+    public CUresult cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr address, ulong value, uint flags) => 0;
     public CUresult cuStreamGetFlags(CUstream stream, uint* flags) { *flags = 1; return 0; }
     public CUresult cuStreamGetPriority(CUstream stream, int* priority) { *priority = -5; return 0; }
     public CUresult cuStreamIsCapturing(CUstream stream, int* status) { *status = 0; return 0; }

@@ -19,9 +19,11 @@ internal static unsafe class ContextLife
     }
 
     [UnmanagedCallersOnly(EntryPoint = "cuDevicePrimaryCtxRetain")]
-    public static CUresult PrimaryRetain(CUcontext* context, CUdevice device)
+    public static CUresult PrimaryRetain(CUcontext* context, CUdevice device) => context == null ? CUresult.CUDA_ERROR_INVALID_VALUE : Retain(context, device);
+
+    /// <summary>One reference more to a device's primary context, which exists from the first on.</summary>
+    internal static CUresult Retain(CUcontext* context, CUdevice device)
     {
-        if (context == null) return CUresult.CUDA_ERROR_INVALID_VALUE;
         CUresult result = Check(device, out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;
         try

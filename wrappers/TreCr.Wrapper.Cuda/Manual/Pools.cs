@@ -68,10 +68,11 @@ internal static unsafe class Pools
         return CudaMemoryCalls.Send_cuMemFree_v2(thread, CallClass.Blocking, address);
     }
 
+    /// <summary>NULL is nothing to free, as with cuMemFree: cusparseDestroyCsrsv2Info of 11.8 frees six pointers so, set or not, and fails where one is refused.</summary>
     private static CUresult OrderedFree(CUdeviceptr address, CUstream stream)
     {
         CUresult result = Session.Enter(out ProgramThread* thread);
-        if (result != CUresult.CUDA_SUCCESS) return result;
+        if (result != CUresult.CUDA_SUCCESS || address.Value == 0) return result;
         if (StreamCapture.IsActive && GraphMemory.CapturesFree(address.Value, stream, out result)) return result;
         if (GraphMemory.Frees(address.Value)) return CUresult.CUDA_SUCCESS;
         result = CudaMemoryCalls.Send_cuMemFreeAsync(thread, CallClass.Answer, address, stream);

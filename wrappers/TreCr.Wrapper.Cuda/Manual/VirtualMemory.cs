@@ -51,13 +51,38 @@ internal static unsafe class VirtualMemory
 
     private static CUresult Do(ReadOnlySpan<byte> name, Body body)
     {
-        CUresult result = Session.Enter(out ProgramThread* thread);
-        if (result != CUresult.CUDA_SUCCESS) return result;
+        ProgramThread* thread = WrapperRuntime.Enter();
+        if (thread == null) return WrapperRuntime.EnterError();
+        bool isLent = false;
         try
         {
+            CUresult result = Borrow(thread, out isLent);
+            if (result != CUresult.CUDA_SUCCESS) return result;
             lock (Gate) return body(thread);
         }
         catch (Exception e) { return Session.Failed(name, e); }
+        finally
+        {
+            if (isLent) thread->Pop();
+        }
+    }
+
+    /// <summary>These calls need no context: CUDA's own memory here belongs to the device. Ours lies in one, which is the device's primary context where none is current, or one that nobody holds
+    /// (cudart 11.8 after cudaSetDevice, in cudaCompressibleMemory); it is held from then on.</summary>
+    /// <param name="isLent">it was pushed, and is to be popped</param>
+    private static CUresult Borrow(ProgramThread* thread, out bool isLent)
+    {
+        isLent = false;
+        int device = 0;
+        if (thread->Context != 0)
+        {
+            while (device < Devices.Count && VirtualHandle.PrimaryContext(device) != thread->Context) device++;
+            if (device == Devices.Count || Contexts.References(device) != 0) return CUresult.CUDA_SUCCESS;
+        }
+        CUcontext primary = default;
+        CUresult result = ContextLife.Retain(&primary, new CUdevice(device));
+        if (result == CUresult.CUDA_SUCCESS && thread->Context == 0) isLent = thread->Push(primary.Value);
+        return result;
     }
 
     /// <summary>The context's memory is gone.</summary>

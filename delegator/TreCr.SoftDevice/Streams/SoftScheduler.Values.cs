@@ -1,0 +1,64 @@
+using TreCr.SoftDevice.Engine;
+
+namespace TreCr.SoftDevice.Streams;
+
+/// <summary>Stream memory operations. Who writes a word that a stream waits for may be a kernel, a copy, or the program: it is looked at whenever some work ends, and once a millisecond while a stream waits.</summary>
+sealed unsafe partial class SoftScheduler
+{
+    const int PollMs = 1, IllegalAddress = 700;
+
+    readonly List<StreamItem> waits = [];
+    Thread? poller;
+
+    /// <summary>Whether the head of a stream that waits for a value may go. The gate is held.</summary>
+    bool MayGo(StreamItem item)
+    {
+        if (IsSatisfied(item)) return true;
+        if (!waits.Contains(item)) waits.Add(item);
+        if (poller is null)
+        {
+            poller = new(Poll, 256 << 10) { IsBackground = true, Name = "soft device waits for values" };
+            poller.Start();
+        }
+        Monitor.PulseAll(Gate);
+        return false;
+    }
+
+    bool IsSatisfied(StreamItem item)
+    {
+        if (!Memory.IsAccessible(item.Destination, (ulong)item.ElementBytes))
+        {
+            if (item.Stream.Context.StickyError == 0) item.Stream.Context.StickyError = IllegalAddress;
+            return true;
+        }
+        bool isWide = item.ElementBytes == 8;
+        ulong found = isWide ? Volatile.Read(ref *(ulong*)item.Destination) : Volatile.Read(ref *(uint*)item.Destination);
+        return item.Height switch
+        {
+            0 => isWide ? (long)(found - item.Word) >= 0 : (int)((uint)found - (uint)item.Word) >= 0,
+            1 => found == item.Word,
+            2 => (found & item.Word) != 0,
+            _ => (~(found | item.Word) & (isWide ? ulong.MaxValue : uint.MaxValue)) != 0,
+        };
+    }
+
+    void Poll()
+    {
+        lock (Gate)
+            while (!stopping)
+            {
+                if (waits.Count == 0) Monitor.Wait(Gate);
+                else
+                {
+                    Monitor.Wait(Gate, PollMs);
+                    if (waits.Exists(IsSatisfied)) AdvanceAll();
+                }
+            }
+    }
+
+    static void WriteWord(StreamItem item)
+    {
+        if (item.ElementBytes == 8) Volatile.Write(ref *(ulong*)item.Destination, item.Word);
+        else Volatile.Write(ref *(uint*)item.Destination, (uint)item.Word);
+    }
+}
