@@ -42,6 +42,9 @@ internal sealed class RestartChanges
         if (!Directory.Exists(_paths.WorkingDirectory)) throw new TrecrException(TrecrError.RestoreRefused, $"--cwd {directory}: no such directory");
     }
 
+    /// <summary>The program runs before its memory is there.</summary>
+    public bool Lazy => _lazy;
+
     /// <summary>The program's working directory now.</summary>
     /// <param name="saved">then</param>
     public string WorkingDirectory(string saved) => _paths.WorkingDirectory.Length > 0 ? _paths.WorkingDirectory : _paths.Of(saved);

@@ -20,7 +20,7 @@ public static class Fault
     private static FaultKind s_kind;
     private static int s_left;
 
-    /// <summary>What this process is: supervisor, engine, delegator, coordinator, command.</summary>
+    /// <summary>What this process is: supervisor, engine, delegator, coordinator, pages, command.</summary>
     public static string Role { get; set; } = "command";
 
     /// <summary>

@@ -128,7 +128,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
             case Request.VerbOneofCase.Open: Need().Open(); break;
             case Request.VerbOneofCase.Finish: Finish(reply); break;
             case Request.VerbOneofCase.EpochEnd: if (!request.EpochEnd.Committed) Abandon(); break;
-            case Request.VerbOneofCase.DelegatorRestore: return Restore(request.DelegatorRestore.ManifestHash, reply);
+            case Request.VerbOneofCase.DelegatorRestore: return Restore(request.DelegatorRestore, reply);
             case Request.VerbOneofCase.Serve:
                 Fault.At(FaultPoint.DelegatorServe);
                 Need().Serve(request.Serve.HostPid);
@@ -191,6 +191,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         Session session = Need();
         foreach (int fd in trackers) session.TrackProgram(fd);
         if (MemoryHeadroom.Read().WhyTooLittle is { } little) throw new ImageException($"device memory cannot be saved: {little}");
+        session.CompleteLazily();
         if (!_rehearsed) session.Rehearse();
         _rehearsed = true;
         Begin(baseManifest);
@@ -221,6 +222,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
     {
         Session session = Need();
         if (!session.IsGated) throw new InvalidOperationException("capture without a closed gate");
+        session.CompleteLazily(); // where nothing was prepared
         if (_writer is null || _preparedBase != baseManifest) Begin(baseManifest);
         _writer!.HoldFrames();
         PhaseTimes times = new();
@@ -271,13 +273,14 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         _captured = false;
     }
 
-    private int[] Restore(ByteString manifest, Reply reply)
+    private int[] Restore(DelegatorRestoreRequest request, Reply reply)
     {
+        ByteString manifest = request.ManifestHash;
         if (_session is not null) throw new InvalidOperationException("attached already");
         if (Backends.Pick(options.Device, out string? reason) is not { } make) throw new WrongDeviceException($"no device: {reason}");
         FrameHashes hashes = new();
         using (StoreSnapshotReader reader = Store.OpenSnapshot(ContentHash.FromBytes(manifest.Span)))
-            _session = Session.Restore(make, reader, hashes);
+            _session = Session.Restore(make, reader, hashes, request.Lazy);
         _session.OnFailure = _ => Sys.SignalEventFd(_failed);
         _last = hashes;
         _lastManifest = manifest;
@@ -285,6 +288,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         _connection = ours;
         reply.DeviceName = _session.DeviceName;
         reply.DeviceKind = _session.DeviceKind;
-        return [theirs, _session.SegmentDescriptor, _session.PinnedDescriptor];
+        if (_session.LazyNotice is { } why) reply.Findings.Add($"the device memory was restored before the program ran: {why}");
+        return [theirs, _session.SegmentDescriptor, _session.PinnedDescriptor, .. _session.LazyDescriptors];
     }
 }

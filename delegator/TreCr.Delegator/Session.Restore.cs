@@ -23,10 +23,11 @@ internal sealed unsafe partial class Session
 
     /// <summary>Builds the session; it serves after <see cref="Serve"/>.</summary>
     /// <param name="hashes">receives the hashes of the frames read</param>
+    /// <param name="lazy">device memory comes later, where that is possible: <see cref="LazyDescriptors"/>, <see cref="LazyNotice"/></param>
     /// <exception cref="ImageException">damaged, or of another version</exception>
     /// <exception cref="WrongDeviceException">the devices cannot take it, or give other values than when the program ran; named</exception>
     /// <exception cref="LinuxException">no memory, or an address is taken</exception>
-    public static Session Restore(Func<IDeviceAllocator, ICudaBackend> makeBackend, ISnapshotReader reader, FrameHashes hashes)
+    public static Session Restore(Func<IDeviceAllocator, ICudaBackend> makeBackend, ISnapshotReader reader, FrameHashes hashes, bool lazy = false)
     {
         SessionRecord saved = Parse(SessionRecord.Parser, reader, SessionName);
         if (saved.FormatVersion != StateFormatVersion || saved.ProtocolVersion != SegmentLayout.ProtocolVersion)
@@ -35,7 +36,7 @@ internal sealed unsafe partial class Session
         try
         {
             Fault.At(FaultPoint.DelegatorRestore);
-            session.Rebuild(saved, reader, hashes);
+            session.Rebuild(saved, reader, hashes, lazy);
             return session;
         }
         catch
@@ -45,7 +46,7 @@ internal sealed unsafe partial class Session
         }
     }
 
-    private void Rebuild(SessionRecord saved, ISnapshotReader reader, FrameHashes hashes)
+    private void Rebuild(SessionRecord saved, ISnapshotReader reader, FrameHashes hashes, bool lazy)
     {
         for (int i = 0; i < saved.Devices.Count; i++)
             if (saved.Devices[i].SlotAddress != SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes) throw new ImageException($"device {i} had its slot at 0x{saved.Devices[i].SlotAddress:x}");
@@ -67,7 +68,8 @@ internal sealed unsafe partial class Session
             if (counter.Kind > 255) throw new ImageException($"record handles: kind {counter.Kind}");
             _handles.SetCounter((HandleKind)counter.Kind, counter.Next);
         }
-        Upload(state, reader, hashes);
+        string flip = Environment.GetEnvironmentVariable(FlipSwitch) ?? "";
+        Upload(state, reader, hashes, lazy && flip.Length == 0);
         RestoreEvents(handles);
         SegmentPart.Read(_segment, reader, hashes);
         _execution.Pending = saved.PendingOutput.ToByteArray();
@@ -76,7 +78,7 @@ internal sealed unsafe partial class Session
             _failed[failed.Context] = (CUresult)failed.Result;
             _anyFailed = true;
         }
-        if (Environment.GetEnvironmentVariable(FlipSwitch) is { Length: > 0 } address) FlipByte(state, address);
+        if (flip.Length > 0) FlipByte(state, flip);
     }
 
     /// <summary>Feeds the log to the dispatch and compares each answer.</summary>
@@ -110,9 +112,17 @@ internal sealed unsafe partial class Session
         }
     }
 
-    private void Upload(GmmuState state, ISnapshotReader reader, FrameHashes hashes)
+    private void Upload(GmmuState state, ISnapshotReader reader, FrameHashes hashes, bool lazy)
     {
-        for (int i = 0; i < _capacityBytes.Length; i++)
+        if (_backend.DeviceMemoryIsHostMemory)
+        {
+            // What replay has put there is not what was saved: a frame of zeroes is no frame.
+            List<(ulong Start, ulong End)> blocks = DeviceBlocksOf(state);
+            foreach ((ulong start, ulong end) in blocks) Sys.Check(Sys.Madvise(start, end - start, Sys.MADV_REMOVE), "madvise", "device memory");
+            if (lazy && blocks.Count > 0) _lazy = LazyDevice.TryBegin(blocks, out _lazyNotice);
+        }
+        else if (lazy) _lazyNotice = "a GPU's memory is brought before kernels run";
+        for (int i = 0; i < _capacityBytes.Length && _lazy is null; i++)
         {
             ulong slot = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes;
             HashSet<long> frames = [.. AllocationFrames.Of(state.Allocations, slot, SegmentLayout.DeviceSlotBytes)];
@@ -121,6 +131,38 @@ internal sealed unsafe partial class Session
         HashSet<long> pinned = [.. AllocationFrames.Of(state.Allocations, SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes)];
         FramePart.Read(reader, PinnedPart, pinned.Contains, (offset, bytes) =>
             Buffer.MemoryCopy(bytes, (byte*)(SegmentLayout.PinnedBase + (ulong)offset), ISnapshotWriter.FrameSizeBytes, ISnapshotWriter.FrameSizeBytes), hashes);
+    }
+
+    /// <summary>Whole blocks of device memory in which something is allocated, neighbours as one.</summary>
+    private static List<(ulong Start, ulong End)> DeviceBlocksOf(GmmuState state)
+    {
+        List<(ulong Start, ulong End)> blocks = [];
+        foreach (Allocation allocation in state.Allocations)
+        {
+            if (allocation.Kind is not (AllocationKind.Device or AllocationKind.Internal)) continue;
+            ulong start = allocation.Address & ~(DeviceMemory.BlockBytes - 1), end = (allocation.End + DeviceMemory.BlockBytes - 1) & ~(DeviceMemory.BlockBytes - 1);
+            if (blocks.Count > 0 && start <= blocks[^1].End) blocks[^1] = (blocks[^1].Start, Math.Max(end, blocks[^1].End));
+            else blocks.Add((start, end));
+        }
+        return blocks;
+    }
+
+    private LazyDevice? _lazy;
+    private string? _lazyNotice;
+
+    /// <summary>After a lazy restore: what the process needs that brings device memory; they stay this session's. Empty: all is there.</summary>
+    public int[] LazyDescriptors => _lazy?.Descriptors ?? [];
+
+    /// <summary>Why a restore that was to be lazy is not; null: it is.</summary>
+    public string? LazyNotice => _lazyNotice;
+
+    /// <summary>Waits for device memory that is still to come. Before anything looks at all of it.</summary>
+    /// <exception cref="ImageException">it has not come in time</exception>
+    public void CompleteLazily()
+    {
+        const int ArriveMs = 120_000;
+        _lazy?.Complete(ArriveMs);
+        _lazy = null;
     }
 
     private void WriteDevice(ulong address, byte* bytes)

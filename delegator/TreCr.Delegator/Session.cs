@@ -192,6 +192,7 @@ internal sealed unsafe partial class Session : IDisposable
         _dispatcher.Dispose();
         // A kernel that never ends goes on until this process does: memory is not taken from under it.
         if (!_backend.Drain(TimeSpan.FromSeconds(2), out _)) return;
+        _lazy?.Dispose();
         _deviceWrites?.Dispose();
         _pinnedWrites?.Dispose();
         _memory.Dispose();

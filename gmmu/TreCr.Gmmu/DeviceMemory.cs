@@ -9,6 +9,9 @@ namespace TreCr.Gmmu;
 /// <remarks>Lock order: this lock, then whatever the back end takes; the back end may call <see cref="IDeviceAllocator"/> without holding locks that its other calls need.</remarks>
 public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
 {
+    /// <summary>Device memory is mapped in blocks of so many bytes, at multiples of it.</summary>
+    public const ulong BlockBytes = Arena.BlockBytes;
+
     private readonly Lock _lock = new();
     private readonly ICudaBackend _backend;
     private readonly AllocationTable _allocations = new();

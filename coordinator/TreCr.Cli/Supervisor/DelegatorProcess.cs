@@ -29,25 +29,13 @@ internal sealed class DelegatorProcess : IDisposable
         const int ADDR_NO_RANDOMIZE = 0x0040000;
         string path = Installation.Delegator;
         (int ours, int theirs) = Sys.SocketPair();
-        int control = Sys.Duplicate(theirs, 64), standardError = Sys.Duplicate(2, 64), nothing = Sys.Open("/dev/null", Sys.O_RDWR | Sys.O_CLOEXEC), idle = Sys.Duplicate(nothing, 64);
         try
         {
-            using CloneTable table = new();
-            table.Add("dup3", SyscallNumber.Dup3, idle, 0, 0);
-            table.Add("dup3", SyscallNumber.Dup3, standardError, 1, 0);
-            table.Add("dup3", SyscallNumber.Dup3, standardError, 2, 0);
-            table.Add("dup3", SyscallNumber.Dup3, control, 3, 0);
-            table.Add("close_range", SyscallNumber.CloseRange, 4, uint.MaxValue, 0);
-            table.Add("setsid", SyscallNumber.Setsid);
-            table.AddOptional("personality", SyscallNumber.Personality, ADDR_NO_RANDOMIZE);
-            table.AddDefaultSignals();
             List<string> environment = [.. Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Select(e => $"{e.Key}={e.Value}")];
             if (environment.RemoveAll(e => e == Diagnostics + "=") > 0 || !environment.Any(e => e.StartsWith(Diagnostics + "=", StringComparison.Ordinal))) environment.Add(Diagnostics + "=0");
             List<string> words = ["trecr-delegator", "--control-fd", "3", "--store", store, "--device", device, "--job", job];
             if (maxExtraMemoryBytes > 0) words.AddRange(["--max-extra-memory", $"{maxExtraMemoryBytes / 2}"]);
-            table.AddExecute(path, words, Store.StoreKeySource.ForChild(environment));
-            CloneResult result = table.Run();
-            if (!result.Succeeded) throw new TrecrException(TrecrError.DelegatorStart, $"cannot start {path}: {result.FailedStep}: {Errno.Describe(result.ErrorNumber)}");
+            CloneResult result = OutsideProcess.Start(path, words, Store.StoreKeySource.ForChild(environment), [theirs], TrecrError.DelegatorStart, ADDR_NO_RANDOMIZE);
             return new DelegatorProcess(new RankPeer(ours, name, TrecrError.DelegatorLost), result.Pid, result.Pidfd);
         }
         catch
@@ -55,10 +43,7 @@ internal sealed class DelegatorProcess : IDisposable
             Sys.Close(ours);
             throw;
         }
-        finally
-        {
-            Sys.Close(theirs); Sys.Close(control); Sys.Close(standardError); Sys.Close(nothing); Sys.Close(idle);
-        }
+        finally { Sys.Close(theirs); }
     }
 
     /// <summary>Ends it without asking.</summary>

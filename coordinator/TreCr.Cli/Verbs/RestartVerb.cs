@@ -165,6 +165,7 @@ internal static class RestartVerb
         if (state.SessionPath.Length > 0 && state.SessionPath != supervisor.SessionPath)
             Output.Note($"note: the program looks for new delegators at {state.SessionPath}, which is not in this runtime directory: a process that begins to use CUDA only now cannot");
         List<(DelegatorProcess Process, int[] Descriptors)> delegators = [];
+        List<DevicePages> pages = [];
         try
         {
             foreach (SessionState session in state.Sessions)
@@ -177,7 +178,10 @@ internal static class RestartVerb
             {
                 SnapshotReference image = RankRecord.Find(manifest, RankRecord.DelegatorRole).FirstOrDefault(s => s.Pid == state.Sessions[i].Pid)
                     ?? throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: it has no device snapshot of process {state.Sessions[i].Pid}");
-                delegators[i].Process.Peer.Ask(new Request { DelegatorRestore = new DelegatorRestoreRequest { ManifestHash = image.ManifestHash } }, DelegatorMs, TrecrError.RestoreFailed, [], out int[] descriptors);
+                Reply answer = delegators[i].Process.Peer.Ask(new Request { DelegatorRestore = new DelegatorRestoreRequest { ManifestHash = image.ManifestHash, Lazy = changes.Lazy } }, DelegatorMs, TrecrError.RestoreFailed, [], out int[] descriptors);
+                foreach (string note in answer.Findings) Output.Note($"note: {note}");
+                if (descriptors.Length == 5) pages.Add(new DevicePages(supervisor, image.ManifestHash, descriptors[3..]));
+                if (descriptors.Length == 5) descriptors = descriptors[..3];
                 delegators[i] = (delegators[i].Process, descriptors);
                 if (descriptors.Length != 3) throw new TrecrException(TrecrError.RestoreFailed, $"cannot restart {manifest.CheckpointId}: the delegator gave {descriptors.Length} descriptors, not 3");
             }
@@ -201,6 +205,7 @@ internal static class RestartVerb
             int[] hostPids = [.. state.Sessions.Select(s => s.Pid == program.Pid ? program.HostPid : HostPidOf(space, s.Pid, manifest))]; // a process that runs may end at once
             engine.Peer.Ask(new Request { Release = new ReleaseRequest() }, EngineMs, TrecrError.RestoreFailed);
             timing.Mark("release");
+            foreach (DevicePages devicePages in pages) devicePages.Start();
             for (int i = 0; i < delegators.Count; i++)
             {
                 SessionState saved = state.Sessions[i];
@@ -217,6 +222,7 @@ internal static class RestartVerb
         catch (Exception e)
         {
             foreach ((DelegatorProcess process, _) in delegators) process.Dispose();
+            foreach (DevicePages devicePages in pages) devicePages.Dispose();
             if (e is TrecrException wrong && wrong.Error == TrecrError.WrongDevice)
                 throw new TrecrException(wrong.Error, $"cannot restart {manifest.CheckpointId}: {wrong.Message}", wrong) { Findings = wrong.Findings };
             if (e is not TrecrException failure || !(failure.Error == TrecrError.RestoreFailed || failure.Error == TrecrError.EngineLost || failure.Error == TrecrError.DelegatorLost || failure.Error == TrecrError.Deadline)) throw;

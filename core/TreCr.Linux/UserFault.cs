@@ -1,9 +1,7 @@
-using TreCr.Linux;
-
-namespace TreCr.Process.Lazy;
+namespace TreCr.Linux;
 
 /// <summary>userfaultfd for pages that are missing. Source: Documentation/admin-guide/mm/userfaultfd.rst, linux/userfaultfd.h.</summary>
-internal static unsafe class UserFault
+public static unsafe class UserFault
 {
     private const long Api = 0xc018aa3f, RegisterRange = 0xc020aa00, UnregisterRange = 0x8010aa01, WakeRange = 0x8010aa02, CopyPages = 0xc028aa03, ZeroPages = 0xc020aa04;
 
