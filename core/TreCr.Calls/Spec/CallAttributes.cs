@@ -152,3 +152,13 @@ public sealed class ResolverOfAttribute(string file) : Attribute
 {
     public string File => file;
 }
+
+/// <summary>Marks a static class whose public static methods are exported as C functions under their names, and once more behind a prefix: calls that the program carries out itself.</summary>
+/// <param name="runtime">type with the static methods Enter(string), Leave() and Failed(Exception, communicator), the latter giving the error code</param>
+/// <param name="prefix">of the second name</param>
+[AttributeUsage(AttributeTargets.Class)]
+public sealed class LocalExportsAttribute(Type runtime, string prefix) : Attribute
+{
+    public Type Runtime => runtime;
+    public string Prefix => prefix;
+}

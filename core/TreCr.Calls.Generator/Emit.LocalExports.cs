@@ -1,0 +1,49 @@
+using TreCr.Calls.Generator.Model;
+
+namespace TreCr.Calls.Generator;
+
+/// <summary>Exported functions of calls that the program carries out itself.</summary>
+internal static partial class Emit
+{
+    public static string LocalExports(LocalExportsModel model)
+    {
+        CodeWriter w = CodeWriter.File("Exported functions of " + model.ClassName + ".");
+        w.Namespace(model.Namespace);
+        w.Open("internal static unsafe class " + model.ClassName + "Exports");
+        foreach (LocalCallModel call in model.Calls)
+        {
+            string parameters = string.Join(", ", call.Parameters.Select(p => p.RawType + " " + p.Name)), arguments = string.Join(", ", call.Parameters.Select(p => p.Name));
+            string type = call.ReturnType.Length == 0 ? "int" : call.ReturnType;
+            foreach (string name in new[] { call.Name, model.Prefix + call.Name })
+            {
+                w.Line($"[global::System.Runtime.InteropServices.UnmanagedCallersOnly(EntryPoint = \"{name}\")]");
+                w.Line($"public static {type} {name}({parameters}) => Do_{call.Name}({arguments});").Line();
+            }
+            LocalCall(w, model, call, type, parameters);
+        }
+        w.Close();
+        return w.ToString();
+    }
+
+    private static void LocalCall(CodeWriter w, LocalExportsModel model, LocalCallModel call, string type, string parameters)
+    {
+        string converted = string.Join(", ", call.Parameters.Select(p => p.Converted.Length == 0 ? p.Name : p.IsCommunicator ? "__c_" + p.Name.Substring(1) : $"{p.Converted}.From({p.Name})"));
+        LocalParameterModel[] communicators = [.. call.Parameters.Where(p => p.IsCommunicator)];
+        w.Open($"private static {type} Do_{call.Name}({parameters})");
+        if (call.ReturnType.Length > 0) w.Line($"return {model.ClassName}.{call.Name}({converted});");
+        else
+        {
+            foreach (LocalParameterModel c in communicators) w.Line($"{c.Converted}? __c_{c.Name.Substring(1)} = null;");
+            string first = communicators.Length > 0 ? "__c_" + communicators[0].Name.Substring(1) : "null";
+            w.Open("try");
+            w.Line($"{model.Runtime}.Enter(\"{call.Name}\");");
+            foreach (LocalParameterModel c in communicators) w.Line($"__c_{c.Name.Substring(1)} = {c.Converted}.From({c.Name});");
+            w.Line($"{model.ClassName}.{call.Name}({converted});");
+            w.Line("return 0;");
+            w.Close();
+            w.Line($"catch (global::System.Exception __e) {{ return {model.Runtime}.Failed(__e, {first}); }}");
+            w.Line($"finally {{ {model.Runtime}.Leave(); }}");
+        }
+        w.Close().Line();
+    }
+}

@@ -1,0 +1,21 @@
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+using TreCr.Calls.Generator.Model;
+
+namespace TreCr.Calls.Generator;
+
+/// <summary>
+/// Exports of calls that are carried out in the program itself (MPI): for every public method of a class with [LocalExports] a function of its name, and one of its name
+/// behind the prefix (PMPI_). A parameter of a type with a static method <c>From</c> is taken as that method's parameter and converted; what a method throws becomes the
+/// error code that the class's runtime makes of it.
+/// </summary>
+[Generator]
+public sealed class LocalExportsGenerator : IIncrementalGenerator
+{
+    public void Initialize(IncrementalGeneratorInitializationContext context)
+    {
+        IncrementalValuesProvider<LocalExportsModel> classes = context.SyntaxProvider
+            .ForAttributeWithMetadataName("TreCr.Calls.LocalExportsAttribute", (node, _) => node is ClassDeclarationSyntax, (c, _) => LocalExportsModel.Of((INamedTypeSymbol)c.TargetSymbol, c.Attributes[0]));
+        context.RegisterSourceOutput(classes, (output, model) => output.AddSource(model.ClassName + ".Exports.g.cs", Emit.LocalExports(model)));
+    }
+}

@@ -1,0 +1,44 @@
+namespace TreCr.Wrapper.Mpi;
+
+/// <summary>A reduction: predefined, or a function of the program.</summary>
+internal sealed unsafe class Op : MpiObject
+{
+    public required OpKind Kind { get; init; }
+    public bool IsCommutative { get; init; } = true;
+
+    /// <summary>void f(void* in, void* inout, int* count, MPI_Datatype* type).</summary>
+    public delegate* unmanaged[Cdecl]<void*, void*, int*, void*, void> Function { get; init; }
+
+    public static Op From(nint raw) => Handles.Get<Op>(raw, ErrorClass.Op);
+
+    public static void Define()
+    {
+        Handles.PredefineNull<Op>("ompi_mpi_op_null", 0x18000000);
+        OpKind[] inMpichsOrder = [OpKind.Max, OpKind.Min, OpKind.Sum, OpKind.Prod, OpKind.Land, OpKind.Band, OpKind.Lor, OpKind.Bor, OpKind.Lxor, OpKind.Bxor, OpKind.Minloc, OpKind.Maxloc, OpKind.Replace, OpKind.NoOp];
+        for (int i = 0; i < inMpichsOrder.Length; i++)
+        {
+            OpKind kind = inMpichsOrder[i];
+            Handles.Predefine(new Op { Kind = kind }, "ompi_mpi_op_" + (kind == OpKind.NoOp ? "no_op" : kind.ToString().ToLowerInvariant()), 0x58000001 + i);
+        }
+    }
+
+    /// <summary>inout[i] = in[i] op inout[i].</summary>
+    /// <exception cref="MpiException">the operation is not defined for the type</exception>
+    public void Apply(nint input, nint inout, long count, Datatype type)
+    {
+        if (Kind == OpKind.User)
+        {
+            nint handle = type.Handle;
+            const long Most = int.MaxValue;
+            for (long done = 0; done < count; done += Most)
+            {
+                int n = (int)Math.Min(Most, count - done);
+                Function((void*)(input + done * type.Extent), (void*)(inout + done * type.Extent), &n, &handle);
+            }
+            return;
+        }
+        if (!Reduction.Run(Kind, type, (byte*)input, (byte*)inout, count)) throw new MpiException(ErrorClass.Op, $"{Kind} is not defined for the datatype {(type.Name.Length > 0 ? type.Name : "of the program")}");
+    }
+}
+
+internal enum OpKind { User, Max, Min, Sum, Prod, Land, Band, Lor, Bor, Lxor, Bxor, Minloc, Maxloc, Replace, NoOp }

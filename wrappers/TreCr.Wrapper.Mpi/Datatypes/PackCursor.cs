@@ -1,0 +1,45 @@
+using System.Runtime.CompilerServices;
+
+namespace TreCr.Wrapper.Mpi;
+
+/// <summary>A place in the packed bytes of a number of items: packing and unpacking go on from it.</summary>
+/// <param name="type">of the items</param><param name="buffer">address of the first</param>
+internal unsafe struct PackCursor(Datatype type, nint buffer)
+{
+    private long _item, _within;
+    private int _run;
+
+    public void Pack(byte* into, long lengthBytes) => Move(into, lengthBytes, pack: true);
+
+    public void Unpack(byte* from, long lengthBytes) => Move(from, lengthBytes, pack: false);
+
+    private void Move(byte* packed, long length, bool pack)
+    {
+        if (type.IsContiguous)
+        {
+            Copy((byte*)buffer + _within, packed, length, pack);
+            _within += length;
+            return;
+        }
+        while (length > 0)
+        {
+            (long offset, long run) = type.Runs[_run];
+            long piece = Math.Min(length, run - _within);
+            Copy((byte*)buffer + _item * type.Extent + offset + _within, packed, piece, pack);
+            packed += piece;
+            length -= piece;
+            _within += piece;
+            if (_within < run) continue;
+            _within = 0;
+            if (++_run < type.Runs.Length) continue;
+            _run = 0;
+            _item++;
+        }
+    }
+
+    private static void Copy(byte* memory, byte* packed, long length, bool pack)
+    {
+        if (pack) Unsafe.CopyBlockUnaligned(packed, memory, checked((uint)length));
+        else Unsafe.CopyBlockUnaligned(memory, packed, checked((uint)length));
+    }
+}

@@ -1,0 +1,96 @@
+using TreCr.Wrapper.Runtime;
+
+namespace TreCr.Wrapper.Mpi;
+
+/// <summary>What every call does first and last: one thread at a time where the program may use several, and errors through its handlers.</summary>
+internal static class Library
+{
+    private static readonly object s_lock = new();
+    [ThreadStatic] private static int t_depth;
+    [ThreadStatic] private static string? t_call;
+
+    /// <summary>Threads may call at the same time (MPI_THREAD_MULTIPLE).</summary>
+    public static bool IsMultiple { get; set; }
+
+    public static LibraryState State { get; set; }
+
+    /// <summary>Where and as whom calls may be made before MPI_Init and after MPI_Finalize.</summary>
+    private static bool IsAlwaysAllowed(string call) => call is "MPI_Init" or "MPI_Init_thread" or "MPI_Initialized" or "MPI_Finalized" or "MPI_Get_version" or "MPI_Get_library_version" or "MPI_Abort"
+        || (call.StartsWith("MPI_Info_", StringComparison.Ordinal) && State != LibraryState.None);
+
+    public static void Enter(string call)
+    {
+        if (IsMultiple) Monitor.Enter(s_lock);
+        t_depth++;
+        t_call = call;
+        if (State != LibraryState.Running && !IsAlwaysAllowed(call))
+        {
+            StandardError.Write("trecr: "u8, $"{call} was called {(State == LibraryState.None ? "before MPI_Init" : "after MPI_Finalize")}");
+            Environment.Exit(1);
+        }
+    }
+
+    public static void Leave()
+    {
+        if (t_depth > 0) t_depth--;
+        if (IsMultiple && Monitor.IsEntered(s_lock)) Monitor.Exit(s_lock);
+    }
+
+    /// <summary>Lets other threads in for a moment.</summary>
+    public static void Yield()
+    {
+        if (!IsMultiple) return;
+        int depth = Release();
+        Thread.Yield();
+        TakeBack(depth);
+    }
+
+    public static void Sleep(long timeoutNs)
+    {
+        int depth = IsMultiple ? Release() : 0;
+        Transport.Sleep(timeoutNs);
+        TakeBack(depth);
+    }
+
+    private static int Release()
+    {
+        int depth = 0;
+        for (; Monitor.IsEntered(s_lock); depth++) Monitor.Exit(s_lock);
+        return depth;
+    }
+
+    private static void TakeBack(int depth)
+    {
+        for (; depth > 0; depth--) Monitor.Enter(s_lock);
+    }
+
+    /// <summary>A call has failed: what its communicator's error handler says.</summary>
+    /// <returns>code in the program's numbers</returns>
+    public static int Failed(Exception e, Comm? comm)
+    {
+        ErrorClass error = e is MpiException known ? known.Error : ErrorClass.Intern;
+        if (e is not MpiException) StandardError.Write("trecr: MPI: "u8, $"{t_call}: {e.GetType().Name}: {e.Message}");
+        return Raise(error, comm, e.Message);
+    }
+
+    /// <summary>Calls the error handler.</summary>
+    public static int Raise(ErrorClass error, Comm? comm, string message)
+    {
+        int code = MpiAbi.Error(error);
+        comm ??= State == LibraryState.Running ? Comm.World : null;
+        Errhandler handler = comm?.Errhandler ?? Errhandler.Fatal;
+        switch (handler.Kind)
+        {
+            case ErrhandlerKind.Return: return code;
+            case ErrhandlerKind.User:
+                handler.Call(comm!.Handle, code);
+                return code;
+            default:
+                StandardError.Write("trecr: MPI: "u8, $"rank {Rankings.World}: {t_call}: {ErrorTexts.Of(error)} ({message}): MPI_ERRORS_ARE_FATAL, the job is aborted");
+                Lifetime.Abort(code == 0 ? 1 : code);
+                return code;
+        }
+    }
+}
+
+internal enum LibraryState { None, Running, Finalized }
