@@ -18,11 +18,11 @@ internal sealed unsafe class PacketPump(MpiLibrary mpi, MpiSegment segment)
 
     private readonly MpiSegmentHeader* _header = segment.Header;
     private readonly Queue<(nint Request, ulong End)> _sends = new();
-    private readonly Queue<(nint Request, ulong End)> _receives = new();
+    private readonly Queue<(nint Request, ulong End, nint Packet, int Source)> _receives = new();
     private readonly Dictionary<int, ulong> _marked = []; // rank -> epoch of its newest marker
     private readonly nint[] _markers = new nint[mpi.Size];
     private readonly ulong* _marker = (ulong*)NativeMemory.AllocZeroed(sizeof(ulong));
-    private ulong _taken = segment.Header->OutTail, _arriving = segment.Header->InHead;
+    private ulong _taken = segment.Header->OutTail, _arriving = segment.Header->InHead, _arrived = segment.Header->InHead;
     private ulong _gate, _released; // epochs; gate 0: open; markers up to the released one are of the past
     private bool _markersSent;
 
@@ -134,22 +134,30 @@ internal sealed unsafe class PacketPump(MpiLibrary mpi, MpiSegment segment)
             MpiPacket* filler = (MpiPacket*)(segment.In + at);
             (filler->Peer, filler->Bytes) = (MpiPacket.Filler, (uint)(ring - at));
             _arriving += ring - at;
-            _receives.Enqueue((0, _arriving));
+            _receives.Enqueue((0, _arriving, 0, 0));
             at = 0;
         }
         if (_arriving + (ulong)count - Volatile.Read(ref _header->InTail) > ring) throw new RingException($"MPI segment: the incoming ring is full, which the senders' credit should not allow (rank {source})");
         _arriving += (ulong)count;
-        _receives.Enqueue((mpi.Receive(segment.In + at, count, message), _arriving));
+        _receives.Enqueue((mpi.Receive(segment.In + at, count, message), _arriving, (nint)(segment.In + at), source));
         return true;
     }
 
     private bool FinishReceives()
     {
         bool moved = false;
-        while (_receives.TryPeek(out (nint Request, ulong End) first))
+        while (_receives.TryPeek(out (nint Request, ulong End, nint Packet, int Source) first))
         {
             if (first.Request != 0 && !mpi.Test(ref first.Request)) break;
             _receives.Dequeue();
+            MpiPacket* packet = (MpiPacket*)first.Packet;
+            if (packet != null)
+            {
+                // The sender's head names the way there; its length is what the program goes by.
+                if (packet->Bytes != first.End - _arrived) throw new RingException($"MPI: a packet of {first.End - _arrived} bytes from rank {first.Source} says {packet->Bytes}");
+                packet->Peer = first.Source;
+            }
+            _arrived = first.End;
             Volatile.Write(ref _header->InHead, first.End);
             moved = true;
         }
