@@ -211,6 +211,8 @@ internal sealed unsafe partial class Session : IDisposable
 
         public ulong Allocate(int deviceOrdinal, ulong bytes) => Target!.Allocate(deviceOrdinal, bytes);
 
+        public ulong AllocateManaged(int deviceOrdinal, ulong bytes) => Target!.AllocateManaged(deviceOrdinal, bytes);
+
         public void Free(ulong address) => Target!.Free(address);
     }
 }

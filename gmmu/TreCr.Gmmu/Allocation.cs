@@ -17,6 +17,9 @@ public enum AllocationKind : byte
 
     /// <summary>cuMemHostRegister: program memory, known for copies only.</summary>
     Registered = 5,
+
+    /// <summary>Managed variables of a module: the back end's own as Internal, but in the pinned arena.</summary>
+    ManagedVariable = 6,
 }
 
 /// <summary>One allocation. Immutable.</summary>
@@ -28,4 +31,14 @@ public enum AllocationKind : byte
 public sealed record Allocation(ulong Address, ulong Bytes, AllocationKind Kind, int DeviceOrdinal, ulong BufferId, ulong Context, uint HostFlags)
 {
     public ulong End => Address + Bytes;
+
+    /// <summary>It lies in the pinned arena: the program reaches it at the same address.</summary>
+    public bool IsShared => IsSharedKind(Kind);
+
+    public bool IsManaged => Kind is AllocationKind.Managed or AllocationKind.ManagedVariable;
+
+    /// <summary>The back end's own: not the program's to free, and ended with its module.</summary>
+    public bool IsInternal => Kind is AllocationKind.Internal or AllocationKind.ManagedVariable;
+
+    public static bool IsSharedKind(AllocationKind kind) => kind is AllocationKind.Pinned or AllocationKind.Managed or AllocationKind.ManagedVariable;
 }

@@ -90,7 +90,12 @@ public sealed unsafe partial class DeviceMemory
     }
 
     /// <inheritdoc/>
-    ulong IDeviceAllocator.Allocate(int deviceOrdinal, ulong bytes)
+    ulong IDeviceAllocator.Allocate(int deviceOrdinal, ulong bytes) => AllocateOwn(deviceOrdinal, bytes, AllocationKind.Internal);
+
+    /// <inheritdoc/>
+    ulong IDeviceAllocator.AllocateManaged(int deviceOrdinal, ulong bytes) => AllocateOwn(deviceOrdinal, bytes, AllocationKind.ManagedVariable);
+
+    private ulong AllocateOwn(int deviceOrdinal, ulong bytes, AllocationKind kind)
     {
         lock (_lock)
         {
@@ -98,14 +103,14 @@ public sealed unsafe partial class DeviceMemory
             if (_expected is { } expected)
             {
                 // In replay only what the log names may be given: anything else would lie where the program's memory is.
-                if (!expected.TryDequeue(out address) || Start(address) is not { Kind: AllocationKind.Internal } known || known.Bytes != bytes) return 0;
+                if (!expected.TryDequeue(out address) || Start(address) is not { } known || known.Kind != kind || known.Bytes != bytes) return 0;
             }
             else
             {
-                if (Place(deviceOrdinal, bytes, 0, AllocationKind.Internal, 0, out address) != CUresult.CUDA_SUCCESS) return 0;
+                if (Place(deviceOrdinal, bytes, 0, kind, 0, out address) != CUresult.CUDA_SUCCESS) return 0;
                 _recording?.Add(Start(address)!);
             }
-            if (_backend.DeviceMemoryIsHostMemory) NativeMemory.Clear((void*)address, (nuint)bytes);
+            if (_backend.DeviceMemoryIsHostMemory || kind == AllocationKind.ManagedVariable) NativeMemory.Clear((void*)address, (nuint)bytes);
             return address;
         }
     }
@@ -115,7 +120,7 @@ public sealed unsafe partial class DeviceMemory
     {
         lock (_lock)
         {
-            if (Start(address) is not { Kind: AllocationKind.Internal } allocation) return;
+            if (Start(address) is not { IsInternal: true } allocation) return;
             _allocations.Remove(allocation);
             ArenaOf(allocation).Free(address, allocation.Bytes);
         }

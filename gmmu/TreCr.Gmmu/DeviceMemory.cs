@@ -105,7 +105,7 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
     {
         lock (_lock)
         {
-            if (Start(address) is not { } allocation || allocation.Kind == AllocationKind.Internal || pinned != (allocation.Kind == AllocationKind.Pinned))
+            if (Start(address) is not { } allocation || allocation.IsInternal || pinned != (allocation.Kind == AllocationKind.Pinned))
                 return CUresult.CUDA_ERROR_INVALID_VALUE;
             _allocations.Remove(allocation);
             ArenaOf(allocation).Free(address, allocation.Bytes);
@@ -199,7 +199,7 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
         lock (_lock)
         {
             CollectFreed(wait: false);
-            foreach (Allocation allocation in _allocations.All.Where(a => a.Context == context && a.Kind != AllocationKind.Internal).ToArray())
+            foreach (Allocation allocation in _allocations.All.Where(a => a.Context == context && !a.IsInternal).ToArray())
             {
                 _allocations.Remove(allocation);
                 ArenaOf(allocation).Free(allocation.Address, allocation.Bytes);
@@ -213,7 +213,7 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
         address = 0;
         if ((uint)ordinal >= (uint)_devices.Length) return CUresult.CUDA_ERROR_INVALID_CONTEXT;
         if (bytes == 0) return CUresult.CUDA_ERROR_INVALID_VALUE;
-        Arena arena = kind is AllocationKind.Pinned or AllocationKind.Managed ? _pinned! : _devices[ordinal];
+        Arena arena = Allocation.IsSharedKind(kind) ? _pinned! : _devices[ordinal];
         CollectFreed(wait: false);
         CUresult result = arena.Allocate(bytes, out address);
         if (result == CUresult.CUDA_ERROR_OUT_OF_MEMORY && _freed.Bytes != 0)
@@ -236,7 +236,7 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
     private Allocation? Start(ulong address) => _allocations.Find(address) is { } found && found.Address == address ? found : null;
 
     private Arena ArenaOf(Allocation allocation)
-        => allocation.Kind is AllocationKind.Pinned or AllocationKind.Managed ? _pinned! : _devices[allocation.DeviceOrdinal];
+        => allocation.IsShared ? _pinned! : _devices[allocation.DeviceOrdinal];
 
     /// <summary>Unmaps all memory and gives the slots back.</summary>
     public void Dispose()

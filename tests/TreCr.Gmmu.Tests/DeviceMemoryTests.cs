@@ -15,6 +15,7 @@ public unsafe class DeviceMemoryTests
     {
         public IDeviceAllocator? Target;
         public ulong Allocate(int deviceOrdinal, ulong bytes) => Target!.Allocate(deviceOrdinal, bytes);
+        public ulong AllocateManaged(int deviceOrdinal, ulong bytes) => Target!.AllocateManaged(deviceOrdinal, bytes);
         public void Free(ulong address) => Target!.Free(address);
     }
 
@@ -192,9 +193,11 @@ public unsafe class DeviceMemoryTests
     {
         IDeviceAllocator own = _memory;
         _memory.BeginInternal();
-        ulong a = own.Allocate(0, 100), b = own.Allocate(0, 5000);
+        ulong a = own.Allocate(0, 100), b = own.Allocate(0, 5000), managed = own.AllocateManaged(0, 64);
         ulong[] addresses = _memory.EndInternal();
-        Assert.That(addresses, Is.EqualTo(new[] { a, b }));
+        Assert.That(addresses, Is.EqualTo(new[] { a, b, managed }));
+        Assert.That(managed, Is.InRange(Pinned, Pinned + PinnedBytes), "both sides reach it");
+        Assert.That(_memory.Free(managed, false), Is.EqualTo(CUresult.CUDA_ERROR_INVALID_VALUE), "not the program's");
         Assert.That(_memory.Free(a, false), Is.EqualTo(CUresult.CUDA_ERROR_INVALID_VALUE), "not the program's");
         GmmuState state = _memory.Save();
         Drop(_backend, _memory, _pinnedFd);
@@ -203,6 +206,7 @@ public unsafe class DeviceMemoryTests
         _memory.ExpectInternal(addresses);
         Assert.That(((IDeviceAllocator)_memory).Allocate(0, 100), Is.EqualTo(a));
         Assert.That(((IDeviceAllocator)_memory).Allocate(0, 4999), Is.Zero, "another size is another module");
+        Assert.That(((IDeviceAllocator)_memory).Allocate(0, 64), Is.Zero, "it was managed");
         Assert.That(_memory.EndExpected(), Is.Zero);
     }
 }

@@ -49,6 +49,8 @@ sealed unsafe class Machine : IDeviceAllocator, IDisposable
 
     public static void Ok(CUresult r) => Assert.That(r, Is.EqualTo(CUDA_SUCCESS));
 
+    public ulong AllocateManaged(int deviceOrdinal, ulong bytes) => Allocate(deviceOrdinal, bytes);
+
     public ulong Allocate(int deviceOrdinal, ulong bytes)
     {
         ulong at = Replay.Count > 0 ? Replay.Dequeue() : next;

@@ -31,5 +31,9 @@ public interface IDeviceAllocator
     /// <returns>device address, zero-filled, multiple of 512; 0 when out of memory</returns>
     ulong Allocate(int deviceOrdinal, ulong bytes);
 
+    /// <summary>Memory that the program reaches at the same address: for <c>__managed__</c> variables.</summary>
+    /// <returns>as <see cref="Allocate"/></returns>
+    ulong AllocateManaged(int deviceOrdinal, ulong bytes);
+
     void Free(ulong address);
 }

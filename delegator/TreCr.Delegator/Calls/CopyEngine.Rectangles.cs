@@ -60,7 +60,7 @@ internal sealed unsafe partial class CopyEngine
         bool reachable = found is { Kind: not AllocationKind.Registered };
         if (reachable && (ulong)span > found!.End - start) return false;
         if (type == DeviceType && !reachable) return false;
-        side = new Side(start, pitch, reachable, found?.Kind is AllocationKind.Pinned or AllocationKind.Managed || !reachable ? HostType : DeviceType);
+        side = new Side(start, pitch, reachable, found is { IsShared: true } || !reachable ? HostType : DeviceType);
         return true;
     }
 

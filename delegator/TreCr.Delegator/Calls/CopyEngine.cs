@@ -48,7 +48,7 @@ internal sealed unsafe partial class CopyEngine(ICudaBackend backend, DeviceMemo
 
     /// <summary>True for memory that program, delegator and device have at one address.</summary>
     public bool IsShared(ulong address, ulong bytes)
-        => memory.Find(address) is { Kind: AllocationKind.Pinned or AllocationKind.Managed } found && bytes <= found.End - address;
+        => memory.Find(address) is { IsShared: true } found && bytes <= found.End - address;
 
     private CUresult FromRecord(ulong destination, byte* source, nuint bytes, CUstream stream)
     {

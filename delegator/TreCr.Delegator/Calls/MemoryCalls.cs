@@ -128,9 +128,9 @@ internal sealed unsafe class MemoryCalls(ICudaBackend backend, DeviceMemory memo
         if (memory.Find(address.Value) is not { } found) return CUresult.CUDA_SUCCESS;
         *facts = new PointerFacts
         {
-            MemoryType = found.Kind switch { AllocationKind.Pinned or AllocationKind.Registered => 1, AllocationKind.Managed => 4, _ => 2 },
+            MemoryType = found.Kind switch { AllocationKind.Pinned or AllocationKind.Registered => 1, AllocationKind.Managed or AllocationKind.ManagedVariable => 4, _ => 2 },
             DeviceOrdinal = found.DeviceOrdinal, RangeStart = found.Address, RangeBytes = found.Bytes, BufferId = found.BufferId, Context = found.Context,
-            HostFlags = found.HostFlags, IsManaged = found.Kind == AllocationKind.Managed ? 1u : 0,
+            HostFlags = found.HostFlags, IsManaged = found.IsManaged ? 1u : 0,
         };
         return CUresult.CUDA_SUCCESS;
     }

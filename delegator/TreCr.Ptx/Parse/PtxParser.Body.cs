@@ -97,7 +97,7 @@ public sealed partial class PtxParser
             else if ((type = PtxTypes.Parse(word[1..])) == PtxType.None) throw Bad($"unknown register type {word}");
         }
         if (type == PtxType.None) throw Bad("a register type expected");
-        if (vector != 1) throw Bad("vector registers are not supported");
+        if (vector != 1) { VectorRegisters(type, vector); return; }
         do
         {
             string name = Word();
@@ -125,7 +125,9 @@ public sealed partial class PtxParser
     /// <summary>Register number, or -1.</summary>
     int FindRegister(string name)
     {
-        if (Find(name) is int scoped) return scoped;
+        object? known = Find(name);
+        if (known is int scoped) return scoped;
+        if (known is null && name.Length > 2 && name[^2] == '.' && Find(name[..^2]) is VectorRegister vector && "xyzw".IndexOf(name[^1]) is >= 0 and int part && part < vector.Count) return vector.First + part;
         int digits = name.Length;
         while (digits > 0 && char.IsAsciiDigit(name[digits - 1])) digits--;
         if (digits == name.Length || digits == 0 || name.Length - digits > 7) return -1;
@@ -192,7 +194,8 @@ public sealed partial class PtxParser
             operands.Add(Operand(opcode.Name is "bra" or "brx" && (opcode.Name == "bra" || operands.Count == 1)));
             if (!Take(',') && !At(';')) throw Bad($"';' expected after {word}, found {Found}");
         }
-        function.Body.Add(new() { Opcode = opcode, Operands = [.. operands], Guard = guard, GuardNegated = negated, Line = line });
+        if (opcode.Name == "mov" && opcode.Vector > 1) MoveParts(opcode, operands, guard, negated, line);
+        else function.Body.Add(new() { Opcode = opcode, Operands = [.. operands], Guard = guard, GuardNegated = negated, Line = line });
     }
 
     PtxOperand Operand(bool label)
@@ -273,6 +276,7 @@ public sealed partial class PtxParser
         if (word == "_") return new() { Kind = OperandKind.Sink };
         int register = FindRegister(word);
         if (register >= 0) return PtxOperand.Reg(register);
+        if (Find(word) is VectorRegister vector) return vector.ToOperand();
         if (Specials.TryGetValue(word, out SpecialRegister special)) return new() { Kind = OperandKind.Special, Special = special, Name = word };
         if (word.LastIndexOf('.') is > 0 and int dot && word.Length - dot is >= 3 and <= 6 && word[dot + 1] is 'b' or 'h' && !word.AsSpan(dot + 2).ContainsAnyExceptInRange('0', '7') && FindRegister(word[..dot]) is >= 0 and int whole)
             return new() { Kind = OperandKind.Register, Register = whole, Part = Array.IndexOf(Parts, word[(dot + 1)..]) is > 0 and int part ? part : PtxOperand.ManyParts, Lanes = word[(dot + 1)..] };

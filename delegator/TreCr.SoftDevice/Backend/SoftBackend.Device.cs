@@ -151,8 +151,7 @@ public sealed unsafe partial class SoftBackend
             dying = [.. handles.Keys.Where(o => o switch { SoftModule m => m.Context == c, SoftFunction f => f.Module.Context == c, SoftStream s => s.Context == c, SoftEventOwner e => e.Context == c, SoftImage i => i.Context == c, _ => false })];
         foreach (object o in dying)
         {
-            if (o is SoftModule { Block: not 0 } m) allocator.Free(m.Block);
-            if (o is SoftModule { Heap: not 0 } h) allocator.Free(h.Heap);
+            if (o is SoftModule m) FreeMemory(m);
             Remove(o);
         }
         Remove(c);

@@ -18,7 +18,7 @@ public sealed unsafe partial class SoftBackend
         if (module == null || image == null || imageBytes == 0 || imageBytes > int.MaxValue) return CUDA_ERROR_INVALID_VALUE;
         try
         {
-            SoftModule m = SoftModule.Load(new(image, (int)imageBytes), context, SoftDeviceFacts.Sm, zstd, Math.Max(limits[MallocHeap], 4096), n => allocator.Allocate(context.Device, n));
+            SoftModule m = SoftModule.Load(new(image, (int)imageBytes), context, SoftDeviceFacts.Sm, zstd, Math.Max(limits[MallocHeap], 4096), n => allocator.Allocate(context.Device, n), n => allocator.AllocateManaged(context.Device, n));
             *module = new(Add(m));
             return CUDA_SUCCESS;
         }
@@ -36,12 +36,17 @@ public sealed unsafe partial class SoftBackend
     {
         if (Find<SoftModule>(module.Value) is not { } m) return CUDA_ERROR_INVALID_HANDLE;
         scheduler.WaitAll(m.Context);
-        if (m.Block != 0) allocator.Free(m.Block);
-        if (m.Heap != 0) allocator.Free(m.Heap);
+        FreeMemory(m);
         lock (m.Functions)
             foreach (SoftFunction f in m.Functions.Values) Remove(f);
         Remove(m);
         return CUDA_SUCCESS;
+    }
+
+    void FreeMemory(SoftModule m)
+    {
+        foreach (ulong block in (ReadOnlySpan<ulong>)[m.Block, m.Heap, m.ManagedBlock])
+            if (block != 0) allocator.Free(block);
     }
 
     public CUresult trecrModuleGetFunction(CUfunction* function, FunctionFacts* facts, CUmodule module, byte* name)

@@ -24,6 +24,8 @@ sealed unsafe class SoftModule : ISymbolAddresses, IChildKernels
     /// <summary>device address and size of the block; 0 where the module has no variables and no functions</summary>
     public ulong Block { get; private set; }
     public ulong BlockBytes { get; private set; }
+    /// <summary>address of the module's managed variables, which the program reaches too; 0 where it has none</summary>
+    public ulong ManagedBlock { get; private set; }
     /// <summary>device address of what malloc and free of the module's kernels use (<see cref="DeviceHeap"/>); 0 where they are not declared</summary>
     public ulong Heap { get; private set; }
     /// <summary>Its name among the addresses; no PTX name has this sign.</summary>
@@ -41,13 +43,13 @@ sealed unsafe class SoftModule : ISymbolAddresses, IChildKernels
 
     /// <summary>Parses an image and places its variables.</summary>
     /// <exception cref="PtxException">200, 209, 218 or 222.</exception>
-    public static SoftModule Load(ReadOnlySpan<byte> image, SoftContext context, int deviceSm, ZstdDecoder? zstd, ulong heapBytes, Func<ulong, ulong> allocate)
+    public static SoftModule Load(ReadOnlySpan<byte> image, SoftContext context, int deviceSm, ZstdDecoder? zstd, ulong heapBytes, Func<ulong, ulong> allocate, Func<ulong, ulong> allocateManaged)
     {
         PtxModule ptx = Parse(image, deviceSm, zstd);
         if (ptx.TargetSm > deviceSm || ptx.TargetSuffix != "" && ptx.TargetSm != deviceSm && ptx.TargetSuffix != "f")
             throw new PtxException(PtxException.InvalidPtx, $"the PTX is for sm_{ptx.TargetSm}{ptx.TargetSuffix}, the device is sm_{deviceSm}");
         SoftModule m = new() { Context = context, Ptx = ptx };
-        m.Place(allocate);
+        m.Place(allocate, allocateManaged);
         if (ptx.Functions.Exists(f => f.IsExtern && f.Name is "malloc" or "free")) m.PlaceHeap(heapBytes, allocate);
         return m;
     }
@@ -73,27 +75,34 @@ sealed unsafe class SoftModule : ISymbolAddresses, IChildKernels
         return text;
     }
 
-    void Place(Func<ulong, ulong> allocate)
+    /// <summary>Gives variables their places in one block, from its start.</summary>
+    /// <returns>bytes of the block so far</returns>
+    static ulong LayOut(IEnumerable<PtxVariable> variables)
     {
         ulong at = 0;
-        foreach (PtxVariable v in Ptx.Variables)
+        foreach (PtxVariable v in variables)
         {
-            if (v.Space is not (PtxSpace.Global or PtxSpace.Const)) continue;
-            if (v.Extern) continue;
             ulong align = (ulong)Math.Max(v.AlignBytes, 16);
             at = at + align - 1 & ~(align - 1);
             v.Offset = (long)at;
             at += (ulong)Math.Max(v.SizeBytes, 1);
         }
+        return at;
+    }
+
+    void Place(Func<ulong, ulong> allocate, Func<ulong, ulong> allocateManaged)
+    {
+        PtxVariable[] placed = [.. Ptx.Variables.Where(v => v.Space is PtxSpace.Global or PtxSpace.Const && !v.Extern)];
+        ulong managed = LayOut(placed.Where(v => v.Managed)), at = LayOut(placed.Where(v => !v.Managed));
         ulong functions = at = at + 15 & ~15UL;
         at += (ulong)Ptx.Functions.Count * FunctionAddressBytes;
         BlockBytes = at;
-        if (at == 0) return;
-        Block = allocate(at);
-        if (Block == 0) throw new OutOfMemoryException("no device memory for the module's variables");
+        if (at + managed == 0) return;
+        if (at != 0 && (Block = allocate(at)) == 0) throw new OutOfMemoryException("no device memory for the module's variables");
+        if (managed != 0 && (ManagedBlock = allocateManaged(managed)) == 0) throw new OutOfMemoryException("no memory for the module's managed variables");
         firstFunction = Block + functions;
         foreach (PtxVariable v in Ptx.Variables)
-            if (v.Offset >= 0 && v.Space is PtxSpace.Global or PtxSpace.Const) addresses[v.Name] = Block + (ulong)v.Offset;
+            if (v.Offset >= 0 && v.Space is PtxSpace.Global or PtxSpace.Const) addresses[v.Name] = (v.Managed ? ManagedBlock : Block) + (ulong)v.Offset;
         for (int n = 0; n < Ptx.Functions.Count; n++) addresses[Ptx.Functions[n].Name] = Block + functions + (ulong)n * FunctionAddressBytes;
         foreach (PtxVariable v in Ptx.Variables)
         {

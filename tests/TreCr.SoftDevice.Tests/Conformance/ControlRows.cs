@@ -179,6 +179,9 @@ static class ControlRows
                 yield return new("mov.b32 unpack and pack", "b32", ["b32"], v => v[0] >> 16 | (v[0] & 0xffff) << 16, Source) { Declarations = ".reg .b16 %h0, %h1;\n", Body = $"mov.b32 {{{list}}}, {{a}};\nmov.b32 {{d}}, {{{reversed}}};" };
         }
         yield return new("mov.b64 unpack and pack", "b64", ["b64"], v => v[0] >> 32 | v[0] << 32, Source) { Declarations = ".reg .b32 %lo, %hi;\n", Body = "mov.b64 {%lo, %hi}, {a};\nmov.b64 {d}, {%hi, %lo};" };
+        // Twice exchanged, then once more in place.
+        yield return new("mov.v2.b32", "b64", ["b64"], v => v[0] >> 32 | v[0] << 32, Source)
+        { Declarations = ".reg .v2 .b32 %v, %w;\n", Body = "mov.b64 {%v.x, %v.y}, {a};\nmov.v2.b32 %w, {%v.y, %v.x};\nmov.v2.b32 %v, {%w.y, %w.x};\nmov.v2.b32 %v, {%v.y, %v.x};\nmov.b64 {d}, %v;", Mutated = "mov.b32" };
         yield return new("mov.b64 of four", "b64", ["b64"], v => (v[0] >> 48) | (v[0] >> 32 & 0xffff) << 16 | (v[0] >> 16 & 0xffff) << 32 | v[0] << 48, Source)
         { Declarations = ".reg .b16 %q<4>;\n", Body = "mov.b64 {%q0, %q1, %q2, %q3}, {a};\nmov.b64 {d}, {%q3, %q2, %q1, %q0};" };
     }

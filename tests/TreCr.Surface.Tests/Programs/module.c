@@ -189,3 +189,54 @@ CASE(best_block_size, "cuOccupancyMaxPotentialBlockSize cuOccupancyMaxPotentialB
     OK(cuOccupancyMaxPotentialBlockSize(&grid, &block, function("limited"), NULL, 0, 0));
     TRUE(block >= 32 && block <= 64);
 }
+
+// A variable that both sides reach at one address; the kernel adds to it.
+static u64 managed_module, managed_at;
+static u32 managed_start, managed_added;
+static const char managed_text[] =
+    ".version 6.4\n.target sm_52\n.address_size 64\n.visible .global .attribute(.managed) .align 4 .u32 both[4] = {1, 2, 3, 4};\n.visible .global .align 4 .u32 ours;\n"
+    ".visible .entry add(.param .u32 n)\n{\n.reg .b32 %r<3>;\nld.param.u32 %r1, [n];\nld.global.u32 %r2, [both+4];\nadd.u32 %r2, %r2, %r1;\nst.global.u32 [both+4], %r2;\nst.global.u32 [ours], %r2;\nret;\n}\n";
+
+static void add_to_managed(u32 n)
+{
+    u64 f = 0;
+    void *parameters[] = {&n};
+    OK(cuModuleGetFunction(&f, managed_module, "add"));
+    OK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, 0, parameters, NULL));
+    OK(cuCtxSynchronize());
+}
+
+KEPT(managed_variable, "cuModuleLoadData cuModuleGetGlobal cuPointerGetAttribute")
+{
+    size_t bytes = 0;
+    int is_managed = 0;
+    u32 *both, again = 0;
+    u64 ours = 0;
+    OK(cuModuleLoadData(&managed_module, managed_text));
+    OK(cuModuleGetGlobal(&managed_at, &bytes, managed_module, "both"));
+    IS(16, bytes);
+    OK(cuPointerGetAttribute(&is_managed, 8, managed_at));
+    IS(1, is_managed & 255);
+    both = (u32 *)managed_at;
+    IS(4, both[3]);
+    both[1] = managed_start = random_u32();
+    add_to_managed(managed_added = random_u32());
+    IS(managed_start + managed_added, both[1]);
+    OK(cuModuleGetGlobal(&ours, NULL, managed_module, "ours"));
+    OK(cuMemcpyDtoH(&again, ours, 4));
+    IS(managed_start + managed_added, again);
+    IS(1, cuMemFree(managed_at));
+}
+FOUND(managed_variable)
+{
+    u64 again = 0;
+    u32 *both = (u32 *)managed_at;
+    OK(cuModuleGetGlobal(&again, NULL, managed_module, "both"));
+    IS(managed_at, again);
+    IS(managed_start + managed_added, both[1]);
+    both[1]++;
+    add_to_managed(7);
+    IS(managed_start + managed_added + 8, both[1]);
+    OK(cuModuleUnload(managed_module));
+    IS(1, cuPointerGetAttribute(&again, 8, managed_at));
+}
