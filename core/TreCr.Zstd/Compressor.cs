@@ -1,7 +1,7 @@
 namespace TreCr.Zstd;
 
 /// <summary>Compresses whole buffers into zstd frames. Shaped like ZstdSharp's class of this name, which could take its place.</summary>
-/// <param name="level">compression level, 1 (fast) to 19</param>
+/// <param name="level">compression level, 1 (fast) to 19; negative: faster, and larger</param>
 /// <remarks>One thread at a time. Calls do not allocate managed memory.</remarks>
 public sealed unsafe class Compressor(int level = 3) : IDisposable
 {

@@ -20,19 +20,22 @@ internal sealed unsafe class FrameWorker
     private readonly FrameQueue _queue;
     private readonly StoreCatalog _catalog;
     private readonly PackWriter _pack;
-    private readonly int _level;
+    private readonly CompressionChoice _choice;
+    private readonly Compressor?[] _compressors = new Compressor?[48]; // by level + 16
+    private readonly (long Plain, long Stored, long Ns)[] _measured = new (long, long, long)[48]; // likewise, since it was told
+    private long _tried;
     private readonly Thread _thread;
     private readonly List<IndexEntry> _entries = new(1024);
     private int _used, _plainInARow;
 
-    internal FrameWorker(FrameQueue queue, StoreCatalog catalog, PackWriter pack, StoreSeal seal, int level, int number)
+    internal FrameWorker(FrameQueue queue, StoreCatalog catalog, PackWriter pack, StoreSeal seal, CompressionChoice choice, int number)
     {
         _seal = seal;
         _recordLimitBytes = PackWriter.RecordBytes(Format.FrameSizeBytes + seal.OverheadBytes);
         _queue = queue;
         _catalog = catalog;
         _pack = pack;
-        _level = level;
+        _choice = choice;
         _thread = new Thread(Run) { IsBackground = true, Name = $"trecr-store-{number}" };
         _thread.Start();
     }
@@ -49,6 +52,13 @@ internal sealed unsafe class FrameWorker
     /// <summary>Their bytes as stored; read after <see cref="Join"/>.</summary>
     internal long StoredBytes { get; private set; }
 
+    /// <summary>Time that was not spent waiting for frames, and what of it was compressing and writing; read after <see cref="Join"/>.</summary>
+    internal long WorkNs { get; private set; }
+
+    internal long CompressNs { get; private set; }
+
+    internal long AppendNs { get; private set; }
+
     private bool _failed;
 
     /// <summary>Waits until the thread has ended; the queue is complete by then.</summary>
@@ -58,17 +68,18 @@ internal sealed unsafe class FrameWorker
     {
         Linux.Sys.SetThreadNice(5); // the thread that copies, and then the program, come first
         byte* chunk = (byte*)NativeMemory.Alloc(ChunkBytes);
-        using Compressor? compressor = _level > 0 ? new Compressor(_level) : null;
         try
         {
             while (_queue.TryTake(out FrameQueue.Item item))
             {
+                long start = Linux.Sys.ClockNs(1);
                 try
                 {
-                    if (!HasFailed) Store(item, new Span<byte>(chunk, ChunkBytes), compressor);
+                    if (!HasFailed) Store(item, new Span<byte>(chunk, ChunkBytes));
                 }
                 catch (Exception e) { Fail(e); }
                 finally { _queue.Return(item.Buffer); }
+                WorkNs += Linux.Sys.ClockNs(1) - start;
             }
             try
             {
@@ -76,10 +87,14 @@ internal sealed unsafe class FrameWorker
             }
             catch (Exception e) { Fail(e); }
         }
-        finally { NativeMemory.Free(chunk); }
+        finally
+        {
+            NativeMemory.Free(chunk);
+            foreach (Compressor? compressor in _compressors) compressor?.Dispose();
+        }
     }
 
-    private void Store(FrameQueue.Item item, Span<byte> chunk, Compressor? compressor)
+    private void Store(FrameQueue.Item item, Span<byte> chunk)
     {
         ReadOnlySpan<byte> frame = new(item.Buffer, Format.FrameSizeBytes);
         if (!frame.ContainsAnyExcept((byte)0)) return; // the slot's hash stays zero
@@ -88,15 +103,7 @@ internal sealed unsafe class FrameWorker
         if (_catalog.Contains(hash) || !_pack.Claim(hash)) return;
         if (chunk.Length - _used < _recordLimitBytes) Flush(chunk);
         Span<byte> record = chunk[_used..], payload = record[(Format.RecordHeaderBytes + _seal.HeadBytes)..];
-        int stored = 0;
-        bool skip = compressor is null || _plainInARow >= PlainRun && _plainInARow % PlainRun != 0 && LooksRandom(frame);
-        if (!skip && compressor!.TryWrap(frame, payload[..CompressedLimitBytes], out stored)) _plainInARow = 0;
-        else
-        {
-            _plainInARow++;
-            frame.CopyTo(payload);
-            stored = frame.Length;
-        }
+        int stored = Compress(frame, payload);
         stored = _pack.Seal.Close(hash, frame.Length, record[Format.RecordHeaderBytes..], stored);
         PackWriter.WriteRecordHeader(record, hash, stored, frame.Length);
         int length = PackWriter.RecordBytes(stored);
@@ -105,6 +112,31 @@ internal sealed unsafe class FrameWorker
         _used += length;
         NewFrames++;
         StoredBytes += stored;
+    }
+
+    /// <returns>bytes of the payload; the frame's length: it is stored plain</returns>
+    private int Compress(ReadOnlySpan<byte> frame, Span<byte> payload)
+    {
+        int stored = 0, level = _choice.LevelOf(_tried);
+        bool tried = level != 0 && (_plainInARow < PlainRun || _plainInARow % PlainRun == 0 || !LooksRandom(frame)), shrunk = false;
+        if (tried)
+        {
+            _tried++;
+            long start = Linux.Sys.ClockNs(1);
+            shrunk = (_compressors[level + 16] ??= new Compressor(level)).TryWrap(frame, payload[..CompressedLimitBytes], out stored);
+            long took = Linux.Sys.ClockNs(1) - start;
+            ref var measured = ref _measured[level + 16];
+            measured = (measured.Plain + frame.Length, measured.Stored + (shrunk ? stored : frame.Length), measured.Ns + took);
+            CompressNs += took;
+        }
+        if (shrunk)
+        {
+            _plainInARow = 0;
+            return stored;
+        }
+        _plainInARow++;
+        frame.CopyTo(payload);
+        return frame.Length;
     }
 
     /// <summary>Whether bytes of a sample, taken all over the frame, come about equally often. Repetitions of random bytes are not seen.</summary>
@@ -124,7 +156,15 @@ internal sealed unsafe class FrameWorker
     private void Flush(Span<byte> chunk)
     {
         if (_used == 0) return;
+        long start = Linux.Sys.ClockNs(1);
         _pack.Append(chunk[.._used], CollectionsMarshal.AsSpan(_entries));
+        AppendNs += Linux.Sys.ClockNs(1) - start;
+        for (int i = 0; i < _measured.Length; i++)
+        {
+            if (_measured[i].Plain == 0) continue;
+            _choice.Compressed(i - 16, _measured[i].Plain, _measured[i].Stored, _measured[i].Ns);
+            _measured[i] = default;
+        }
         _entries.Clear();
         _used = 0;
     }

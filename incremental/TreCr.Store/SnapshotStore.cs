@@ -25,6 +25,9 @@ public sealed partial class SnapshotStore : IDisposable
 
     internal StoreOptions Options { get; }
 
+    /// <summary>Shared by all writers of this object, so that one knows what the one before has measured.</summary>
+    internal CompressionChoice Compression => field ??= new CompressionChoice(Options.CompressionLevel);
+
     internal StoreSeal Seal { get; }
 
     /// <summary>Whether its objects are encrypted.</summary>

@@ -24,6 +24,6 @@ public sealed record StoreOptions
     /// <summary>A new store with a key is not encrypted: the key is for the names of its objects only.</summary>
     public bool KeyedNamesOnly { get; init; } = Environment.GetEnvironmentVariable(StoreKeySource.UseVariable) == "names";
 
-    /// <summary>zstd level; 0 stores every frame plain.</summary>
-    public int CompressionLevel { get; init; } = 1;
+    /// <summary>zstd level; 0 stores every frame plain; null: chosen by what is measured (<see cref="CompressionChoice"/>).</summary>
+    public int? CompressionLevel { get; init; }
 }

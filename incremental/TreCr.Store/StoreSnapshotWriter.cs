@@ -47,8 +47,8 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
         long limitBytes = room.ForCopies(options.MemoryLimitBytes);
         CopyLimit = $"copies may take {limitBytes >> 20} MiB here: {(limitBytes == options.MemoryLimitBytes ? "--max-extra-memory" : $"{room.Bytes >> 20} MiB are free, {room.Bound}")}";
         _queue = new FrameQueue(limitBytes);
-        _workers = new FrameWorker[options.Workers > 0 ? options.Workers : Math.Min(Environment.ProcessorCount, 16)];
-        for (int i = 0; i < _workers.Length; i++) _workers[i] = new FrameWorker(_queue, store.Catalog, _pack, store.Seal, options.CompressionLevel, i);
+        _workers = new FrameWorker[options.Workers > 0 ? options.Workers : store.Compression.Threads(Math.Min(Environment.ProcessorCount, 16))];
+        for (int i = 0; i < _workers.Length; i++) _workers[i] = new FrameWorker(_queue, store.Catalog, _pack, store.Seal, store.Compression, i);
     }
 
     /// <summary>How much memory its copies may take, and why, in words.</summary>
@@ -76,7 +76,7 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
         if (frame == 0) return;
         long needed = 0;
         int seen = 0;
-        using (Zstd.Compressor? compressor = _store.Options.CompressionLevel > 0 ? new Zstd.Compressor(_store.Options.CompressionLevel) : null)
+        using (Zstd.Compressor? compressor = _store.Compression.Level is not 0 and var level ? new Zstd.Compressor(level) : null)
             for (int i = 0; i < Samples; i++)
             {
                 if (!sample((i + 0.5) / Samples, frame)) continue;
@@ -186,7 +186,9 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
             UInt128 hash = _store.Seal.Name(bytes);
             if (!_store.Catalog.Contains(hash)) _pack.AppendObject(hash, bytes);
             _session.Finish(new ContentHash(hash));
+            long start = Linux.Sys.ClockNs(1);
             _pack.Commit();
+            _store.Compression.Ended(_workers.Length, _workers.Sum(w => w.WorkNs), _workers.Sum(w => w.CompressNs), _workers.Sum(w => w.AppendNs), newBytes, storedBytes, Linux.Sys.ClockNs(1) - start);
             _store.Catalog.Refresh();
             _ended = true;
             Release();

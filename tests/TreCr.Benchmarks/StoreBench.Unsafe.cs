@@ -52,8 +52,41 @@ internal static unsafe class StoreBench
         bench.Row("store: read and verify", "GB/s", read);
         bench.Row("store: zstd -d", "GB/s", unzstd);
         bench.Row("store: read / zstd -d", "x", readRatio);
+        Encryption(bench, bytes);
         Sizes(bench, bytes);
         foreach ((int data, int parity) in ((int, int)[])[(4, 1), (4, 2), (8, 3), (10, 4)]) Code(bench, data, parity);
+        StopBench.Run(bench, "store", "resident", "on the device", 1024, 2048, 4096, 8192);
+        StopBench.Run(bench, "store", "pinned", "pinned", 1024, 8192);
+    }
+
+    /// <summary>What AES-256-GCM and keyed names cost: the same bytes into a store with a key and one without, alternately.</summary>
+    private static void Encryption(Bench bench, byte[] bytes)
+    {
+        List<double> write = [], read = [];
+        StoreKey key = StoreKey.FromBytes(System.Security.Cryptography.RandomNumberGenerator.GetBytes(StoreKey.LengthBytes));
+        for (int i = 0; i < Bench.Runs; i++)
+        {
+            double[] wrote = new double[2], got = new double[2];
+            foreach (int keyed in i % 2 == 0 ? [0, 1] : (int[])[1, 0])
+            {
+                string directory = Path.Combine(bench.Scratch, $"keyed{keyed}");
+                using (SnapshotStore store = SnapshotStore.Open(directory, new StoreOptions { Key = keyed == 1 ? key : null }))
+                {
+                    SnapshotResult result = default;
+                    wrote[keyed] = Time(() => result = Write(store, bytes));
+                    got[keyed] = Time(() =>
+                    {
+                        using StoreSnapshotReader reader = store.OpenSnapshot(result.ManifestHash);
+                        reader.ReadFrames("memory", (_, _) => { }, inOrder: false);
+                    });
+                }
+                Directory.Delete(directory, recursive: true);
+            }
+            write.Add(wrote[1] / wrote[0]);
+            read.Add(got[1] / got[0]);
+        }
+        bench.Row("store: write, with a key / without", "x", write);
+        bench.Row("store: read, with a key / without", "x", read);
     }
 
     /// <summary>Half of the frames compress to about a third, half not at all.</summary>

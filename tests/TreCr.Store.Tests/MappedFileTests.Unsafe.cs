@@ -67,16 +67,22 @@ public sealed unsafe class MappedFileTests : StoreTestBase
     [Test]
     public void NoSystemCallLiesOnThePathOfAWrite()
     {
-        foreach ((string mode, bool survives) in new[] { ("mapped", true), ("file", false) })
+        // On a busy machine the runtime may stop the thread for reasons of its own, which takes calls: a path without any comes through one time of five, one with calls never.
+        const int Attempts = 5;
+        bool cameThrough = false;
+        foreach ((string mode, bool survives, int attempt) in Enumerable.Range(1, Attempts).Select(a => ("mapped", true, a)).Append(("file", false, Attempts)))
         {
-            using Process child = Process.Start(new ProcessStartInfo("dotnet", [typeof(MappedFileTests).Assembly.Location, "seccomp", mode, Path.Combine(Dir, mode)])
+            if (mode == "mapped" && cameThrough) continue;
+            using Process child = Process.Start(new ProcessStartInfo("dotnet", [typeof(MappedFileTests).Assembly.Location, "seccomp", mode, Path.Combine(Dir, $"{mode}{attempt}")])
             {
                 RedirectStandardOutput = true, Environment = { ["DOTNET_EnableDiagnostics"] = "0", ["DOTNET_TieredCompilation"] = "0", ["DOTNET_gcConcurrent"] = "0" },
             })!;
             string said = child.StandardOutput.ReadToEnd();
             Assert.That(child.WaitForExit(60_000));
             if (said.Contains("no seccomp")) Assert.Ignore("this kernel has no seccomp");
-            Assert.That(said.Contains($"{TracedWrites} writes, 0 calls"), Is.EqualTo(survives), $"{mode}: {said}, exit {child.ExitCode}");
+            bool survived = said.Contains($"{TracedWrites} writes, 0 calls");
+            cameThrough |= survived;
+            if (survived || attempt == Attempts) Assert.That(survived, Is.EqualTo(survives), $"{mode}: {said}, exit {child.ExitCode}");
         }
     }
 
