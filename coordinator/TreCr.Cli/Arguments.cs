@@ -12,6 +12,9 @@ internal sealed class Arguments
     public List<string> Command { get; } = [];
     public bool Json => Has("--json");
 
+    /// <summary>Options that were given, with their values ("" each time for one that takes none).</summary>
+    public IEnumerable<(string Name, IReadOnlyList<string> Values)> Given => _options.Select(o => (o.Key, (IReadOnlyList<string>)o.Value));
+
     /// <exception cref="TrecrException">Usage: an unknown option, a value missing, too many or too few operands</exception>
     public Arguments(Verb verb, ReadOnlySpan<string> words)
     {

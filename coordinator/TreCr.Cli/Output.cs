@@ -16,7 +16,10 @@ internal static unsafe class Output
     public static void Line(string text = "") => Write(1, text + "\n");
 
     /// <summary>A note on stderr.</summary>
-    public static void Note(string text) => Write(2, string.Concat(text.TrimEnd().Split('\n').Select(l => $"trecr: {l}\n")));
+    public static void Note(string text) => Write(2, string.Concat(text.TrimEnd().Split('\n').Select(l => $"trecr: {Speaker}{l}\n")));
+
+    /// <summary>Which rank says it, where a job has several: "rank 2: ".</summary>
+    public static string Speaker { get; set; } = "";
 
     /// <summary>The one line of an error, then its findings.</summary>
     public static void Error(TrecrError error, string message, IReadOnlyList<string>? findings = null)

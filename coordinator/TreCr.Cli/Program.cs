@@ -21,7 +21,9 @@ internal static class Program
             Verb verb = Verbs.Find(words[0]);
             Arguments arguments = new(verb, words.AsSpan(1));
             if (arguments.Has("--help")) { verb.PrintHelp(); return 0; }
-            return verb.Run(arguments);
+            int code = verb.Run(arguments);
+            if (RunVerb.EndSignal != 0) Sys.EndBySignal(RunVerb.EndSignal);
+            return code;
         }
         catch (Exception e)
         {
@@ -38,6 +40,7 @@ internal static class Program
                     foreach (string finding in findings) j.WriteStringValue(finding);
                     j.WriteEndArray();
                 });
+            if (RunVerb.EndSignal != 0) Sys.EndBySignal(RunVerb.EndSignal);
             return exit;
         }
     }

@@ -5,14 +5,15 @@ namespace TreCr.Control;
 /// events with the time, and answers with actions, so that tests can drive it on a fake clock and a fake network.
 /// </summary>
 /// <remarks>
-/// Preparing: every rank was told. All prepared: Committing. One failed, lost or late: Aborted, and every rank that may be gated is told.
+/// Preparing: every rank was told. Of several ranks none closes its gate before all are ready, so that they stand still together: one that copies much ahead does not
+/// keep the others waiting. All prepared: Committing. One failed, lost or late: Aborted, and every rank that may be gated is told.
 /// Committing: the manifest is written by the caller. From here on a lost rank changes nothing: its snapshot is durable. Not thread safe.
 /// Times are milliseconds of any steady clock.
 /// </remarks>
 public sealed class EpochMachine
 {
     private readonly SortedSet<uint> _waiting;
-    private readonly SortedSet<uint> _lost = [];
+    private readonly SortedSet<uint> _lost = [], _ready = [];
     private readonly SortedDictionary<uint, RankPrepared> _prepared = [];
     private readonly uint[] _ranks;
     private readonly long _deadline;
@@ -45,6 +46,13 @@ public sealed class EpochMachine
     /// <summary>First actions.</summary>
     public IReadOnlyList<EpochAction> Start() => [.. _ranks.Select(r => new EpochAction.SendPrepare(r, _deadlineMs, _stop))];
 
+    /// <summary>A rank has copied ahead what it can, and waits for the others.</summary>
+    public IReadOnlyList<EpochAction> RankReady(uint rank, ulong epoch)
+    {
+        if (State != EpochState.Preparing || epoch != Epoch || !_ranks.Contains(rank) || !_ready.Add(rank)) return Late(rank, epoch);
+        return _ready.Count < _ranks.Length ? [] : [.. _ranks.Select(r => new EpochAction.SendGate(r))];
+    }
+
     /// <summary>A rank's snapshots are durable.</summary>
     public IReadOnlyList<EpochAction> RankPrepared(uint rank, ulong epoch, RankPrepared prepared)
     {
@@ -57,7 +65,11 @@ public sealed class EpochMachine
 
     /// <summary>A rank cannot, and runs on.</summary>
     public IReadOnlyList<EpochAction> RankFailed(uint rank, ulong epoch, RankFailed failed)
-        => State == EpochState.Preparing && epoch == Epoch && _ranks.Contains(rank) ? Abort(failed.Error, failed.Reason, [.. failed.Findings], except: rank) : [];
+    {
+        if (State != EpochState.Preparing || epoch != Epoch || !_ranks.Contains(rank)) return [];
+        string which = _ranks.Length > 1 ? $"rank {rank}: " : "";
+        return Abort(failed.Error, which + failed.Reason, [.. failed.Findings.Select(f => which + f)], except: rank);
+    }
 
     /// <summary>The connection to a rank's supervisor closed. One whose program only ends says so first (<see cref="RankFailed"/>), so this one died.</summary>
     public IReadOnlyList<EpochAction> RankLost(uint rank)
@@ -71,7 +83,7 @@ public sealed class EpochMachine
     {
         if (State is EpochState.Committed or EpochState.Aborted) return [];
         if (State == EpochState.Preparing && nowMs >= _deadline)
-            return Abort(TrecrError.Deadline.Number, $"rank {string.Join(", ", _waiting)} had not prepared after {_deadlineMs} ms", [], except: null);
+            return Abort(TrecrError.Deadline.Number, $"rank {string.Join(", ", _ready.Count < _ranks.Length && _ready.Count > 0 ? _waiting.Except(_ready) : _waiting)} had not prepared after {_deadlineMs} ms", [], except: null);
         if (nowMs < _nextKeepAlive) return [];
         _nextKeepAlive = nowMs + ControlWire.KeepAliveMs;
         return [.. _ranks.Where(r => !_lost.Contains(r)).Select(r => new EpochAction.SendKeepAlive(r))];

@@ -47,6 +47,7 @@ public sealed record TrecrError(int Number, int ExitCode, string WhatToDo, int R
     public static readonly TrecrError DelegatorLost = Add(108, 1, "restart from the last checkpoint: `trecr restart JOB`");
     public static readonly TrecrError DelegatorStart = Add(109, 1, "`trecr doctor` says what is missing");
     public static readonly TrecrError SupervisorFailed = Add(110, 1, "restart from the last checkpoint: `trecr restart JOB`");
+    public static readonly TrecrError LaunchUnclear = Add(111, 2, "start all ranks with one mpirun or srun, which sets these variables, or unset them");
 
     // Taking a checkpoint.
     public static readonly TrecrError NoSuchJob = Add(201, 3, "`trecr status` lists running jobs");
@@ -59,6 +60,7 @@ public sealed record TrecrError(int Number, int ExitCode, string WhatToDo, int R
     public static readonly TrecrError CoordinatorLost = Add(208, 1, "look with `trecr list` whether the checkpoint exists, then try again; the program runs on");
     public static readonly TrecrError HookFailed = Add(209, 1, "look at what the hook has printed; the program runs on");
     public static readonly TrecrError ProcessKilled = Add(210, 1, "try again; the program runs on and the previous checkpoint is valid");
+    public static readonly TrecrError RanksMissing = Add(211, 4, "try again when all ranks have started; a rank that died ends its job: `trecr restart JOB`");
 
     // Restarting.
     public static readonly TrecrError NoSuchCheckpoint = Add(301, 3, "`trecr list` shows what there is; --store or TRECR_STORE names another store");
@@ -69,6 +71,8 @@ public sealed record TrecrError(int Number, int ExitCode, string WhatToDo, int R
     public static readonly TrecrError RestoreFailed = Add(306, 1, "try an earlier checkpoint (`trecr list`); the image is unchanged");
     public static readonly TrecrError RestoreRefused = Add(307, 7, "make what is named available again");
     public static readonly TrecrError BadImage = Add(308, 5, "try an earlier checkpoint (`trecr list`)");
+    public static readonly TrecrError WrongRanks = Add(309, 7, "start as many ranks as it was saved with: `mpirun -n N trecr restart JOB`");
+    public static readonly TrecrError LauncherUnknown = Add(310, 7, "start it with `mpirun -n N trecr restart JOB`, or give --launcher \"mpirun -n N\"");
 
     // The store.
     public static readonly TrecrError NotAStore = Add(401, 5, "give another --store, or move the directory away");

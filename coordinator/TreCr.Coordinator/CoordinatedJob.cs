@@ -3,9 +3,28 @@ using TreCr.Control;
 namespace TreCr.Coordinator;
 
 /// <summary>A job as the coordinator knows it: nothing here is needed by the job, and all of it comes back when its supervisors register again.</summary>
-internal sealed class CoordinatedJob(string name)
+/// <param name="launch">that its ranks belong to; a job of another launch is another job</param>
+internal sealed class CoordinatedJob(string name, string launch)
 {
     public string Name => name;
+    public string Launch => launch;
+
+    /// <summary>Ranks of the job, registered or not.</summary>
+    public uint RankCount { get; set; } = 1;
+
+    /// <summary>Ranks whose programs have ended in order.</summary>
+    public SortedDictionary<uint, EndedRank> Ended { get; } = [];
+
+    /// <summary>Ranks that neither run nor have ended in order.</summary>
+    public IEnumerable<uint> Missing
+    {
+        get
+        {
+            for (uint rank = 0; rank < RankCount; rank++)
+                if (!Ranks.ContainsKey(rank) && !Ended.ContainsKey(rank)) yield return rank;
+        }
+    }
+
     public SortedDictionary<uint, CoordinatedRank> Ranks { get; } = [];
     public EpochMachine? Epoch { get; set; }
     public ulong LastEpoch { get; set; }

@@ -105,6 +105,13 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
                     Do(prepared, epoch.RankPrepared(message.Rank, message.Epoch, message.Prepared));
                 else channel.Send(new Envelope { Job = message.Job, Rank = message.Rank, Host = message.Host, Epoch = message.Epoch, Abort = new AbortEpoch { Reason = $"epoch {message.Epoch} is over" } });
                 break;
+            case Envelope.BodyOneofCase.Ready:
+                if (_jobs.TryGetValue(message.Job, out CoordinatedJob? ready) && ready.Epoch is { } under) Do(ready, under.RankReady(message.Rank, message.Epoch));
+                else channel.Send(new Envelope { Job = message.Job, Rank = message.Rank, Host = message.Host, Epoch = message.Epoch, Abort = new AbortEpoch { Reason = $"epoch {message.Epoch} is over" } });
+                break;
+            case Envelope.BodyOneofCase.Ended:
+                if (_jobs.TryGetValue(message.Job, out CoordinatedJob? ends)) AddEnded(ends, [message.Ended.Rank]);
+                break;
             case Envelope.BodyOneofCase.Failed:
                 if (_jobs.TryGetValue(message.Job, out CoordinatedJob? failed) && failed.Epoch is { } attempt)
                     Do(failed, attempt.RankFailed(message.Rank, message.Epoch, message.Failed));
@@ -123,7 +130,16 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
     private void Register(ControlChannel channel, Envelope message)
     {
         if (!JobName.IsValid(message.Job)) { Reply(channel, message.Id, TrecrError.JobNameBad, $"job name '{message.Job}'"); return; }
-        if (!_jobs.TryGetValue(message.Job, out CoordinatedJob? job)) _jobs[message.Job] = job = new CoordinatedJob(message.Job);
+        _jobs.TryGetValue(message.Job, out CoordinatedJob? job);
+        if (job is not null && job.Launch != message.Register.Launch)
+        {
+            foreach (ControlChannel gone in job.Ranks.Values.Select(r => r.Channel).Where(c => c.PeerIsGone).ToArray()) Gone(gone);
+            if (job.Ranks.Count > 0 || job.Epoch is not null) { Reply(channel, message.Id, TrecrError.JobNameTaken, $"job {message.Job} runs already, started by another launch"); return; }
+            job = null;
+        }
+        if (job is null) _jobs[message.Job] = job = new CoordinatedJob(message.Job, message.Register.Launch);
+        job.RankCount = Math.Max(1, message.Register.RankCount);
+        job.Ended.Remove(message.Rank);
         if (job.Ranks.TryGetValue(message.Rank, out CoordinatedRank? other) && other.Channel != channel)
         {
             // The job's lock file decides who is the supervisor; the newer connection holds it.
@@ -133,12 +149,29 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
         job.LastEpoch = Math.Max(job.LastEpoch, message.Register.LastEpoch);
         log($"{message.Job}: rank {message.Rank} on {message.Host}, supervisor {message.Register.Pid}");
         channel.Send(new Envelope { Id = message.Id, Job = message.Job, Rank = message.Rank, Host = message.Host, Answer = new Answer { Job = message.Job } });
+        AddEnded(job, message.Register.EndedRanks.Where(e => !job.Ranks.ContainsKey(e.Rank) && !job.Ended.ContainsKey(e.Rank)));
+    }
+
+    /// <summary>All that run hear of it, and tell it the next coordinator.</summary>
+    private static void AddEnded(CoordinatedJob job, IEnumerable<EndedRank> ended)
+    {
+        foreach (EndedRank rank in ended) job.Ended[rank.Rank] = rank;
+        if (job.Ended.Count == 0) return;
+        JobNote note = new();
+        note.EndedRanks.AddRange(job.Ended.Values);
+        foreach (uint rank in job.Ranks.Keys) SendTo(job, rank, new Envelope { Note = note });
     }
 
     private void Checkpoint(ControlChannel channel, Envelope message)
     {
         if (Find(channel, message) is not { } job) return;
         if (job.Epoch is not null) { Reply(channel, message.Id, TrecrError.CheckpointBusy, $"checkpoint {job.CheckpointId} of this job is being taken"); return; }
+        if (job.Missing.ToArray() is { Length: > 0 } missing)
+        {
+            Reply(channel, message.Id, TrecrError.RanksMissing, $"job {job.Name}: of its {job.RankCount} ranks {(missing.Length == 1 ? "rank" : "ranks")} {string.Join(", ", missing)} {(missing.Length == 1 ? "is" : "are")} not known to the coordinator of this host");
+            return;
+        }
+        if (!job.Ranks.Keys.Except(job.Ended.Keys).Any()) { Reply(channel, message.Id, TrecrError.JobEnded, $"job {job.Name}: the programs of all its ranks have ended"); return; }
         ulong stored;
         try { stored = catalog.LastEpoch(job.Facts.Store, job.Facts.StoreKey.Memory, job.Name); }
         catch (Exception e) { Reply(channel, message.Id, TrecrError.FromNumber(catalog.ErrorNumber(e)), e.Message); return; }
@@ -147,7 +180,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
         job.Stop = message.CheckpointJob.Stop;
         (job.Requester, job.RequestId) = (channel, message.Id);
         uint deadline = message.CheckpointJob.DeadlineMs == 0 ? ControlWire.DefaultDeadlineMs : message.CheckpointJob.DeadlineMs;
-        job.Epoch = new EpochMachine(job.LastEpoch, job.Ranks.Keys, job.Stop, deadline, Environment.TickCount64);
+        job.Epoch = new EpochMachine(job.LastEpoch, job.Ranks.Keys.Where(r => !job.Ended.ContainsKey(r)).ToArray(), job.Stop, deadline, Environment.TickCount64);
         log($"{job.CheckpointId}: begins");
         Do(job, job.Epoch.Start());
     }
@@ -160,6 +193,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
             switch (action)
             {
                 case EpochAction.SendPrepare a: SendTo(job, a.Rank, new Envelope { Epoch = machine.Epoch, Prepare = new PrepareEpoch { DeadlineMs = a.DeadlineMs, Stop = a.Stop } }); break;
+                case EpochAction.SendGate a: SendTo(job, a.Rank, new Envelope { Epoch = machine.Epoch, Gate = new GateEpoch() }); break;
                 case EpochAction.SendCommit a: SendTo(job, a.Rank, new Envelope { Epoch = machine.Epoch, Commit = new CommitEpoch { CheckpointId = job.CheckpointId } }); break;
                 case EpochAction.SendAbort a: SendTo(job, a.Rank, new Envelope { Epoch = machine.Epoch, Abort = new AbortEpoch { Reason = a.Reason } }); break;
                 case EpochAction.SendKeepAlive a: SendTo(job, a.Rank, new Envelope { Epoch = machine.Epoch, KeepAlive = new KeepAlive() }); break;
@@ -212,6 +246,10 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
             entry.Snapshots.AddRange(prepared.Snapshots.Select(s => new SnapshotReference { Role = s.Role, Pid = s.Pid, ManifestHash = s.ManifestHash }));
             manifest.Ranks.Add(entry);
         }
+        foreach (EndedRank ended in job.Ended.Values.Where(e => !ranks.ContainsKey(e.Rank))) manifest.Ranks.Add(new RankManifest { Rank = ended.Rank, Host = ended.Host, Ended = true, ExitCode = ended.ExitCode });
+        RankManifest[] ordered = [.. manifest.Ranks.OrderBy(r => r.Rank)];
+        manifest.Ranks.Clear();
+        manifest.Ranks.AddRange(ordered);
         return manifest;
     }
 
@@ -287,7 +325,8 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
 
     private static JobStatus Describe(CoordinatedJob job)
     {
-        JobStatus status = new() { Job = job.Name, Store = job.Facts.Store, EpochUnderWay = job.Epoch?.Epoch ?? 0 };
+        JobStatus status = new() { Job = job.Name, Store = job.Facts.Store, EpochUnderWay = job.Epoch?.Epoch ?? 0, RankCount = job.RankCount };
+        status.EndedRanks.AddRange(job.Ended.Values);
         foreach (CoordinatedRank rank in job.Ranks.Values) status.Ranks.Add(new RankEntry { Rank = rank.Rank, Host = rank.Host, Facts = rank.Facts });
         return status;
     }
@@ -321,7 +360,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
                 log($"{job.Name}: rank {rank.Rank} is gone");
                 if (job.Epoch is { } machine) Do(job, machine.RankLost(rank.Rank));
             }
-            if (job.Ranks.Count == 0 && job.Epoch is null) _jobs.Remove(job.Name);
+            if (job.Ranks.Count == 0 && job.Epoch is null && (job.Ended.Count == 0 || !job.Missing.Any())) _jobs.Remove(job.Name); // else ranks of it may be about to register
         }
         _questions.RemoveAll(q => q.Requester == channel);
     }

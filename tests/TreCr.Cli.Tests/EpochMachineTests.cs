@@ -30,10 +30,41 @@ public sealed class EpochMachineTests
         machine.RankPrepared(0, 5, new RankPrepared());
         IReadOnlyList<EpochAction> actions = machine.RankFailed(1, 5, new RankFailed { Error = 203, Reason = "a socket" });
         Assert.That(actions.OfType<EpochAction.SendAbort>().Select(a => a.Rank), Is.EqualTo(new uint[] { 0 }));
-        Assert.That(actions.OfType<EpochAction.Finished>().Single().Reason, Is.EqualTo("a socket"));
+        Assert.That(actions.OfType<EpochAction.Finished>().Single().Reason, Is.EqualTo("rank 1: a socket"));
         Assert.That(machine.RankPrepared(1, 5, new RankPrepared()).OfType<EpochAction.Commit>(), Is.Empty);
         Assert.That(machine.CommitFinished(), Is.Empty);
         Assert.That(machine.State, Is.EqualTo(EpochState.Aborted));
+    }
+
+    [Test]
+    public void AllReady_MayCloseTheirGates_AndNotBefore()
+    {
+        EpochMachine machine = Machine(ranks: 3);
+        machine.Start();
+        Assert.That(machine.RankReady(2, 5), Is.Empty);
+        Assert.That(machine.RankReady(0, 5), Is.Empty);
+        Assert.That(machine.RankReady(0, 5), Is.Empty, "a second word of the same rank is not that of the third");
+        Assert.That(machine.RankReady(1, 5).OfType<EpochAction.SendGate>().Select(a => a.Rank), Is.EqualTo(new uint[] { 0, 1, 2 }));
+        Assert.That(machine.RankReady(1, 5), Is.Empty);
+    }
+
+    [Test]
+    public void ReadyAfterTheEnd_IsToldSo()
+    {
+        EpochMachine machine = Machine();
+        machine.Start();
+        machine.RankFailed(1, 5, new RankFailed { Error = 203, Reason = "a socket" });
+        Assert.That(machine.RankReady(0, 5).OfType<EpochAction.SendAbort>().Single().Rank, Is.Zero);
+    }
+
+    [Test]
+    public void Deadline_NamesTheRankThatIsNotReady()
+    {
+        EpochMachine machine = Machine(ranks: 3, deadlineMs: 500);
+        machine.Start();
+        machine.RankReady(0, 5);
+        machine.RankReady(2, 5);
+        Assert.That(machine.Tick(1500).OfType<EpochAction.Finished>().Single().Reason, Does.StartWith("rank 1 had not prepared"));
     }
 
     [Test]

@@ -103,6 +103,22 @@ internal sealed partial class Workplace : IDisposable
         return p;
     }
 
+    /// <summary>Starts trecr below a launcher (mpirun).</summary>
+    public RunningProgram StartUnder(IEnumerable<string> launcher, Dictionary<string, string> environment, params string[] arguments)
+    {
+        string[] before = _prefix;
+        _prefix = [.. before, .. launcher];
+        try { return Start(environment, arguments); }
+        finally { _prefix = before; }
+    }
+
+    /// <summary>Compiles a program of tests/TreCr.Cli.Tests/Programs.</summary>
+    public string Compile(string name)
+    {
+        Run("gcc", "-O1", "-o", $"{Root}/{name}", Path.Combine(Repository.Root, $"tests/TreCr.Cli.Tests/Programs/{name}.c"));
+        return $"{Root}/{name}";
+    }
+
     /// <summary>Runs trecr to its end.</summary>
     public (int Code, string[] Output, string Errors) Do(params string[] arguments) => Do([], arguments);
 

@@ -22,6 +22,9 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     /// <summary>How long a killed program may take to leave the process table.</summary>
     private const int GoneMs = 30_000;
 
+    /// <summary>A wait for other ranks after which memory is copied ahead once more.</summary>
+    private const int WaitedLongMs = 100;
+
     private readonly long _deadline = Environment.TickCount64 + order.DeadlineMs;
     private readonly List<RankSnapshot> _snapshots = [];
     private readonly Dictionary<(string, int), ByteString> _hashes = [];
@@ -30,7 +33,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     private RankState? _rank;
     private List<Session> _sessions = [];
     private List<string> _notes = [];
-    private bool _held, _gated, _frozen;
+    private bool _held, _gated, _frozen, _together;
     private long _gateNs, _stopTimeUs;
     private ulong _bytesTotal, _bytesStored;
 
@@ -95,6 +98,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     {
         State = "preparing";
         Prepare();
+        AwaitOthers();
         Gate();
         Freeze();
         try
@@ -142,11 +146,15 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         foreach (string finding in prepared.Findings) supervisor.NoteOnce(finding);
         Session[] sessions = [.. supervisor.Listener.Sessions.Where(s => s.IsConnected)];
         foreach (Session session in sessions) Ask(session, mayEnd: true, Prepare);
-        if (supervisor.Options.NoTrack) return;
-        // Both at once: each is nearest to the stop then.
+        if (!supervisor.Options.NoTrack) Refine(sessions);
+    }
+
+    /// <summary>Both at once: each is nearest to the stop then.</summary>
+    private void Refine(Session[] sessions)
+    {
         Request refine = new() { Prepare = new PrepareRequest { Pid = supervisor.ProgramPid, Refine = true } };
         Task delegators = Task.Run(() => InParallel(sessions, mayEnd: true, s => _timing.Add("refine delegator", s.Delegator.Peer.Ask(refine.Clone(), Left(), TrecrError.CheckpointFailed))));
-        try { _timing.Add("refine", Ask(_engine.Peer, refine.Clone())); }
+        try { _timing.Add("refine", Ask(_engine!.Peer, refine.Clone())); }
         finally { Task.WaitAny(delegators); }
         delegators.GetAwaiter().GetResult();
     }
@@ -171,6 +179,14 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         {
             foreach (int fd in trackers) Sys.Close(fd);
         }
+    }
+
+    /// <summary>All ranks close their gates together. What was written while this one waited is copied once more.</summary>
+    private void AwaitOthers()
+    {
+        if (_together) return;
+        if (supervisor.AwaitOthers(epoch) > WaitedLongMs && !supervisor.Options.NoTrack) Refine([.. supervisor.Listener.Sessions.Where(s => s.IsConnected)]);
+        _together = true;
     }
 
     /// <summary>The program runs, delegators issue nothing new, and what was issued ends.</summary>

@@ -6,11 +6,12 @@ namespace TreCr.Cli;
 /// <summary>
 /// The supervisor's connection to the coordinator: starts one where none runs, registers, connects again when it died. The program never notices.
 /// </summary>
-internal sealed class CoordinatorLink(RuntimeDirectory directory, string job, Func<RegisterRank> facts) : IDisposable
+internal sealed class CoordinatorLink(RuntimeDirectory directory, string job, uint rank, Func<RegisterRank> facts) : IDisposable
 {
     private static readonly string s_host = Environment.MachineName;
     private volatile ControlChannel? _channel;
     private volatile bool _closed;
+    private readonly ManualResetEventSlim _connected = new();
     private bool _told;
 
     /// <summary>What the coordinator says; on the link's thread, must not block.</summary>
@@ -24,9 +25,12 @@ internal sealed class CoordinatorLink(RuntimeDirectory directory, string job, Fu
     /// <returns>false: no coordinator now</returns>
     public bool Send(Envelope envelope)
     {
-        (envelope.Job, envelope.Host) = (job, s_host);
+        (envelope.Job, envelope.Rank, envelope.Host) = (job, rank, s_host);
         return _channel?.Send(envelope) ?? false;
     }
+
+    /// <summary>As <see cref="Send"/>, where need be after the coordinator has come.</summary>
+    public bool SendWithin(Envelope envelope, int limitMs) => _connected.Wait(limitMs) && Send(envelope);
 
     private void Run()
     {
@@ -36,8 +40,9 @@ internal sealed class CoordinatorLink(RuntimeDirectory directory, string job, Fu
             try
             {
                 using ControlChannel channel = CoordinatorClient.Connect(directory, start: true);
-                channel.Send(new Envelope { Id = 1, Job = job, Host = s_host, Register = facts() });
+                channel.Send(new Envelope { Id = 1, Job = job, Rank = rank, Host = s_host, Register = facts() });
                 _channel = channel;
+                _connected.Set();
                 attempt = 0;
                 while (!_closed)
                 {
@@ -58,7 +63,11 @@ internal sealed class CoordinatorLink(RuntimeDirectory directory, string job, Fu
                 if (!_told) Output.Error(error, message);
                 _told = true; // the program runs on without checkpoints; tell once
             }
-            finally { _channel = null; }
+            finally
+            {
+                _connected.Reset();
+                _channel = null;
+            }
             if (_closed) return;
             OnLost();
             never.Wait(Math.Min(100 << Math.Min(attempt, 6), 5_000)); // not at once: a coordinator that cannot start would be started again and again

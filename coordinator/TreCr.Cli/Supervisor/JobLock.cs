@@ -9,25 +9,66 @@ namespace TreCr.Cli;
 /// Makes a job's name unique among this user's running jobs: its file in the runtime directory is locked (flock) while the supervisor lives. The file lists the
 /// processes of the job, one per line (role, pid, start time), for <c>trecr cleanup</c>.
 /// </summary>
+/// <remarks>
+/// A job of several ranks has such a file for each rank (JOB.RANK.job), and all its supervisors share the lock of the job's own file, which names their launch: no other
+/// launch gets the name before the last of them is gone.
+/// </remarks>
 internal sealed class JobLock : IDisposable
 {
     private readonly Lock _lock = new();
     private readonly List<string> _lines = [];
-    private int _fd;
+    private int _fd, _shared = -1;
 
     private JobLock(int fd, string path, string name) => (_fd, Path, Name) = (fd, path, name);
 
+    /// <summary>Of the job.</summary>
     public string Name { get; }
+
+    /// <summary>Of the job and the rank, among all that run: the file's name.</summary>
+    public string Key => System.IO.Path.GetFileNameWithoutExtension(Path);
 
     public string Path { get; }
 
     /// <summary>How long somebody else may have the lock of a dead job: a cleanup, or one who looks whether the job runs.</summary>
     private const int OthersMs = 10_000;
 
-    /// <returns>null: a running job has the name</returns>
-    public static JobLock? TryTake(RuntimeDirectory directory, string job)
+    /// <returns>null: a running job has the name, or this rank of it</returns>
+    public static JobLock? TryTake(RuntimeDirectory directory, string job, LaunchSlot slot)
     {
-        string path = directory.JobFile(job);
+        if (!slot.IsOneOfSeveral) return TryTake(directory.JobFile(job), job);
+        int shared = TryShare(directory.JobFile(job), $"launch {slot.Launch}\n");
+        if (shared < 0) return null;
+        JobLock? taken = TryTake(directory.JobFile($"{job}{slot.Suffix}"), job);
+        if (taken is null) Sys.Close(shared);
+        else taken._shared = shared;
+        return taken;
+    }
+
+    /// <summary>Shares the lock of a file with all who want the same text in it.</summary>
+    /// <returns>a descriptor that holds it; -1: somebody else has it</returns>
+    private static unsafe int TryShare(string path, string text)
+    {
+        using ManualResetEventSlim never = new();
+        byte[] bytes = Encoding.UTF8.GetBytes(text);
+        for (long end = Environment.TickCount64 + OthersMs; Environment.TickCount64 < end; never.Wait(5 + Random.Shared.Next(20))) // not all ranks in step
+        {
+            int fd = Sys.Open(path, Sys.O_RDWR | Sys.O_CREAT | Sys.O_NOFOLLOW | Sys.O_CLOEXEC, 0x180);
+            if (Sys.Flock(fd, Sys.LOCK_EX | Sys.LOCK_NB) >= 0 && IsStill(fd, path)) // nobody has it: what it says is of a dead job
+            {
+                Sys.Ftruncate(fd, 0);
+                fixed (byte* p = bytes) Sys.Pwrite(fd, p, bytes.Length, 0);
+            }
+            // From exclusive to shared the kernel lets go for a moment (flock(2)): what counts is what the file says then.
+            if (Sys.Flock(fd, Sys.LOCK_SH | Sys.LOCK_NB) >= 0 && IsStill(fd, path) && ReadAll(fd) == text) return fd;
+            bool runs = HasSupervisor(fd);
+            Sys.Close(fd);
+            if (runs) return -1;
+        }
+        return -1;
+    }
+
+    private static JobLock? TryTake(string path, string job)
+    {
         using ManualResetEventSlim never = new();
         for (long end = Environment.TickCount64 + OthersMs; ;)
         {
@@ -60,7 +101,7 @@ internal sealed class JobLock : IDisposable
     {
         byte* buffer = stackalloc byte[16384];
         long n = Sys.Pread(fd, buffer, 16384, 0);
-        return n <= 0 ? "" : Encoding.ASCII.GetString(buffer, (int)n);
+        return n <= 0 ? "" : Encoding.UTF8.GetString(buffer, (int)n);
     }
 
     /// <summary>Whether the supervisor that the file names lives and will go on doing so.</summary>
@@ -102,6 +143,11 @@ internal sealed class JobLock : IDisposable
             Sys.UnlinkAt(Sys.AT_FDCWD, Path);
             Sys.Close(_fd);
             _fd = -1;
+            if (_shared < 0) return;
+            string common = $"{System.IO.Path.GetDirectoryName(Path)}/{Name}.job";
+            if (Sys.Flock(_shared, Sys.LOCK_EX | Sys.LOCK_NB) >= 0 && IsStill(_shared, common)) Sys.UnlinkAt(Sys.AT_FDCWD, common); // the last of them
+            Sys.Close(_shared);
+            _shared = -1;
         }
     }
 }

@@ -11,6 +11,9 @@ internal static class ProcessLook
     /// <summary>Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat); 0: gone.</summary>
     public static long StartTime(int pid) => Fields(pid) is { } fields ? long.Parse(fields[19], CultureInfo.InvariantCulture) : 0;
 
+    /// <summary>Its parent; 0: gone.</summary>
+    public static int Parent(int pid) => Fields(pid) is { } fields ? int.Parse(fields[1], CultureInfo.InvariantCulture) : 0;
+
     /// <summary>Gone, ended, or on its way there: a deadly signal has reached it, or it has begun to exit.</summary>
     /// <remarks>Such a signal is SIGKILL in each thread's pending set until that thread takes it (kernel/signal.c, complete_signal).</remarks>
     public static bool IsEnding(int pid)

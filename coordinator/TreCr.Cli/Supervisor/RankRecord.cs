@@ -20,14 +20,17 @@ internal static class RankRecord
     }
 
     /// <exception cref="TrecrException">BadImage</exception>
-    public static RankState Read(SnapshotStore store, JobManifest manifest)
+    public static RankState Read(SnapshotStore store, JobManifest manifest, uint rank)
     {
-        SnapshotReference reference = Find(manifest, Role).FirstOrDefault() ?? throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: it has no rank snapshot");
+        SnapshotReference reference = Find(manifest, rank, Role).FirstOrDefault() ?? throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: it has no rank snapshot of rank {rank}");
         using StoreSnapshotReader reader = store.OpenSnapshot(ContentHash.FromBytes(reference.ManifestHash.Span));
         try { return RankState.Parser.ParseFrom(reader.GetRecord(Record)); }
         catch (InvalidProtocolBufferException e) { throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: its rank record cannot be read: {e.Message}", e); }
     }
 
-    /// <summary>Snapshots of a role, of the one rank that this version has.</summary>
-    public static IEnumerable<SnapshotReference> Find(JobManifest manifest, string role) => manifest.Ranks.Count == 0 ? [] : manifest.Ranks[0].Snapshots.Where(s => s.Role == role);
+    /// <summary>What a checkpoint has of a rank; null: it has no such rank.</summary>
+    public static RankManifest? Of(JobManifest manifest, uint rank) => manifest.Ranks.FirstOrDefault(r => r.Rank == rank);
+
+    /// <summary>Snapshots of a role, of one rank.</summary>
+    public static IEnumerable<SnapshotReference> Find(JobManifest manifest, uint rank, string role) => Of(manifest, rank)?.Snapshots.Where(s => s.Role == role) ?? [];
 }

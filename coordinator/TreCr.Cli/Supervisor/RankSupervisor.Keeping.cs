@@ -35,6 +35,7 @@ internal sealed partial class RankSupervisor
             // A checkpoint that takes longer than the interval is followed by a full one without.
             next = Math.Max(next + Options.IntervalSeconds * 1000L, Environment.TickCount64);
             if (Sys.Poll(ended, (int)Math.Min(next - Environment.TickCount64, int.MaxValue)) != 0 || ProgramEnded) return;
+            if (!LeadsJob) continue;
             try
             {
                 using ControlChannel channel = CoordinatorClient.Connect(Directory, start: true);

@@ -39,19 +39,31 @@ internal sealed partial class RankSupervisor : IDisposable
     /// <summary>How long a new epoch waits until the one before has put everything away, hooks among it.</summary>
     private const int EndingMs = 60_000;
 
-    public RankSupervisor(RuntimeDirectory directory, JobLock jobLock, string store, string device, RankNamespace space, ulong lastEpoch)
+    public RankSupervisor(RuntimeDirectory directory, JobLock jobLock, LaunchSlot slot, string store, string device, RankNamespace space, ulong lastEpoch)
     {
+        Slot = slot;
         (Directory, _jobLock, Store, Device, Space) = (directory, jobLock, store, device, space);
         _lease = new RankLease(lastEpoch);
-        SessionPath = SessionPathOf(directory, jobLock.Name);
+        SessionPath = SessionPathOf(directory, jobLock.Key);
         using (directory.TryLock(exclusive: false, CleanupVerb.OthersMs)) // a cleanup that took the socket for one of a dead job before is done
             Listener = new SessionListener(SessionPath, jobLock.Name, store, device, space.InitPid) { OnDelegator = pid => _jobLock.Note("delegator", pid) };
-        _link = new CoordinatorLink(directory, jobLock.Name, Facts) { OnMessage = Hear, OnLost = CoordinatorLost };
+        _link = new CoordinatorLink(directory, jobLock.Name, slot.Rank, Facts) { OnMessage = Hear, OnLost = CoordinatorLost };
         _jobLock.Note("init", space.InitPid);
     }
 
     public RuntimeDirectory Directory { get; }
     public string Job => _jobLock.Name;
+
+    /// <summary>Which rank of how many this is.</summary>
+    public LaunchSlot Slot { get; }
+
+    /// <summary>mpirun or srun; null: the job was started by hand.</summary>
+    public LauncherProcess? Launcher { get; init; }
+
+    /// <summary>What mpirun was called with, for a restart; of an earlier life where nobody launched this one.</summary>
+    public IReadOnlyList<string> LauncherLine { get; set; } = [];
+
+    public string LauncherDirectory { get; set; } = "";
     public string Store { get; }
 
     /// <summary>Asked for: auto, soft, cuda.</summary>
@@ -77,7 +89,7 @@ internal sealed partial class RankSupervisor : IDisposable
     public string ProgramPath { get; set; } = "";
 
     /// <summary>Brings checkpoints to further tiers; null: there are none.</summary>
-    public FlushKeeper? Flush => Options.Policy is null ? null : field ??= new FlushKeeper(Store, Job);
+    public FlushKeeper? Flush => Options.Policy is null || Slot.Rank != 0 ? null : field ??= new FlushKeeper(Store, Job);
 
     /// <summary>Of the administrator and of the program.</summary>
     public JobHooks Hooks => field ??= new JobHooks(Job, Store, Options.Hooks, Options.HookTimeoutSeconds > 0 ? Options.HookTimeoutSeconds : JobOptions.DefaultHookTimeoutSeconds);
@@ -117,7 +129,7 @@ internal sealed partial class RankSupervisor : IDisposable
     /// <exception cref="StoreException">the store cannot be read</exception>
     public void Prepare()
     {
-        if (Options.Policy is { } policy) JobTiers.Save(Store, Job, policy);
+        if (Options.Policy is { } policy && Slot.Rank == 0) JobTiers.Save(Store, Job, policy);
         FindStoreLimit();
         Listener.Start();
     }
@@ -129,6 +141,7 @@ internal sealed partial class RankSupervisor : IDisposable
         _program = program;
         _jobLock.Note("program", program.HostPid);
         ForwardSignals();
+        WatchLauncher();
         Streams.CloseProgramEnds();
         Streams.Start(unreadInput, inputEnded, OnSuspendTyped);
         _link.Start();
@@ -161,10 +174,18 @@ internal sealed partial class RankSupervisor : IDisposable
         }
         _programEnded = true;
         WaitForRound();
+        if (Slot.IsOneOfSeveral)
+        {
+            EndSpace();
+            Streams.Finish();
+            if (!initLost) EndAmongOthers(ExitStatus.Code(status));
+        }
         _link.Dispose();
         EndSpace();
         Streams.Finish();
-        return initLost ? TrecrError.SupervisorFailed.RunExitCode : ExitStatus.Code(status);
+        if (Slot.Launcher.Length > 0 && StoppedAt.Length == 0) EndSignal = initLost ? Sys.SIGKILL : ExitStatus.Signal(status); // an exit code does not make MPICH's mpirun end the other ranks
+        if (initLost) return TrecrError.SupervisorFailed.RunExitCode;
+        return ExitStatus.Code(status);
     }
 
     /// <summary>Ends everything in the namespace; once, because the numbers of closed descriptors come back for others.</summary>
@@ -273,11 +294,12 @@ internal sealed partial class RankSupervisor : IDisposable
     {
         RankState state = new()
         {
-            Job = Job, ProgramPid = ProgramPid, ProgramPath = ProgramPath, WorkingDirectory = WorkingDirectory, UnreadInput = ByteString.CopyFrom(Streams.UnreadInput()), InputEnded = Streams.InputEnded,
+            Job = Job, Rank = Slot.Rank, RankCount = Slot.Size, LauncherDirectory = LauncherDirectory, ProgramPid = ProgramPid, ProgramPath = ProgramPath, WorkingDirectory = WorkingDirectory, UnreadInput = ByteString.CopyFrom(Streams.UnreadInput()), InputEnded = Streams.InputEnded,
             KernelRelease = HostFacts.KernelRelease, Machine = HostFacts.Machine, WrapperHash = WrapperHash, DeviceKind = Device, Epoch = epoch, SessionPath = SessionPath,
             MonotonicNs = Sys.ClockNs(1) + MonotonicOffsetNs, BoottimeNs = Sys.ClockNs(7) + BoottimeOffsetNs,
         };
         state.Command.AddRange(Command);
+        state.Launcher.AddRange(LauncherLine);
         state.HostName = HostFacts.HostName;
         state.Hooks.AddRange(Hooks.Own);
         state.HookTimeoutS = (uint)Hooks.TimeoutSeconds;
@@ -342,12 +364,13 @@ internal sealed partial class RankSupervisor : IDisposable
     {
         RegisterRank facts = new()
         {
-            RankCount = 1, Pid = Environment.ProcessId, ProgramPid = ProgramPid, ProgramHostPid = ProgramHostPid, Store = Store, StoreKey = TreCr.Store.StoreKey.Ambient is { } key ? Google.Protobuf.ByteString.CopyFrom(key.Secret) : Google.Protobuf.ByteString.Empty, WorkingDirectory = WorkingDirectory,
+            RankCount = Slot.Size, Launch = Slot.Launch, Pid = Environment.ProcessId, ProgramPid = ProgramPid, ProgramHostPid = ProgramHostPid, Store = Store, StoreKey = TreCr.Store.StoreKey.Ambient is { } key ? Google.Protobuf.ByteString.CopyFrom(key.Secret) : Google.Protobuf.ByteString.Empty, WorkingDirectory = WorkingDirectory,
             StartedUnixMs = _startedUnixMs, DeviceKind = Device, TrecrVersion = VersionVerb.Version,
         };
         facts.Command.AddRange(Command);
         lock (_decision)
         {
+            facts.EndedRanks.AddRange(_endedRanks.Values);
             facts.LastEpoch = _lease.Last;
             _coordinatorLost = false;
         }
@@ -377,6 +400,8 @@ internal sealed partial class RankSupervisor : IDisposable
                     Monitor.PulseAll(_decision);
                 }
                 break;
+            case Envelope.BodyOneofCase.Gate: HearGate(message.Epoch); break;
+            case Envelope.BodyOneofCase.Note: HearNote(message.Note); break;
             case Envelope.BodyOneofCase.Status: Task.Run(() => AnswerStatus(message.Id, check: false)); break;
             case Envelope.BodyOneofCase.Check: Task.Run(() => AnswerStatus(message.Id, check: true)); break;
             case Envelope.BodyOneofCase.Stop: Task.Run(() => StopProgram((int)message.Stop.GraceMs)); break;

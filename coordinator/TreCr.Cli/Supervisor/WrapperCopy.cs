@@ -38,7 +38,7 @@ internal static class WrapperCopy
     public static void Restore(SnapshotStore store, JobManifest manifest, string hash)
     {
         string directory = DirectoryOf(store.Location, hash), target = $"{directory}/libcuda.so.1";
-        if (hash.Length == 0 || File.Exists(target) || RankRecord.Find(manifest, RankRecord.WrapperRole).FirstOrDefault() is not { } reference) return;
+        if (hash.Length == 0 || File.Exists(target) || manifest.Ranks.SelectMany(r => r.Snapshots).Where(s => s.Role == RankRecord.WrapperRole).FirstOrDefault() is not { } reference) return;
         using StoreSnapshotReader reader = store.OpenSnapshot(ContentHash.FromBytes(reference.ManifestHash.Span));
         byte[] bytes = new byte[reader.OpenPart(Part).LengthBytes];
         reader.ReadFrames(Part, (offset, frames) => frames[..(int)Math.Min(frames.Length, bytes.Length - offset)].CopyTo(bytes.AsSpan((int)offset)));
@@ -58,7 +58,9 @@ internal static class WrapperCopy
             file.Flush(flushToDisk: true);
         }
         if (modified is { } time) File.SetLastWriteTimeUtc(temporary, time);
-        File.Move(temporary, target, overwrite: true);
+        // Of several ranks that begin at once one makes it: a program that has mapped it keeps the file of that name.
+        try { File.Move(temporary, target, overwrite: false); }
+        catch (IOException) when (File.Exists(target)) { File.Delete(temporary); }
     }
 
     public static string DirectoryOf(string store, string hash) => $"{store}/wrappers/{hash}";

@@ -17,11 +17,13 @@ internal static class CheckVerb
         using ControlChannel channel = JobVerbs.Connect(RuntimeDirectory.Open(), job);
         Answer answer = CoordinatorClient.Ask(channel, new Envelope { Job = job, CheckJob = new CheckJob() }, 90_000).Answer;
         List<string> findings = [];
+        bool several = answer.Jobs.Any(j => j.RankCount > 1);
         foreach (RankEntry rank in answer.Jobs.SelectMany(j => j.Ranks))
         {
+            string which = several ? $"rank {rank.Rank}: " : "";
             if (rank.Status is not { } status) throw new TrecrException(TrecrError.Deadline, $"job {job}: rank {rank.Rank} did not answer");
-            if (status.Error != 0) throw new TrecrException(TrecrError.FromNumber(status.Error), status.Reason);
-            findings.AddRange(status.Findings);
+            if (status.Error != 0) throw new TrecrException(TrecrError.FromNumber(status.Error), which + status.Reason);
+            findings.AddRange(status.Findings.Select(f => which + f));
         }
         return Report(arguments, $"job {job}", findings);
     }

@@ -33,7 +33,7 @@ internal static class JobVerbs
     {
         long end = Environment.TickCount64 + 30_000;
         using ManualResetEventSlim never = new();
-        while (JobLock.IsTaken(directory, job) && Environment.TickCount64 < end && !Listed(channel, job)) never.Wait(50);
+        while (JobLock.IsTaken(directory, job) && Environment.TickCount64 < end && !Listed(channel, job, whole: true)) never.Wait(50);
     }
 
     public static int Checkpoint(Arguments arguments)
@@ -74,6 +74,12 @@ internal static class JobVerbs
                 j.WriteString("job", status.Job);
                 j.WriteString("store", status.Store);
                 j.WriteNumber("epoch_under_way", status.EpochUnderWay);
+                j.WriteNumber("rank_count", status.RankCount);
+                j.WriteObjects("ended_ranks", status.EndedRanks, ended =>
+                {
+                    j.WriteNumber("rank", ended.Rank);
+                    j.WriteNumber("exit_code", ended.ExitCode);
+                });
                 if (FlushState.TryRead(status.Store, status.Job) is { } flush)
                 {
                     j.WriteStartObject("flush");
@@ -107,11 +113,15 @@ internal static class JobVerbs
             return 0;
         }
         if (answer.Jobs.Count == 0) { Output.Note("no jobs run"); return 0; }
-        List<string[]> rows = [["JOB", "STATE", "PID", "DEVICE", "MEMORY", "LAST CHECKPOINT", "COMMAND"]];
+        bool ranks = answer.Jobs.Any(j => j.RankCount > 1);
+        List<string[]> rows = [["JOB", .. ranks ? ["RANK"] : Array.Empty<string>(), "STATE", "PID", "DEVICE", "MEMORY", "LAST CHECKPOINT", "COMMAND"]];
         foreach (JobStatus status in answer.Jobs)
+        {
+            foreach (EndedRank ended in status.EndedRanks.Where(e => status.Ranks.All(r => r.Rank != e.Rank))) rows.Add([status.Job, $"{ended.Rank}/{status.RankCount}", "ended", "-", "-", "-", "-", $"(exit code {ended.ExitCode})"]);
             foreach (RankEntry rank in status.Ranks)
-                rows.Add([status.Job, rank.Status?.State ?? "unknown", $"{rank.Facts.ProgramHostPid}", rank.Status?.DeviceName is { Length: > 0 } d ? d : "-",
+                rows.Add([status.Job, .. ranks ? [$"{rank.Rank}/{status.RankCount}"] : Array.Empty<string>(), rank.Status?.State ?? "unknown", $"{rank.Facts.ProgramHostPid}", rank.Status?.DeviceName is { Length: > 0 } d ? d : "-",
                     rank.Status?.Sessions.Count > 0 ? Output.Bytes(rank.Status.DeviceBytes) : "-", rank.Facts.LastCheckpointId is { Length: > 0 } id ? id : "-", string.Join(' ', rank.Facts.Command)]);
+        }
         Output.Table(rows);
         foreach (JobStatus status in answer.Jobs)
             if (FlushState.TryRead(status.Store, status.Job) is { } flush) Output.Line(flush.Describe(status.Job));
@@ -145,8 +155,10 @@ internal static class JobVerbs
         return true;
     }
 
-    private static bool Listed(ControlChannel channel, string job)
-        => CoordinatorClient.Ask(channel, new Envelope { ListJobs = new ListJobs() }, AnswerMs).Answer.Jobs.Any(j => j.Job == job);
+    /// <param name="whole">with all its ranks: those that have ended are known too</param>
+    private static bool Listed(ControlChannel channel, string job, bool whole = false)
+        => CoordinatorClient.Ask(channel, new Envelope { ListJobs = new ListJobs() }, AnswerMs).Answer.Jobs.Any(j => j.Job == job
+            && (!whole || j.Ranks.Select(r => r.Rank).Union(j.EndedRanks.Select(e => e.Rank)).Count() >= j.RankCount));
 
     /// <exception cref="TrecrException">not the name of a job</exception>
     public static string Job(Arguments arguments)

@@ -24,6 +24,7 @@ internal static class RestartVerb
         string device = RunVerb.Device(arguments), path = Installation.Store(arguments);
         JobOptions options = JobOptions.Read(arguments);
         RestartChanges changes = new(arguments);
+        (LauncherProcess? launcher, LaunchSlot slot) = RunVerb.FindLaunch();
         RuntimeDirectory directory = RuntimeDirectory.Open();
         CleanupVerb.CleanQuietly(directory);
         JobManifest manifest;
@@ -37,13 +38,21 @@ internal static class RestartVerb
         {
             if (policy is not null) wanted = MakeWhole(store, policy, wanted);
             manifest = Find(store, wanted);
-            jobLock = JobLock.TryTake(directory, manifest.Job) ?? throw new TrecrException(TrecrError.StillRunning, $"cannot restart {manifest.CheckpointId}: job {manifest.Job} is running");
+            if (slot.Launcher.Length == 0 && (manifest.Ranks.Count > 1 || arguments.Value("--launcher") is not null)) return Relaunch.Run(store, manifest, arguments);
+            if (manifest.Ranks.Count != slot.Size)
+                throw new TrecrException(TrecrError.WrongRanks, $"cannot restart {manifest.CheckpointId}: it has {manifest.Ranks.Count} {(manifest.Ranks.Count == 1 ? "rank" : "ranks")}, and {slot.Launcher} has started {slot.Size}");
+            if (RankRecord.Of(manifest, slot.Rank) is { Ended: true } ended)
+            {
+                Output.Note($"the program of this rank had ended with {ended.ExitCode} before {manifest.CheckpointId}");
+                return ended.ExitCode;
+            }
+            jobLock = JobLock.TryTake(directory, manifest.Job, slot) ?? throw new TrecrException(TrecrError.StillRunning, $"cannot restart {manifest.CheckpointId}: job {manifest.Job} is running");
             try
             {
                 if (manifest.Imported && !arguments.Has("--trust")) throw new TrecrException(TrecrError.OtherUser, $"cannot restart {manifest.CheckpointId}: it was imported");
                 if (manifest.UserId != Sys.EffectiveUserId() && !arguments.Has("--trust"))
                     throw new TrecrException(TrecrError.OtherUser, $"cannot restart {manifest.CheckpointId}: it was taken by user {manifest.UserId}");
-                state = RankRecord.Read(store, manifest);
+                state = RankRecord.Read(store, manifest, slot.Rank);
                 lastEpoch = store.NextEpoch(manifest.Job) - 1;
                 if (policy is not null) lastEpoch = Math.Max(lastEpoch, new Store.Tiers.TierSet(policy).LastEpoch(manifest.Job));
                 WrapperCopy.Restore(store, manifest, state.WrapperHash);
@@ -57,7 +66,7 @@ internal static class RestartVerb
             }
         }
         timing.Mark("checks");
-        return Restart(manifest, state, directory, jobLock, path, device, lastEpoch, start, options, changes, timing);
+        return Restart(manifest, state, directory, jobLock, launcher, slot, path, device, lastEpoch, start, options, changes, timing);
     }
 
     /// <summary>Brings what the store lacks from the nearest tiers that have it.</summary>
@@ -140,7 +149,7 @@ internal static class RestartVerb
         catch (LinuxException e) { throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: process {pid} is not in it ({e.Message})"); }
     }
 
-    private static int Restart(JobManifest manifest, RankState state, RuntimeDirectory directory, JobLock jobLock, string store, string device, ulong lastEpoch, long start, JobOptions options,
+    private static int Restart(JobManifest manifest, RankState state, RuntimeDirectory directory, JobLock jobLock, LauncherProcess? launcher, LaunchSlot slot, string store, string device, ulong lastEpoch, long start, JobOptions options,
         RestartChanges changes, StepTiming timing)
     {
         // Clocks go on where they were.
@@ -157,11 +166,13 @@ internal static class RestartVerb
         // The job's own hooks, unless others are given here.
         if (options.Hooks.Count == 0) options = options with { Hooks = [.. state.Hooks.Select(changes.PathOf)] };
         if (options.HookTimeoutSeconds == 0) options = options with { HookTimeoutSeconds = (int)state.HookTimeoutS };
-        using RankSupervisor supervisor = new(directory, jobLock, store, device, space, lastEpoch)
+        using RankSupervisor supervisor = new(directory, jobLock, slot, store, device, space, lastEpoch)
         {
+            Launcher = launcher, LauncherLine = launcher?.Line ?? state.Launcher, LauncherDirectory = launcher?.Directory ?? state.LauncherDirectory,
             ProgramPath = changes.PathOf(state.ProgramPath), Command = state.Command, WorkingDirectory = changes.WorkingDirectory(state.WorkingDirectory), WrapperHash = state.WrapperHash, Options = options,
             MonotonicOffsetNs = monotonic, BoottimeOffsetNs = boottime, Streams = StandardStreams.CreateAgain(state.Streams, state.TerminalSettings.ToByteArray()),
         };
+        supervisor.AddEnded(manifest.Ranks.Where(r => r.Ended).Select(r => new EndedRank { Rank = r.Rank, ExitCode = r.ExitCode, Host = r.Host }));
         if (state.SessionPath.Length > 0 && state.SessionPath != supervisor.SessionPath)
             Output.Note($"note: the program looks for new delegators at {state.SessionPath}, which is not in this runtime directory: a process that begins to use CUDA only now cannot");
         List<(DelegatorProcess Process, int[] Descriptors)> delegators = [];
@@ -176,7 +187,7 @@ internal static class RestartVerb
             }
             for (int i = 0; i < delegators.Count; i++)
             {
-                SnapshotReference image = RankRecord.Find(manifest, RankRecord.DelegatorRole).FirstOrDefault(s => s.Pid == state.Sessions[i].Pid)
+                SnapshotReference image = RankRecord.Find(manifest, slot.Rank, RankRecord.DelegatorRole).FirstOrDefault(s => s.Pid == state.Sessions[i].Pid)
                     ?? throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: it has no device snapshot of process {state.Sessions[i].Pid}");
                 Reply answer = delegators[i].Process.Peer.Ask(new Request { DelegatorRestore = new DelegatorRestoreRequest { ManifestHash = image.ManifestHash, Lazy = changes.Lazy } }, DelegatorMs, TrecrError.RestoreFailed, [], out int[] descriptors);
                 foreach (string note in answer.Findings) Output.Note($"note: {note}");
@@ -186,7 +197,7 @@ internal static class RestartVerb
                 if (descriptors.Length != 3) throw new TrecrException(TrecrError.RestoreFailed, $"cannot restart {manifest.CheckpointId}: the delegator gave {descriptors.Length} descriptors, not 3");
             }
             timing.Mark("delegators");
-            SnapshotReference process = RankRecord.Find(manifest, RankRecord.ProcessRole).FirstOrDefault()
+            SnapshotReference process = RankRecord.Find(manifest, slot.Rank, RankRecord.ProcessRole).FirstOrDefault()
                 ?? throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: it has no process snapshot");
             EngineProcess engine = supervisor.Engine();
             timing.Mark("engine, begun");
@@ -199,7 +210,7 @@ internal static class RestartVerb
             foreach (string note in restored.Findings) Output.Note($"note: {note}");
             SpawnedProcess program = space.AdoptProgram(restored.Pid);
             changes.Apply(space.InitPid, program.HostPid);
-            foreach ((SnapshotReference reference, string role) in manifest.Ranks[0].Snapshots.Select(s => (s, s.Role))) supervisor.SetBase(role, reference.Pid, reference.ManifestHash, manifest.CheckpointId);
+            foreach ((SnapshotReference reference, string role) in RankRecord.Of(manifest, slot.Rank)!.Snapshots.Select(s => (s, s.Role))) supervisor.SetBase(role, reference.Pid, reference.ManifestHash, manifest.CheckpointId);
             supervisor.Prepare();
             supervisor.Hooks.AfterRestart(program.HostPid, manifest.CheckpointId);
             int[] hostPids = [.. state.Sessions.Select(s => s.Pid == program.Pid ? program.HostPid : HostPidOf(space, s.Pid, manifest))]; // a process that runs may end at once
@@ -223,6 +234,7 @@ internal static class RestartVerb
         {
             foreach ((DelegatorProcess process, _) in delegators) process.Dispose();
             foreach (DevicePages devicePages in pages) devicePages.Dispose();
+            if (slot.IsOneOfSeveral) RunVerb.EndSignal = Sys.SIGTERM; // the other ranks are no job without this one
             if (e is TrecrException wrong && wrong.Error == TrecrError.WrongDevice)
                 throw new TrecrException(wrong.Error, $"cannot restart {manifest.CheckpointId}: {wrong.Message}", wrong) { Findings = wrong.Findings };
             if (e is not TrecrException failure || !(failure.Error == TrecrError.RestoreFailed || failure.Error == TrecrError.EngineLost || failure.Error == TrecrError.DelegatorLost || failure.Error == TrecrError.Deadline)) throw;

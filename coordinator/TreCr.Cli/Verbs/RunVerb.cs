@@ -22,6 +22,7 @@ internal static class RunVerb
         JobOptions options = JobOptions.Read(arguments);
         string? name = arguments.Value("--job");
         if (name is not null && !JobName.IsValid(name)) throw new TrecrException(TrecrError.JobNameBad, $"bad --job '{name}'");
+        (LauncherProcess? launcher, LaunchSlot slot) = FindLaunch();
         string program = ProgramFile.Find(arguments.Command[0]);
         string store = Installation.Store(arguments);
         ulong lastEpoch;
@@ -30,7 +31,7 @@ internal static class RunVerb
         JobLock jobLock;
         using (SnapshotStore opened = SnapshotStore.Open(store))
         {
-            jobLock = TakeName(directory, opened, name, arguments.Command[0]);
+            jobLock = TakeName(directory, opened, name, arguments.Command[0], slot);
             lastEpoch = opened.NextEpoch(jobLock.Name) - 1;
         }
         if (options.Policy is { } policy) lastEpoch = Math.Max(lastEpoch, new Store.Tiers.TierSet(policy).LastEpoch(jobLock.Name)); // the store may have been lost since
@@ -48,8 +49,9 @@ internal static class RunVerb
             jobLock.Dispose();
             throw;
         }
-        using RankSupervisor supervisor = new(directory, jobLock, store, device, space, lastEpoch)
+        using RankSupervisor supervisor = new(directory, jobLock, slot, store, device, space, lastEpoch)
         {
+            Launcher = launcher, LauncherLine = launcher?.Line ?? [], LauncherDirectory = launcher?.Directory ?? "",
             ProgramPath = program, Command = arguments.Command, WorkingDirectory = Environment.CurrentDirectory, Options = options, Streams = StandardStreams.Create(),
         };
         (string Hash, string Directory)? wrapper = WrapperCopy.Ensure(store);
@@ -70,11 +72,25 @@ internal static class RunVerb
         return Finish(supervisor);
     }
 
+    /// <summary>Signal by which this process ends, so that the launcher sees of the program what it would have seen of it alone; 0: it exits.</summary>
+    public static int EndSignal { get; set; }
+
+    /// <summary>The launcher above us, and which rank it says this is.</summary>
+    /// <exception cref="TrecrException">LaunchUnclear</exception>
+    public static (LauncherProcess? Launcher, LaunchSlot Slot) FindLaunch()
+    {
+        LauncherProcess? launcher = LauncherProcess.Find();
+        LaunchSlot slot = LaunchSlot.Find(launcher);
+        if (slot.IsOneOfSeveral) Output.Speaker = $"rank {slot.Rank}: ";
+        return (slot.Launcher.Length > 0 ? launcher : null, slot);
+    }
+
     /// <summary>Waits for the end of a job that was begun.</summary>
     public static int Finish(RankSupervisor supervisor)
     {
         int code = supervisor.WaitForEnd();
-        if (supervisor.StoppedAt.Length > 0) Output.Note($"job {supervisor.Job} was stopped with checkpoint {supervisor.StoppedAt}; `trecr restart {supervisor.Job}` goes on from there");
+        EndSignal = supervisor.EndSignal;
+        if (supervisor.StoppedAt.Length > 0 && supervisor.Slot.Rank == 0) Output.Note($"job {supervisor.Job} was stopped with checkpoint {supervisor.StoppedAt}; `trecr restart {supervisor.Job}` goes on from there");
         return code;
     }
 
@@ -86,13 +102,16 @@ internal static class RunVerb
             { } other => throw arguments.Usage($"--device {other}: auto, soft or cuda"),
         };
 
-    private static JobLock TakeName(RuntimeDirectory directory, SnapshotStore store, string? name, string program)
+    private static JobLock TakeName(RuntimeDirectory directory, SnapshotStore store, string? name, string program, LaunchSlot slot)
     {
+        if (name is null && slot.IsOneOfSeveral) // all find the same: there is no checkpoint of this job before all have begun
+            for (int attempt = 1; name is null; attempt++)
+                if (store.NextEpoch(slot.JobName(program, attempt)) == 1) name = slot.JobName(program, attempt);
         if (name is not null)
-            return JobLock.TryTake(directory, name) ?? throw new TrecrException(TrecrError.JobNameTaken, $"cannot run as job {name}: a running job has this name");
+            return JobLock.TryTake(directory, name, slot) ?? throw new TrecrException(TrecrError.JobNameTaken, $"cannot run as job {name}: a running job has this name");
         string stem = JobName.FromProgram(program);
         for (int n = 1; ; n++)
-            if (store.NextEpoch($"{stem}-{n}") == 1 && JobLock.TryTake(directory, $"{stem}-{n}") is { } taken) return taken;
+            if (store.NextEpoch($"{stem}-{n}") == 1 && JobLock.TryTake(directory, $"{stem}-{n}", slot) is { } taken) return taken;
     }
 
     private static List<string> ProgramEnvironment(RankSupervisor supervisor, string? wrapperDirectory)
@@ -103,7 +122,7 @@ internal static class RunVerb
         foreach (System.Collections.DictionaryEntry entry in Environment.GetEnvironmentVariables())
         {
             string key = (string)entry.Key;
-            if (key is SessionVariable or JobVariable or FaultVariable or NvrtcFront.Variable || StoreKeySource.IsAboutKey(key)) continue;
+            if (key is SessionVariable or JobVariable or FaultVariable or NvrtcFront.Variable || LaunchSlot.DescriptorVariables.Contains(key) || StoreKeySource.IsAboutKey(key)) continue;
             if (key == LibraryPath && wrapperDirectory is not null) path = (string?)entry.Value;
             else environment.Add($"{key}={entry.Value}");
         }

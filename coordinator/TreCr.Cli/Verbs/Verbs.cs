@@ -16,7 +16,7 @@ internal static class Verbs
             [new("--stop", "", "end the program once the checkpoint is durable"), new("--deadline", "SECONDS", "give up after this long (default 300)")],
             ["trecr checkpoint heat", "trecr checkpoint heat --stop --json"], JobVerbs.Checkpoint) { MinOperands = 1, MaxOperands = 1, Later = ["--bundle", "--no-track", "--max-extra-memory"] },
         new("restart", "ID|JOB [--device KIND]", "restarts a checkpoint, or a job's newest; the exit code is the program's",
-            [s_device, new("--trust", "", "accept a checkpoint of another user, or an imported one: its code will run as you"), .. RestartChanges.Options, .. JobOptions.Options],
+            [s_device, Relaunch.Option, new("--trust", "", "accept a checkpoint of another user, or an imported one: its code will run as you"), .. RestartChanges.Options, .. JobOptions.Options],
             ["trecr restart heat", "trecr restart heat.3 --cpus 0-3 --map-path /old/data=/new/data"], RestartVerb.Run) { MinOperands = 1, MaxOperands = 1 },
         new("status", "[JOB]", "running jobs", [], ["trecr status", "trecr status heat --json"], JobVerbs.Status) { MaxOperands = 1 },
         new("list", "[JOB]", "checkpoints in the store", [new("--tiers", "", "ask the tiers as well what they have"), JobTiers.PolicyOption], ["trecr list", "trecr list heat --json", "trecr list heat --tiers"], StoreVerbs.List) { MaxOperands = 1 },
