@@ -13,7 +13,8 @@ public abstract record EpochAction
     public sealed record SendCommit(uint Rank) : EpochAction;
 
     /// <summary>Tell a rank to open its gate and go on.</summary>
-    public sealed record SendAbort(uint Rank, string Reason) : EpochAction;
+    /// <param name="Epoch">that the rank works on</param>
+    public sealed record SendAbort(uint Rank, string Reason, ulong Epoch) : EpochAction;
 
     /// <summary>Let a rank hear that the epoch is alive.</summary>
     public sealed record SendKeepAlive(uint Rank) : EpochAction;

@@ -103,11 +103,11 @@ public sealed class EpochMachine
     private IReadOnlyList<EpochAction> Abort(int error, string reason, IReadOnlyList<string> findings, uint? except)
     {
         State = EpochState.Aborted;
-        return [.. _ranks.Where(r => r != except && !_lost.Contains(r)).Select(r => (EpochAction)new EpochAction.SendAbort(r, reason)),
+        return [.. _ranks.Where(r => r != except && !_lost.Contains(r)).Select(r => (EpochAction)new EpochAction.SendAbort(r, reason, Epoch)),
             new EpochAction.Finished(error, reason, findings)];
     }
 
     /// <summary>A message that came too late: a rank that still holds the program for an epoch that is over is told so.</summary>
     private IReadOnlyList<EpochAction> Late(uint rank, ulong epoch)
-        => State == EpochState.Aborted || epoch < Epoch ? [new EpochAction.SendAbort(rank, $"epoch {epoch} is over")] : [];
+        => State == EpochState.Aborted || epoch < Epoch ? [new EpochAction.SendAbort(rank, $"epoch {epoch} is over", epoch)] : [];
 }

@@ -195,7 +195,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
                 case EpochAction.SendPrepare a: SendTo(job, a.Rank, new Envelope { Epoch = machine.Epoch, Prepare = new PrepareEpoch { DeadlineMs = a.DeadlineMs, Stop = a.Stop } }); break;
                 case EpochAction.SendGate a: SendTo(job, a.Rank, new Envelope { Epoch = machine.Epoch, Gate = new GateEpoch() }); break;
                 case EpochAction.SendCommit a: SendTo(job, a.Rank, new Envelope { Epoch = machine.Epoch, Commit = new CommitEpoch { CheckpointId = job.CheckpointId } }); break;
-                case EpochAction.SendAbort a: SendTo(job, a.Rank, new Envelope { Epoch = machine.Epoch, Abort = new AbortEpoch { Reason = a.Reason } }); break;
+                case EpochAction.SendAbort a: SendTo(job, a.Rank, new Envelope { Epoch = a.Epoch, Abort = new AbortEpoch { Reason = a.Reason } }); break;
                 case EpochAction.SendKeepAlive a: SendTo(job, a.Rank, new Envelope { Epoch = machine.Epoch, KeepAlive = new KeepAlive() }); break;
                 case EpochAction.Commit a: StartCommit(job, machine, Manifest(job, machine, a.Ranks)); break;
                 case EpochAction.Finished a: Finish(job, machine, a); break;

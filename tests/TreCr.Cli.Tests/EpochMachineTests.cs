@@ -55,6 +55,7 @@ public sealed class EpochMachineTests
         machine.Start();
         machine.RankFailed(1, 5, new RankFailed { Error = 203, Reason = "a socket" });
         Assert.That(machine.RankReady(0, 5).OfType<EpochAction.SendAbort>().Single().Rank, Is.Zero);
+        Assert.That(Machine().RankReady(1, 4).OfType<EpochAction.SendAbort>().Single().Epoch, Is.EqualTo(4), "it waits in that one");
     }
 
     [Test]

@@ -31,6 +31,7 @@ internal sealed partial class RankSupervisor : IDisposable
     private CheckpointRound? _round;
     private SpawnedProcess _program;
     private Envelope? _decided;
+    private ulong _overEpoch;
     private string _lastCheckpointId = "";
     private bool _coordinatorLost;
     private volatile bool _programEnded;
@@ -396,6 +397,7 @@ internal sealed partial class RankSupervisor : IDisposable
                 lock (_decision)
                 {
                     _lease.Heard(Environment.TickCount64);
+                    if (message.BodyCase == Envelope.BodyOneofCase.Abort) _overEpoch = Math.Max(_overEpoch, message.Epoch); // it may come before its round has begun
                     if (_lease.Holds(message.Epoch) && message.BodyCase != Envelope.BodyOneofCase.KeepAlive) _decided ??= message;
                     Monitor.PulseAll(_decision);
                 }
@@ -438,6 +440,7 @@ internal sealed partial class RankSupervisor : IDisposable
         {
             long end = Environment.TickCount64 + Math.Min(EndingMs, order.DeadlineMs);
             while (_round is not null && end - Environment.TickCount64 is > 0 and var left) Monitor.Wait(_decision, (int)left);
+            if (epoch <= _overEpoch) return;
             begun = _round is null && _lease.TryBegin(epoch, Environment.TickCount64);
             if (begun)
             {
