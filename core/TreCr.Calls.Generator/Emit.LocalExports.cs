@@ -46,4 +46,19 @@ internal static partial class Emit
         }
         w.Close().Line();
     }
+
+    public static string RefusedExports(RefusedExportsModel model, string[] names)
+    {
+        CodeWriter w = CodeWriter.File("Functions that are refused by name.");
+        w.Namespace(model.Namespace);
+        w.Open("static partial class " + model.ClassName);
+        foreach (string name in names)
+        foreach (string exported in new[] { name, model.Prefix + name })
+        {
+            w.Line($"[global::System.Runtime.InteropServices.UnmanagedCallersOnly(EntryPoint = \"{exported}\")]");
+            w.Line($"public static int {exported}() => {model.Runtime}.NotSupported(\"{name}\");").Line();
+        }
+        w.Close();
+        return w.ToString();
+    }
 }

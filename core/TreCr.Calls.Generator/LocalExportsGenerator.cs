@@ -17,5 +17,11 @@ public sealed class LocalExportsGenerator : IIncrementalGenerator
         IncrementalValuesProvider<LocalExportsModel> classes = context.SyntaxProvider
             .ForAttributeWithMetadataName("TreCr.Calls.LocalExportsAttribute", (node, _) => node is ClassDeclarationSyntax, (c, _) => LocalExportsModel.Of((INamedTypeSymbol)c.TargetSymbol, c.Attributes[0]));
         context.RegisterSourceOutput(classes, (output, model) => output.AddSource(model.ClassName + ".Exports.g.cs", Emit.LocalExports(model)));
+        IncrementalValuesProvider<(string File, EquatableArray<string> Names)> files = context.AdditionalTextsProvider
+            .Select((text, cancel) => (Path.GetFileName(text.Path), new EquatableArray<string>([.. (text.GetText(cancel)?.ToString() ?? "").Split(['\n'], StringSplitOptions.RemoveEmptyEntries)])));
+        IncrementalValuesProvider<RefusedExportsModel> refused = context.SyntaxProvider
+            .ForAttributeWithMetadataName("TreCr.Calls.RefusedExportsAttribute", (node, _) => node is ClassDeclarationSyntax, (c, _) => RefusedExportsModel.Of((INamedTypeSymbol)c.TargetSymbol, c.Attributes[0]));
+        context.RegisterSourceOutput(refused.Combine(files.Collect()), (output, both) =>
+            output.AddSource(both.Left.ClassName + ".Exports.g.cs", Emit.RefusedExports(both.Left, [.. both.Right.FirstOrDefault(f => f.File == both.Left.File).Names])));
     }
 }

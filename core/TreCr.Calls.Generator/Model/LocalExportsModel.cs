@@ -31,3 +31,10 @@ internal sealed record LocalCallModel(string Name, string ReturnType, EquatableA
 
 /// <param name="RawType">as the program gives it</param><param name="Converted">type with the method From; empty: as it is</param>
 internal sealed record LocalParameterModel(string Name, string RawType, string Converted, bool IsCommunicator);
+
+/// <summary>A class that exports names which are refused.</summary>
+internal sealed record RefusedExportsModel(string Namespace, string ClassName, string File, string Runtime, string Prefix)
+{
+    public static RefusedExportsModel Of(INamedTypeSymbol type, AttributeData attribute) => new(type.ContainingNamespace.ToDisplayString(), type.Name, (string)attribute.ConstructorArguments[0].Value!,
+        ((INamedTypeSymbol)attribute.ConstructorArguments[1].Value!).ToDisplayString(SymbolDisplayFormat.FullyQualifiedFormat), (string)attribute.ConstructorArguments[2].Value!);
+}

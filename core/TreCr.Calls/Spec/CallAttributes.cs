@@ -162,3 +162,13 @@ public sealed class LocalExportsAttribute(Type runtime, string prefix) : Attribu
     public Type Runtime => runtime;
     public string Prefix => prefix;
 }
+
+/// <summary>Marks a static class that exports functions which say their name and are refused: the lines of an additional file, and the same behind a prefix.</summary>
+/// <param name="file">one name a line</param><param name="runtime">type with the static method NotSupported(string), giving the error code</param><param name="prefix">of the second name</param>
+[AttributeUsage(AttributeTargets.Class)]
+public sealed class RefusedExportsAttribute(string file, Type runtime, string prefix) : Attribute
+{
+    public string File => file;
+    public Type Runtime => runtime;
+    public string Prefix => prefix;
+}

@@ -73,6 +73,17 @@ internal static class Library
         return Raise(error, comm, e.Message);
     }
 
+    /// <summary>A function that is not supported: said by name, once each, and answered with MPI_ERR_UNSUPPORTED_OPERATION through MPI_COMM_WORLD's error handler.</summary>
+    public static int NotSupported(string call)
+    {
+        lock (s_lock)
+            if (s_refused.Add(call)) StandardError.Write("trecr: MPI: "u8, $"{call} is not supported by this version of TreCr");
+        t_call = call;
+        return Raise(ErrorClass.UnsupportedOperation, null, "not supported by this version of TreCr");
+    }
+
+    private static readonly HashSet<string> s_refused = [];
+
     /// <summary>Calls the error handler.</summary>
     public static int Raise(ErrorClass error, Comm? comm, string message)
     {
