@@ -7,6 +7,9 @@ public static unsafe partial class Sys
         O_DIRECTORY = 0x10000, O_NOFOLLOW = 0x20000, O_CLOEXEC = 0x80000, O_PATH = 0x200000;
     public const int F_DUPFD_CLOEXEC = 1030, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4;
 
+    /// <summary>Whether the number is one of an open file.</summary>
+    public static bool IsOpen(int fd) => Raw(SyscallNumber.Fcntl, fd, F_GETFD) >= 0;
+
     /// <summary>open(2).</summary>
     /// <returns>a descriptor, or -errno</returns>
     public static long TryOpen(string path, int flags, int mode = 0)

@@ -89,6 +89,11 @@ public static unsafe class MpiDelegator
                         connection.Send(new Reply { Id = request.Id });
                         gateReply = 0;
                         break;
+                    case Request.VerbOneofCase.Finish: // --stop: every rank ends here, drained
+                        if (!finalized) mpi.Complete();
+                        finalized = true;
+                        connection.Send(new Reply { Id = request.Id });
+                        break;
                     case Request.VerbOneofCase.Status: connection.Send(new Reply { Id = request.Id, MpiRank = mpi.Rank, MpiSize = mpi.Size, MpiLibrary = mpi.Version }); break;
                     default: connection.Send(new Reply { Id = request.Id, Error = $"an MPI delegator knows no {request.VerbCase}" }); break;
                 }

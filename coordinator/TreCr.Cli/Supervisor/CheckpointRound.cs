@@ -33,7 +33,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     private RankState? _rank;
     private List<Session> _sessions = [];
     private List<string> _notes = [];
-    private bool _held, _gated, _frozen, _together;
+    private bool _held, _gated, _frozen, _together, _mpiGated, _ended;
     private long _gateNs, _stopTimeUs;
     private ulong _bytesTotal, _bytesStored;
 
@@ -201,6 +201,13 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         _gated = true;
         int left = Left();
         InParallel(_sessions, mayEnd: true, s => _timing.Add("gate", s.Delegator.Peer.Ask(new Request { Gate = new GateRequest { DeadlineMs = (uint)left } }, left + 2_000, TrecrError.Deadline)));
+        if (supervisor.Mpi is { } mpi)
+        {
+            // A marker stands for an epoch: ranks that have seen it do not wait for a second one.
+            if (_mpiGated && mpi.Size > 1) throw new TrecrException(TrecrError.CheckpointFailed, "the program changed while it was to be stopped, after the ranks had closed their gates: another checkpoint may do");
+            _mpiGated = true;
+            _timing.Add("gate MPI", mpi.Peer.Ask(new Request { Gate = new GateRequest { DeadlineMs = (uint)left, Epoch = epoch } }, left, TrecrError.Deadline));
+        }
         _timing.Mark("gate, all");
         Fault.At(FaultPoint.SupervisorGated);
     }
@@ -277,6 +284,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         _frozen = false;
         supervisor.Streams.HoldInput(false);
         InParallel(_sessions, mayEnd: true, s => s.Delegator.Peer.Ask(new Request { Open = new OpenRequest() }, Left(), TrecrError.CheckpointFailed));
+        if (_mpiGated) supervisor.Mpi?.Peer.Ask(new Request { Open = new OpenRequest { Epoch = epoch } }, Left(), TrecrError.CheckpointFailed);
         _gated = false;
         supervisor.Listener.AllowNew();
         _held = false;
@@ -322,6 +330,13 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     private void End(string checkpointId)
     {
         supervisor.StoppedAt = checkpointId;
+        _ended = true;
+        // All ranks end here, with nothing under way: in order, so that the launcher does not take it for a failure.
+        if (supervisor.Mpi is { } mpi)
+        {
+            mpi.ExpectEnd();
+            TryAsk(mpi.Peer, new Request { Finish = new FinishRequest() });
+        }
         try { Ask(_engine!.Peer, new Request { Resume = new ResumeRequest { Kill = true } }); }
         catch (TrecrException) { supervisor.KillProgram(); }
         (_frozen, _gated) = (false, false);
@@ -340,6 +355,8 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
                 if (!session.DelegatorLost && !TryAsk(session.Delegator.Peer, new Request { Open = new OpenRequest() }) && !session.DelegatorLost && session.Delegator.WaitForEnd(0) is null)
                     Output.Note($"the {session.Delegator.Peer.Name} does not answer after a failed checkpoint");
         _gated = false;
+        // Also where this rank was not gated: others may have been, and this rank's delegator does not listen to them.
+        if (_together && !_ended && supervisor.Mpi is { } mpi && !TryAsk(mpi.Peer, new Request { Open = new OpenRequest { Epoch = epoch } })) Output.Note("the MPI delegator does not answer after a failed checkpoint");
         if (_engine is { Peer.Lost: true }) supervisor.DropEngine();
     }
 

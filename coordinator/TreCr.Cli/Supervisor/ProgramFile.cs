@@ -54,4 +54,29 @@ internal static class ProgramFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return false; }
     }
+
+    /// <summary>Whether an MPI library is among the names that stand in the file, as it does in every program that is linked with one. Programs that load it later are known by their launcher.</summary>
+    public static bool NeedsMpi(string path)
+    {
+        const int PieceBytes = 1 << 20, LongestBytes = 64 << 20, Overlap = 16;
+        try
+        {
+            using FileStream file = File.OpenRead(path);
+            byte[] piece = new byte[PieceBytes + Overlap];
+            int kept = 0;
+            for (long at = 0; at < LongestBytes;)
+            {
+                int n = file.Read(piece, kept, PieceBytes);
+                if (n <= 0) return false;
+                if (at == 0 && !piece.AsSpan(0, Math.Min(4, n)).SequenceEqual("\u007fELF"u8)) return false;
+                ReadOnlySpan<byte> seen = piece.AsSpan(0, kept + n);
+                if (seen.IndexOf("libmpi.so."u8) >= 0 || seen.IndexOf("libmpich.so."u8) >= 0) return true;
+                kept = Math.Min(Overlap, seen.Length);
+                seen[^kept..].CopyTo(piece);
+                at += n;
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { }
+        return false;
+    }
 }

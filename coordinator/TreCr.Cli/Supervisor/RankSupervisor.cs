@@ -47,7 +47,7 @@ internal sealed partial class RankSupervisor : IDisposable
         _lease = new RankLease(lastEpoch);
         SessionPath = SessionPathOf(directory, jobLock.Key);
         using (directory.TryLock(exclusive: false, CleanupVerb.OthersMs)) // a cleanup that took the socket for one of a dead job before is done
-            Listener = new SessionListener(SessionPath, jobLock.Name, store, device, space.InitPid) { OnDelegator = pid => _jobLock.Note("delegator", pid) };
+            Listener = new SessionListener(SessionPath, jobLock.Name, store, device, space.InitPid) { OnDelegator = pid => _jobLock.Note("delegator", pid), OnMpi = WelcomeMpi };
         _link = new CoordinatorLink(directory, jobLock.Name, slot.Rank, Facts) { OnMessage = Hear, OnLost = CoordinatorLost };
         _jobLock.Note("init", space.InitPid);
     }
@@ -175,6 +175,7 @@ internal sealed partial class RankSupervisor : IDisposable
         }
         _programEnded = true;
         WaitForRound();
+        EndMpi();
         if (Slot.IsOneOfSeveral)
         {
             EndSpace();
@@ -306,6 +307,7 @@ internal sealed partial class RankSupervisor : IDisposable
         state.HookTimeoutS = (uint)Hooks.TimeoutSeconds;
         state.Streams.AddRange(Streams.Describe());
         state.Sessions.AddRange(sessions.Select(s => s.Describe()));
+        state.Mpi = _mpiState;
         state.CpuFlags.AddRange(HostFacts.CpuFlags);
         if (Streams.Master >= 0 && Sys.GetTerminalSettings(Streams.Master) is { } settings) state.TerminalSettings = ByteString.CopyFrom(settings);
         return state;
@@ -500,6 +502,7 @@ internal sealed partial class RankSupervisor : IDisposable
     {
         _programEnded = true;
         foreach (PosixSignalRegistration signal in _signals) signal.Dispose();
+        EndMpi();
         _link.Dispose();
         DropEngine();
         EndSpace();

@@ -36,6 +36,9 @@ internal sealed class SessionListener : IDisposable
     /// <summary>What delegators are told.</summary>
     public long MaxExtraMemoryBytes { get; set; }
 
+    /// <summary>A process calls MPI_Init: connection, its pid as we see it, hello, the segment's descriptor. Answers on the connection.</summary>
+    public Action<int, int, MpiHello, int> OnMpi { get; set; } = static (_, _, _, _) => { };
+
     /// <summary>A delegator was started; for the job's file.</summary>
     public Action<int> OnDelegator { get; set; } = static _ => { };
 
@@ -107,9 +110,18 @@ internal sealed class SessionListener : IDisposable
                 return;
             }
             Span<PollEntry> ready = [new PollEntry { Fd = connection, Events = Sys.POLLIN }];
-            Span<SessionHello> hello = stackalloc SessionHello[1];
-            if (Sys.Poll(ready, HelloMs) <= 0 || Sys.Receive(connection, MemoryMarshal.AsBytes(hello), default, out _) != Marshal.SizeOf<SessionHello>()
-                || hello[0].Magic != SegmentLayout.Magic || hello[0].Pid <= 0 || hello[0].ConnectionDescriptor < 0)
+            Span<SessionHello> hello = stackalloc SessionHello[1]; // that of MPI is as long
+            Span<int> passed = stackalloc int[1];
+            int count = 0;
+            bool came = Sys.Poll(ready, HelloMs) > 0 && Sys.Receive(connection, MemoryMarshal.AsBytes(hello), passed, out count) == Marshal.SizeOf<SessionHello>();
+            if (came && count == 1 && hello[0].Magic == MpiHello.MagicValue)
+            {
+                try { OnMpi(connection, hostPid, MemoryMarshal.Cast<SessionHello, MpiHello>(hello)[0], passed[0]); }
+                finally { Sys.Close(passed[0]); }
+                return;
+            }
+            if (count > 0) Sys.Close(passed[0]);
+            if (!came || hello[0].Magic != SegmentLayout.Magic || hello[0].Pid <= 0 || hello[0].ConnectionDescriptor < 0)
             {
                 Output.Note($"refused a connection of process {hostPid}: not a hello of the wrapper");
                 return;

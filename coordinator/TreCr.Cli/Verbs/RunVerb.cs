@@ -116,7 +116,7 @@ internal static class RunVerb
 
     private static List<string> ProgramEnvironment(RankSupervisor supervisor, string? wrapperDirectory)
     {
-        const string LibraryPath = "LD_LIBRARY_PATH";
+        const string LibraryPath = "LD_LIBRARY_PATH", Preload = "LD_PRELOAD=";
         List<string> environment = [];
         string? path = null;
         foreach (System.Collections.DictionaryEntry entry in Environment.GetEnvironmentVariables())
@@ -134,6 +134,17 @@ internal static class RunVerb
         {
             front += $":{nvrtc.Directory}";
             environment.Add($"{NvrtcFront.Variable}={nvrtc.Library}");
+        }
+        if (supervisor.Slot.Launcher.Length > 0 || ProgramFile.NeedsMpi(supervisor.ProgramPath))
+        {
+            // Before the MPI library, which stays dormant; behind what the user puts there himself, such as a profiler.
+            int at = environment.FindIndex(e => e.StartsWith(Preload, StringComparison.Ordinal));
+            string wrapper = $"{wrapperDirectory}/libcuda.so.1", given = at < 0 ? "" : environment[at][Preload.Length..];
+            if (at >= 0) environment.RemoveAt(at);
+            environment.Add(given.Length == 0 ? $"{Preload}{wrapper}" : $"{Preload}{given}:{wrapper}");
+            // MPICH's UCX would install signal handlers by being loaded, before the runtime's own.
+            environment.RemoveAll(e => e.StartsWith("UCX_ERROR_SIGNALS=", StringComparison.Ordinal) || e.StartsWith("UCX_DEBUG_SIGNO=", StringComparison.Ordinal));
+            environment.AddRange(["UCX_ERROR_SIGNALS=", "UCX_DEBUG_SIGNO=0"]);
         }
         // An empty element would mean the working directory.
         environment.Add(string.IsNullOrEmpty(path) ? $"{LibraryPath}={front}" : $"{LibraryPath}={front}:{path}");

@@ -45,6 +45,7 @@ internal static class Verbs
         new("manual", "", "this manual as a page for man(1)", [], ["trecr manual | man -l -"], ManualVerb.Run),
         new("engine", "--control-fd N", "the process that freezes, dumps and restores (started by run and restart)",
             [new("--control-fd", "N", "socket of the supervisor"), new("--save-files-below", "SIZE", "see run"), new("--max-extra-memory", "SIZE", "see run"), new("--bundle", "", "see run")], ["(not for hands)"], EngineVerb.Run) { Hidden = true },
+        new(MpiDelegatorVerb.Name, "--control-fd N", "the process that owns a rank's MPI library (started by run and restart)", [new("--control-fd", "N", "socket of the supervisor")], ["(not for hands)"], MpiDelegatorVerb.Run) { Hidden = true },
         new(PagesVerb.Name, "MANIFEST", "brings device memory of a restarted program (started by restart)", [], ["(not for hands)"], PagesVerb.Run) { MinOperands = 1, MaxOperands = 1, Hidden = true },
         new(SharedLibrary.VerbName, "LIBRARY EVENT", "calls a hook in a shared library (started by run and restart)", [], ["(not for hands)"], SharedLibrary.Run) { MinOperands = 2, MaxOperands = 2, Hidden = true },
         new(GpuProbe.VerbName, "", "asks NVIDIA's driver for its devices (started by doctor)", [], ["(not for hands)"], GpuProbe.Run) { Hidden = true },
