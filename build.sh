@@ -66,6 +66,18 @@ install_missing() {
     rm -f "$log"
 }
 
+# What only tests need, where it can be had: without it they are skipped by name.
+install_for_tests() {
+    local missing=()
+    [ -e /usr/bin/mpirun.openmpi ] && [ -e /usr/bin/mpicc.openmpi ] || missing+=(openmpi-bin libopenmpi-dev)
+    [ -e /usr/bin/mpirun.mpich ] && [ -e /usr/bin/mpicc.mpich ] || missing+=(mpich libmpich-dev)
+    [ ${#missing[@]} = 0 ] && return
+    as_root true || { say "without ${missing[*]} the tests of MPI are skipped"; return; }
+    say "installing ${missing[*]}"
+    { apt-cache show "${missing[0]}" >/dev/null 2>&1 || as_root apt-get -qq update; as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${missing[@]}"; } \
+        >/dev/null 2>&1 </dev/null || say "could not install ${missing[*]}: the tests of MPI are skipped"
+}
+
 library() {
     local d
     for d in /usr/lib/x86_64-linux-gnu /lib/x86_64-linux-gnu /usr/lib64 /usr/local/lib /usr/local/cuda/lib64; do
@@ -172,6 +184,7 @@ script() {
     # Whatever fails, the last line of `test` is the sum.
     [ "$name" = test ] && trap 'echo "0 passed, 1 failed, 0 skipped"' EXIT
     build
+    [ "$name" = test ] && case ${1-Cli} in *Cli*) install_for_tests ;; esac
     trap - EXIT
     exec "tests/$name.sh" "$@"
 }

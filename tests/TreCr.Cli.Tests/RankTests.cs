@@ -300,7 +300,7 @@ public sealed class RankTests(string kind)
         catch (IOException) { return false; }
     }
 
-    private static void KillAll(RunningProgram run)
+    internal static void KillAll(RunningProgram run)
     {
         int[] all = [.. run.Descendants()];
         foreach (int pid in all.Prepend(run.Id)) Sys.Kill(pid, Sys.SIGKILL);

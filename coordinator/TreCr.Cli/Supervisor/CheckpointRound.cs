@@ -206,7 +206,8 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
             // A marker stands for an epoch: ranks that have seen it do not wait for a second one.
             if (_mpiGated && mpi.Size > 1) throw new TrecrException(TrecrError.CheckpointFailed, "the program changed while it was to be stopped, after the ranks had closed their gates: another checkpoint may do");
             _mpiGated = true;
-            _timing.Add("gate MPI", mpi.Peer.Ask(new Request { Gate = new GateRequest { DeadlineMs = (uint)left, Epoch = epoch } }, left, TrecrError.Deadline));
+            // It waits for the markers of all ranks: where one of those fails, the epoch is given up meanwhile.
+            _timing.Add("gate MPI", mpi.Peer.Ask(new Request { Gate = new GateRequest { DeadlineMs = (uint)left, Epoch = epoch } }, left, TrecrError.Deadline, [], out _, meanwhile: () => supervisor.RequireLease(epoch)));
         }
         _timing.Mark("gate, all");
         Fault.At(FaultPoint.SupervisorGated);

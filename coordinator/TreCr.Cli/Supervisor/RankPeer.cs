@@ -11,6 +11,8 @@ namespace TreCr.Cli;
 /// <param name="pidfd">of the peer, the caller's: its death, where somebody else may hold the other end of the socket; -1: nobody does</param>
 internal sealed class RankPeer(int socket, string name, TrecrError lost, int pidfd = -1) : IDisposable
 {
+    private const int MeanwhileMs = 200;
+
     private readonly RankConnection _connection = new(socket);
     private readonly Lock _lock = new(), _disposing = new();
     private ulong _nextId = 1;
@@ -27,7 +29,8 @@ internal sealed class RankPeer(int socket, string name, TrecrError lost, int pid
     public Reply Ask(Request request, int timeoutMs, TrecrError failure, ReadOnlySpan<int> descriptors = default) => Ask(request, timeoutMs, failure, descriptors, out _);
 
     /// <param name="received">descriptors that came with the answer; the caller closes them</param>
-    public Reply Ask(Request request, int timeoutMs, TrecrError failure, ReadOnlySpan<int> descriptors, out int[] received)
+    /// <param name="meanwhile">called every now and then; where it throws nobody waits for the answer any more, and the peer can be asked something else</param>
+    public Reply Ask(Request request, int timeoutMs, TrecrError failure, ReadOnlySpan<int> descriptors, out int[] received, Action? meanwhile = null)
     {
         lock (_lock)
         {
@@ -40,7 +43,12 @@ internal sealed class RankPeer(int socket, string name, TrecrError lost, int pid
             while (true)
             {
                 Span<PollEntry> ready = [new PollEntry { Fd = _connection.Socket, Events = Sys.POLLIN }, new PollEntry { Fd = pidfd, Events = Sys.POLLIN }];
-                int n = Sys.Poll(ready, (int)Math.Max(0, end - Environment.TickCount64));
+                int n = Sys.Poll(ready, (int)Math.Clamp(end - Environment.TickCount64, 0, meanwhile is null ? int.MaxValue : MeanwhileMs));
+                if (n == 0 && meanwhile is not null && Environment.TickCount64 < end)
+                {
+                    meanwhile();
+                    continue;
+                }
                 if (n == 0)
                 {
                     Lost = true; // its late answer would be taken for the next one's

@@ -1,0 +1,134 @@
+using NUnit.Framework;
+using TreCr.Samples.Tests;
+
+namespace TreCr.Cli.Tests;
+
+/// <summary>MPI programs, unmodified, below mpirun of both libraries: checkpointed anywhere, killed, restarted, also under the other library. The programs check themselves.</summary>
+[TestFixture("openmpi"), TestFixture("mpich")]
+public sealed class MpiTests(string kind)
+{
+    private Workplace _place = null!;
+    private string _program = "";
+
+    private string Other => kind == "mpich" ? "openmpi" : "mpich";
+
+    private static string LauncherOf(string library) => $"/usr/bin/mpirun.{library}";
+
+    [SetUp]
+    public void Enter()
+    {
+        if (!File.Exists(LauncherOf(kind))) Assert.Ignore($"no mpirun.{kind}");
+        if (!File.Exists($"/usr/bin/mpicc.{kind}")) Assert.Ignore($"no mpicc.{kind}");
+        _place = new Workplace();
+    }
+
+    [TearDown]
+    public void Leave() => _place?.Dispose();
+
+    [Test]
+    public void EveryFamilyOfCalls_DoesWhatTheStandardSays([Values(1, 2, 4)] int ranks)
+    {
+        Compile("calls");
+        RunningProgram run = Launch(ranks, "2");
+        Assert.That(run.WaitForExit(Workplace.Limit), Is.Zero, run.Errors);
+        Assert.That(run.Output, Is.EqualTo(new[] { "round 0", "round 1", "ok" }));
+    }
+
+    [Test]
+    public void CheckpointedTwice_KilledWithEverything_Restarts([Values(2, 3)] int ranks, [Values] bool underTheOther)
+    {
+        if (underTheOther && !File.Exists(LauncherOf(Other))) Assert.Ignore($"no mpirun.{Other}");
+        Compile("calls");
+        const int Rounds = 12;
+        RunningProgram run = Launch(ranks, $"{Rounds}", "100");
+        for (int epoch = 1; epoch <= 2; epoch++)
+        {
+            run.WaitForLine(l => l.Contains($"round {2 * epoch}"), Workplace.Limit);
+            (int done, string[] said, string wrong) = _place.Do("checkpoint", "job");
+            Assert.That(done, Is.Zero, wrong);
+            Assert.That(said, Is.EqualTo(new[] { $"job.{epoch}" }));
+        }
+        RankTests.KillAll(run);
+        Assert.That(run.Output, Has.Length.LessThan(Rounds), "it was killed before its end");
+        RunningProgram restart = Restart(ranks, underTheOther ? Other : kind);
+        Assert.That(restart.WaitForExit(Workplace.Limit), Is.Zero, restart.Errors);
+        string[] lines = restart.Output;
+        Assert.That(lines[^1], Is.EqualTo("ok"), restart.Errors);
+        Assert.That(lines.Length, Is.InRange(2, Rounds + 1 - 4), "it went on where the checkpoint was, not at the beginning");
+        Assert.That(lines[..^1], Is.EqualTo(Enumerable.Range(Rounds + 1 - lines.Length, lines.Length - 1).Select(i => $"round {i}")));
+    }
+
+    [Test]
+    public void Stopped_GoesOnLater()
+    {
+        Compile("calls");
+        RunningProgram run = Launch(2, "10", "100");
+        run.WaitForLine(l => l.Contains("round 3"), Workplace.Limit);
+        (int done, _, string wrong) = _place.Do("checkpoint", "job", "--stop");
+        Assert.That(done, Is.Zero, wrong);
+        run.WaitForExit(Workplace.Limit);
+        Assert.That(run.Errors, Does.Not.Contain("MPI_ABORT").And.Not.Contain("Abort("), "the ranks end in order");
+        string[] before = run.Output;
+        RunningProgram restart = Restart(2, kind);
+        Assert.That(restart.WaitForExit(Workplace.Limit), Is.Zero, restart.Errors);
+        Assert.That(before.Concat(restart.Output), Is.EqualTo(Enumerable.Range(0, 10).Select(i => $"round {i}").Append("ok")), "every line once");
+    }
+
+    [Test]
+    public void DelegatorKilled_EndsTheJobByName()
+    {
+        Compile("calls");
+        RunningProgram run = Launch(2, "1000", "50");
+        run.WaitForLine(l => l.Contains("round 1"), Workplace.Limit);
+        int[] all = [.. run.Descendants()], delegators = [.. all.Where(p => IsRunning(p, "mpi-delegator"))];
+        Assert.That(delegators, Has.Length.EqualTo(2), "one a rank");
+        Workplace.Kill(delegators[0]);
+        Assert.That(run.WaitForExit(Workplace.Limit), Is.Not.Zero);
+        Assert.That(run.Errors, Does.Contain("the MPI delegator ended"));
+        foreach (int pid in all.Where(p => !IsRunning(p, "coordinator"))) Workplace.WaitForEnd(pid);
+    }
+
+    [Test]
+    public void WhatIsNotSupported_SaysSo()
+    {
+        string source = $"{_place.Root}/win.c";
+        File.WriteAllText(source, """
+            #include <mpi.h>
+            #include <stdio.h>
+            int main(int c, char **v) { MPI_Win w; int x, e; MPI_Init(&c, &v); MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+                e = MPI_Win_create(&x, 4, 1, MPI_INFO_NULL, MPI_COMM_WORLD, &w); MPI_Error_class(e, &x); printf("%d\n", x == MPI_ERR_UNSUPPORTED_OPERATION); MPI_Finalize(); return 0; }
+            """);
+        CompileFile(source, "win");
+        RunningProgram run = Launch(1);
+        Assert.That(run.WaitForExit(Workplace.Limit), Is.Zero, run.Errors);
+        Assert.That(run.Output, Is.EqualTo(new[] { "1" }));
+        Assert.That(run.Errors, Does.Contain("MPI_Win_create is not supported"));
+    }
+
+    private void Compile(string name) => CompileFile(Path.Combine(Repository.Root, $"tests/programs/mpi/{name}.c"), name);
+
+    private void CompileFile(string source, string name)
+    {
+        _program = $"{_place.Root}/{name}";
+        RunningProgram compiler = _place.Other($"/usr/bin/mpicc.{kind}", "-O1", "-w", "-o", _program, source);
+        Assert.That(compiler.WaitForExit(Workplace.Limit), Is.Zero, compiler.Errors);
+    }
+
+    private Dictionary<string, string> Variables()
+    {
+        Directory.CreateDirectory($"{_place.Root}/t"); // Open MPI leaves its directories where it is killed
+        return new() { ["OMPI_ALLOW_RUN_AS_ROOT"] = "1", ["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1", ["TMPDIR"] = $"{_place.Root}/t" };
+    }
+
+    private static string[] Under(string library, int ranks) => library == "openmpi" ? [LauncherOf(library), "--oversubscribe", "--bind-to", "none", "-n", $"{ranks}"] : [LauncherOf(library), "-n", $"{ranks}"];
+
+    private RunningProgram Launch(int ranks, params string[] arguments) => _place.StartUnder(Under(kind, ranks), Variables(), ["run", "--job", "job", "--", _program, .. arguments]);
+
+    private RunningProgram Restart(int ranks, string library) => _place.StartUnder(Under(library, ranks), Variables(), "restart", "job");
+
+    private static bool IsRunning(int pid, string verb)
+    {
+        try { return File.ReadAllText($"/proc/{pid}/cmdline").Split('\0') is [_, var second, ..] && second == verb; }
+        catch (IOException) { return false; }
+    }
+}
