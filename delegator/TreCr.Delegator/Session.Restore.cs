@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Google.Protobuf;
 using TreCr.Calls;
 using TreCr.Calls.Cuda;
@@ -128,6 +129,7 @@ internal sealed unsafe partial class Session
             HashSet<long> frames = [.. AllocationFrames.Of(state.Allocations, slot, SegmentLayout.DeviceSlotBytes)];
             FramePart.Read(reader, DevicePart(i), frames.Contains, (offset, bytes) => WriteDevice(slot + (ulong)offset, bytes), hashes);
         }
+        foreach (Allocation variable in state.Allocations.Where(a => a.Kind == AllocationKind.ManagedVariable)) NativeMemory.Clear((void*)variable.Address, (nuint)variable.Bytes); // for the same reason
         HashSet<long> pinned = [.. AllocationFrames.Of(state.Allocations, SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes)];
         FramePart.Read(reader, PinnedPart, pinned.Contains, (offset, bytes) =>
             Buffer.MemoryCopy(bytes, (byte*)(SegmentLayout.PinnedBase + (ulong)offset), ISnapshotWriter.FrameSizeBytes, ISnapshotWriter.FrameSizeBytes), hashes);

@@ -1,0 +1,45 @@
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.Text;
+using NUnit.Framework;
+
+namespace TreCr.Calls.Generator.Tests;
+
+/// <summary>Exports of calls that are carried out in the program, and of names that are refused.</summary>
+public sealed class LocalExportsTests
+{
+    private const string Source = """
+        namespace N;
+        internal sealed class Comm { public static Comm From(nint raw) => raw == 0 ? throw new Exception() : new(); }
+        internal static class Library { public static void Enter(string call) { } public static void Leave() { } public static int Failed(Exception e, Comm? c) => c is null ? 5 : 6; public static int NotSupported(string call) => 7; }
+        [LocalExports(typeof(Library), "P")]
+        internal static unsafe class Calls
+        {
+            public static void MPI_Size(Comm comm, int* size) => *size = 1;
+            public static double MPI_Time() => 1;
+            private static void Hidden() { }
+        }
+        [RefusedExports("names.txt", typeof(Library), "P")]
+        internal static partial class Refused;
+        """;
+
+    [Test]
+    public void EachMethodIsExportedUnderBothNames_ItsArgumentsConverted()
+    {
+        GeneratorDriver driver = CSharpGeneratorDriver.Create([new LocalExportsGenerator().AsSourceGenerator()], [new Names()], new CSharpParseOptions(LanguageVersion.Preview), null);
+        driver = driver.RunGeneratorsAndUpdateCompilation(Harness.Compile(Source), out Compilation result, out _);
+        Assert.That(result.GetDiagnostics().Where(d => d.Severity == DiagnosticSeverity.Error), Is.Empty);
+        string text = string.Concat(driver.GetRunResult().GeneratedTrees.Select(t => t.ToString()));
+        foreach (string name in (string[])["MPI_Size", "PMPI_Size", "MPI_Time", "PMPI_Time", "MPI_Later", "PMPI_Later"])
+            Assert.That(text, Does.Contain($"EntryPoint = \"{name}\")"));
+        Assert.That(text, Does.Contain("public static int MPI_Size(nint @comm, int* @size)").And.Contain("global::N.Comm.From(@comm)").And.Contain("global::N.Library.NotSupported(\"MPI_Later\")"));
+        Assert.That(text, Does.Contain("public static double MPI_Time()").And.Not.Contain("Hidden"));
+    }
+
+    private sealed class Names : AdditionalText
+    {
+        public override string Path => "/somewhere/names.txt";
+
+        public override SourceText GetText(CancellationToken cancellationToken = default) => SourceText.From("MPI_Later\n");
+    }
+}
