@@ -12,7 +12,8 @@ internal sealed class Classification(ExternalObjects externals, List<string> fin
         if (area.IsKernel) return (VmaKind.Kernel, 0);
         string where = $"memory {area.Start:x}-{area.End:x} {area.Path}".TrimEnd();
         if (area.Has("ht")) return Refuse($"{where} is made of huge pages (hugetlbfs)");
-        if (area.Has("um") || area.Has("ui") || (area.Has("uw") && !tracked)) return Refuse($"{where} is watched by a userfaultfd of the program");
+        // Pinned memory is tracked for its delegator, which has the descriptor: it stays when an engine dies.
+        if (area.Has("um") || area.Has("ui") || (area.Has("uw") && !tracked && !IsPinned(area))) return Refuse($"{where} is watched by a userfaultfd of the program");
         if (area.Has("ss")) return Refuse($"{where} is a shadow stack");
         if (area.Path.StartsWith("/SYSV", StringComparison.Ordinal)) return (VmaKind.SystemV, (int)area.Inode);
         if (area.Path.StartsWith("/[aio]", StringComparison.Ordinal)) return Refuse($"{where} is a Linux AIO context");
@@ -26,7 +27,7 @@ internal sealed class Classification(ExternalObjects externals, List<string> fin
         if (area.IsMemfd && area.Shared)
         {
             bool segment = area.Path.StartsWith(ExternalObjects.SegmentName + " ", StringComparison.Ordinal) || area.Path == ExternalObjects.SegmentName;
-            bool pinned = area.Path.StartsWith(ExternalObjects.PinnedName + " ", StringComparison.Ordinal) || area.Path == ExternalObjects.PinnedName;
+            bool pinned = IsPinned(area);
             if (!segment && !pinned) return (VmaKind.SharedMemory, 0);
             foreach (ExternalSession session in externals.Sessions)
             {
@@ -44,6 +45,8 @@ internal sealed class Classification(ExternalObjects externals, List<string> fin
         if (area.Path.EndsWith(" (deleted)", StringComparison.Ordinal)) return (VmaKind.DeletedFile, 0);
         return (VmaKind.File, 0);
     }
+
+    private static bool IsPinned(Vma area) => area.IsMemfd && area.Shared && (area.Path.StartsWith(ExternalObjects.PinnedName + " ", StringComparison.Ordinal) || area.Path == ExternalObjects.PinnedName);
 
     private (VmaKind, int) Refuse(string finding)
     {
