@@ -56,6 +56,8 @@ public static unsafe class MpiDelegator
                 : $"{order.Size} ranks were expected and the MPI library has {mpi.Size}");
         if (order.Size > 0 && order.Rank >= 0 && order.Rank != mpi.Rank) throw new MpiBackendException($"rank {order.Rank} was expected and the MPI library says {mpi.Rank}");
         if (!order.Restored) Sys.Ftruncate(descriptor, MpiSegmentLayout.SegmentBytes(mpi.Size));
+        // A page beyond the end of the file would be a signal, not an error.
+        if (Sys.Check(Sys.Raw(SyscallNumber.Lseek, descriptor, 0, 2), "lseek", "MPI segment") < MpiSegmentLayout.SegmentBytes(mpi.Size)) throw new MpiBackendException($"the MPI segment is too short for {mpi.Size} ranks");
         MpiSegment segment = MpiSegment.Map(descriptor, mpi.Size, dontFork: false);
         Sys.Close(descriptor);
         MpiSegmentHeader* header = segment.Header;

@@ -357,7 +357,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
                     Output.Note($"the {session.Delegator.Peer.Name} does not answer after a failed checkpoint");
         _gated = false;
         // Also where this rank was not gated: others may have been, and this rank's delegator does not listen to them.
-        if (_together && !_ended && supervisor.Mpi is { } mpi && !TryAsk(mpi.Peer, new Request { Open = new OpenRequest { Epoch = epoch } })) Output.Note("the MPI delegator does not answer after a failed checkpoint");
+        if (!_ended && supervisor.Mpi is { } mpi && !TryAsk(mpi.Peer, new Request { Open = new OpenRequest { Epoch = epoch } })) Output.Note("the MPI delegator does not answer after a failed checkpoint");
         if (_engine is { Peer.Lost: true }) supervisor.DropEngine();
     }
 

@@ -72,8 +72,6 @@ internal static unsafe class MpiAbi
     public const int Ident = 0, Congruent = 1, Similar = 2, Unequal = 3;
 
     public static int CartTopology => IsMpich ? 2 : 1;
-    public static int GraphTopology => IsMpich ? 1 : 2;
-    public const int DistGraphTopology = 3;
 
     /// <summary>MPI_COMM_TYPE_SHARED.</summary>
     public static int CommTypeShared => IsMpich ? 1 : 0;

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace TreCr.Wrapper.Mpi;
 
 /// <summary>A place in the packed bytes of a number of items: packing and unpacking go on from it.</summary>
@@ -39,7 +37,7 @@ internal unsafe struct PackCursor(Datatype type, nint buffer)
 
     private static void Copy(byte* memory, byte* packed, long length, bool pack)
     {
-        if (pack) Unsafe.CopyBlockUnaligned(packed, memory, checked((uint)length));
-        else Unsafe.CopyBlockUnaligned(memory, packed, checked((uint)length));
+        if (pack) Buffer.MemoryCopy(memory, packed, length, length);
+        else Buffer.MemoryCopy(packed, memory, length, length);
     }
 }

@@ -40,9 +40,6 @@ internal sealed class Request : MpiObject
     /// <summary>MPI_Request_free or a blocking wait has let it go: it is returned to the pool when it is done.</summary>
     public bool IsDetached;
 
-    /// <summary>The communicator's number of this request's collective, for persistent ones: null.</summary>
-    public Action<Request>? Restart;
-
     private static readonly Stack<Request> s_pool = new();
 
     public static Request Take(RequestKind kind)
@@ -63,7 +60,7 @@ internal sealed class Request : MpiObject
     {
         nint handle = Handle;
         (IsLive, IsDone, IsPersistent, IsActive, IsDetached, Remote, MovedBytes, MessageBytes, Mode) = (false, false, false, false, false, 0, 0, 0, default);
-        (Schedule, Next, Comm, Restart) = (null, null, null, null);
+        (Schedule, Next, Comm) = (null, null, null);
         (Mailbox, Type) = (null!, null!);
         Handle = handle;
         s_pool.Push(this);
@@ -80,6 +77,6 @@ internal sealed class Request : MpiObject
     public static void Define() => Handles.PredefineNull<Request>("ompi_request_null", 0x2c000000);
 }
 
-internal enum RequestKind { Send, Receive, Schedule, Message }
+internal enum RequestKind { Send, Receive, Schedule }
 
 internal enum SendMode { Standard, Synchronous, Buffered, Ready }
