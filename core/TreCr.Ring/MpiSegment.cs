@@ -95,7 +95,9 @@ public struct MpiSegmentHeader
     [FieldOffset(644)] public int AbortCode;
 
     /// <summary>The command that has been carried out.</summary>
-    [FieldOffset(648)] public uint Answered;
+    [FieldOffset(AnsweredOffset)] public uint Answered;
+
+    public const int AnsweredOffset = 648;
 }
 
 /// <summary>What a program asks its MPI delegator for beside packets.</summary>

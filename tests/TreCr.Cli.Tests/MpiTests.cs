@@ -58,11 +58,11 @@ public sealed class MpiTests(string kind)
         Assert.That(lines[..^1], Is.EqualTo(Enumerable.Range(Rounds + 1 - lines.Length, lines.Length - 1).Select(i => $"round {i}")));
     }
 
-    [TestCase("round 40"), TestCase("after 3")]
-    public void ThreadsThatAllSend_AndTheTimeAfterFinalize_Restart(string moment)
+    [TestCase("round 40"), TestCase("after 3"), TestCase("after 4", "alone")]
+    public void ThreadsThatAllSend_AndTheTimeAfterFinalize_Restart(string moment, params string[] more)
     {
         Compile("threads");
-        RunningProgram run = Launch(2, "120");
+        RunningProgram run = Launch(2, ["120", .. more]);
         run.WaitForLine(l => l == moment, Workplace.Limit);
         (int done, _, string wrong) = _place.Do("checkpoint", "job");
         Assert.That(done, Is.Zero, wrong);

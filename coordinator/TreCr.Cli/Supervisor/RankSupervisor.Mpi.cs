@@ -68,6 +68,14 @@ internal sealed partial class RankSupervisor
         try
         {
             _mpiBegun = true;
+            // After MPI_Finalize there is nothing to start again, and ranks that have ended since would not take part.
+            uint answered = 0;
+            unsafe { Sys.Check(Sys.Raw(SyscallNumber.Pread64, segment, (long)&answered, sizeof(uint), MpiSegmentHeader.AnsweredOffset), "pread", "MPI segment"); }
+            if (answered == (uint)MpiCommand.Finalize)
+            {
+                _mpiState = state;
+                return;
+            }
             BeginMpi((int)segment, new MpiAttachRequest { Restored = true, Rank = state.Rank, Size = state.Size, HostPid = hostPid, Epoch = epoch }, state.Pid, state.SegmentDescriptor);
         }
         finally { Sys.Close((int)segment); }
