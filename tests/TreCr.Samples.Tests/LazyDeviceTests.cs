@@ -159,6 +159,7 @@ public sealed class LazyDeviceTests
         using Job job = new(_program);
         (string id, string[] output) = Begin(job);
         (RunningProgram second, int server) = StopInTheMiddle(job, id);
+        job.WaitUntilRegistered(second); // before that it is a restart that fails
         Job.KillProgramAndDelegator(second, _program);
         Signal(server, "CONT");
         Assert.That(second.WaitForExit(Job.Limit), Is.EqualTo(128 + 9), second.Errors);

@@ -217,7 +217,6 @@ internal static class RestartVerb
             if (state.Mpi is { } mpi) supervisor.RestoreMpi(mpi, mpi.Pid == program.Pid ? program.HostPid : HostPidOf(space, mpi.Pid, manifest), manifest.Epoch);
             engine.Peer.Ask(new Request { Release = new ReleaseRequest() }, EngineMs, TrecrError.RestoreFailed);
             timing.Mark("release");
-            foreach (DevicePages devicePages in pages) devicePages.Start();
             for (int i = 0; i < delegators.Count; i++)
             {
                 SessionState saved = state.Sessions[i];
@@ -226,6 +225,7 @@ internal static class RestartVerb
                 supervisor.Listener.Adopt(session);
             }
             supervisor.Begin(program, state.UnreadInput.Span, state.InputEnded);
+            foreach (DevicePages devicePages in pages) devicePages.Start(); // who cannot bring them kills the program, which the supervisor has to know by then
             supervisor.KeepLazily(process.ManifestHash, lazy);
             timing.Mark("began to serve it");
             timing.Print($"{manifest.CheckpointId}, restart");
