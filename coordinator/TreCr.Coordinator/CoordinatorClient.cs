@@ -47,7 +47,7 @@ public static class CoordinatorClient
             table.Add("setsid", SyscallNumber.Setsid);
             table.Add("chdir", SyscallNumber.Chdir, table.Text("/"));
             table.AddDefaultSignals();
-            List<string> environment = [.. Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Where(e => !StoreKeySource.IsAboutKey((string)e.Key)).Select(e => $"{e.Key}={e.Value}")];
+            List<string> environment = [.. OwnEnvironment.Words(without: StoreKeySource.IsAboutKey)];
             table.AddExecute(TrecrPath, ["trecr", "coordinator", "--idle", "30", "--ready-fd", "3"], environment);
             CloneResult result = table.Run();
             if (!result.Succeeded) throw new TrecrException(TrecrError.Coordinator, $"cannot start the coordinator: {result.FailedStep}: {Errno.Describe(result.ErrorNumber)}");

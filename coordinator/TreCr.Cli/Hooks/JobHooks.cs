@@ -82,7 +82,7 @@ internal sealed class JobHooks(string job, string store, IReadOnlyList<string> o
         string name = when switch { HookEvent.BeforeCheckpoint => "before-checkpoint", HookEvent.AfterCheckpoint => "after-checkpoint", _ => "after-restart" };
         List<string> environment = [$"TRECR_JOB={job}", $"TRECR_EVENT={name}", $"TRECR_PID={program}", $"TRECR_STORE={store}", $"TRECR_CHECKPOINT={checkpoint}", $"TRECR_RESULT={result}"];
         HashSet<string> given = [.. environment.Select(e => e[..e.IndexOf('=')]), "TRECR_FAULT"]; // getenv(3) takes the first of a name
-        environment.AddRange(Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Where(e => !given.Contains((string)e.Key)).Select(e => $"{e.Key}={e.Value}"));
+        environment.AddRange(OwnEnvironment.Words(without: given.Contains));
         (string path, string[] words) = SharedLibrary.Is(hook) ? (Installation.Trecr, ["trecr", SharedLibrary.VerbName, hook, name]) : (hook, (string[])[hook, name]);
         int standardError = Sys.Duplicate(2, 64), nothing = Sys.Open("/dev/null", Sys.O_RDWR | Sys.O_CLOEXEC), idle = Sys.Duplicate(nothing, 64);
         CloneResult child;

@@ -55,11 +55,10 @@ internal sealed record LaunchSlot(uint Rank, uint Size, string Launch, string La
         static TrecrException Unclear(string what) => new(TrecrError.LaunchUnclear, $"cannot tell which rank this is: {what}");
     }
 
-    /// <summary>FNV-1a.</summary>
+    /// <summary>For a few digits.</summary>
     private static ulong Hash(string text)
     {
-        ulong hash = 14695981039346656037;
-        foreach (char c in text) hash = (hash ^ c) * 1099511628211;
+        ulong hash = RankSupervisor.Fnv(text);
         return hash ^ hash >> 32;
     }
 }

@@ -26,7 +26,7 @@ internal static class Relaunch
         List<string> words = LauncherProcess.WithProgram(line, [Installation.Trecr, "restart", manifest.CheckpointId, .. Rest(arguments)]);
         Output.Note($"restarting {manifest.CheckpointId} with: {string.Join(' ', words)}");
         string path = ProgramFile.Find(line[0]);
-        int error = Sys.Execute(path, words, [.. Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Select(e => $"{e.Key}={e.Value}")]);
+        int error = Sys.Execute(path, words, [.. OwnEnvironment.Words()]);
         throw new TrecrException(TrecrError.CannotStart, $"cannot restart {manifest.CheckpointId}: {path}: {Errno.Describe(error)}");
     }
 

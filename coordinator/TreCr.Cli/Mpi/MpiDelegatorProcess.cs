@@ -32,7 +32,7 @@ internal sealed class MpiDelegatorProcess : IDisposable
     /// <exception cref="TrecrException">it cannot be started, or the library does not start: says why</exception>
     public static MpiDelegatorProcess Start(int segment, MpiAttachRequest attach, Action<string> lost)
     {
-        List<string> environment = [.. Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Where(e => !Store.StoreKeySource.IsAboutKey((string)e.Key)).Select(e => $"{e.Key}={e.Value}")];
+        List<string> environment = [.. OwnEnvironment.Words(without: Store.StoreKeySource.IsAboutKey)];
         // The launcher's own descriptors keep their numbers, which its variables name.
         int[] kept = [.. LaunchSlot.DescriptorVariables.Select(Environment.GetEnvironmentVariable).Where(v => int.TryParse(v, out int fd) && fd > 2 && Sys.IsOpen(fd)).Select(v => int.Parse(v!)).Distinct().Order()];
         int target = Enumerable.Range(3, kept.Length + 1).First(n => !kept.Contains(n));

@@ -31,7 +31,7 @@ internal sealed class DelegatorProcess : IDisposable
         (int ours, int theirs) = Sys.SocketPair();
         try
         {
-            List<string> environment = [.. Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Select(e => $"{e.Key}={e.Value}")];
+            List<string> environment = [.. OwnEnvironment.Words()];
             if (environment.RemoveAll(e => e == Diagnostics + "=") > 0 || !environment.Any(e => e.StartsWith(Diagnostics + "=", StringComparison.Ordinal))) environment.Add(Diagnostics + "=0");
             List<string> words = ["trecr-delegator", "--control-fd", "3", "--store", store, "--device", device, "--job", job];
             if (maxExtraMemoryBytes > 0) words.AddRange(["--max-extra-memory", $"{maxExtraMemoryBytes / 2}"]);

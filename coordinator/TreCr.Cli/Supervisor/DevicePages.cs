@@ -41,7 +41,7 @@ internal sealed class DevicePages(RankSupervisor supervisor, ByteString manifest
         CloneResult server;
         try
         {
-            List<string> environment = Store.StoreKeySource.ForChild(Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Select(e => $"{e.Key}={e.Value}"));
+            List<string> environment = Store.StoreKeySource.ForChild(OwnEnvironment.Words());
             string[] words = ["trecr", PagesVerb.Name, Convert.ToHexStringLower(manifestHash.Span), "--store", supervisor.Store];
             server = OutsideProcess.Start(Installation.Trecr, words, environment, [theirs, .. descriptors], TrecrError.RestoreFailed);
         }

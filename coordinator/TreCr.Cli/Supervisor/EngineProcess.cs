@@ -39,7 +39,7 @@ internal sealed class EngineProcess : IDisposable
             if (options.SaveFilesBelowBytes >= 0) words.AddRange(["--save-files-below", $"{options.SaveFilesBelowBytes}"]);
             if (options.MaxExtraMemoryBytes > 0) words.AddRange(["--max-extra-memory", $"{options.MaxExtraMemoryBytes / 2}"]); // the other half is the delegators'
             if (options.Bundle) words.Add("--bundle");
-            SpawnedProcess process = space.SpawnEngine(Installation.Trecr, words, [theirs], Store.StoreKeySource.ForChild(Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Select(e => $"{e.Key}={e.Value}")));
+            SpawnedProcess process = space.SpawnEngine(Installation.Trecr, words, [theirs], Store.StoreKeySource.ForChild(OwnEnvironment.Words()));
             Fault.Peer = process.HostPid;
             return new EngineProcess(new RankPeer(ours, "engine", TrecrError.EngineLost, process.Pidfd), process);
         }

@@ -491,11 +491,14 @@ internal sealed partial class RankSupervisor : IDisposable
     }
 
     /// <summary>The socket of a job: its name hashed (FNV-1a), because a socket's path has 107 bytes at most.</summary>
-    public static string SessionPathOf(RuntimeDirectory directory, string job)
+    public static string SessionPathOf(RuntimeDirectory directory, string job) => $"{directory.Path}/session-{Fnv(job):x16}.sock";
+
+    /// <summary>FNV-1a over the characters.</summary>
+    public static ulong Fnv(string text)
     {
         ulong hash = 14695981039346656037;
-        foreach (char c in job) hash = (hash ^ c) * 1099511628211;
-        return $"{directory.Path}/session-{hash:x16}.sock";
+        foreach (char c in text) hash = (hash ^ c) * 1099511628211;
+        return hash;
     }
 
     public void Dispose()

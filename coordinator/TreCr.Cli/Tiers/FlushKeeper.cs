@@ -74,7 +74,7 @@ internal sealed class FlushKeeper(string store, string job)
             table.Add("setsid", SyscallNumber.Setsid);
             table.Add("chdir", SyscallNumber.Chdir, table.Text("/"));
             table.AddDefaultSignals();
-            List<string> environment = [.. Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Where(e => (string)e.Key is not ("TRECR_FAULT" or JobTiers.Variable)).Select(e => $"{e.Key}={e.Value}")];
+            List<string> environment = [.. OwnEnvironment.Words(without: name => name is "TRECR_FAULT" or JobTiers.Variable)];
             table.AddExecute(Installation.Trecr, ["trecr", "flush", job, "--store", store], StoreKeySource.ForChild(environment));
             CloneResult result = table.Run();
             if (result.Succeeded) return (result.Pid, result.Pidfd);

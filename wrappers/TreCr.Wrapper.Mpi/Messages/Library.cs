@@ -6,7 +6,6 @@ namespace TreCr.Wrapper.Mpi;
 internal static class Library
 {
     private static readonly object s_lock = new();
-    [ThreadStatic] private static int t_depth;
     [ThreadStatic] private static string? t_call;
 
     /// <summary>Threads may call at the same time (MPI_THREAD_MULTIPLE).</summary>
@@ -21,7 +20,6 @@ internal static class Library
     public static void Enter(string call)
     {
         if (IsMultiple) Monitor.Enter(s_lock);
-        t_depth++;
         t_call = call;
         if (State != LibraryState.Running && !IsAlwaysAllowed(call))
         {
@@ -32,7 +30,6 @@ internal static class Library
 
     public static void Leave()
     {
-        if (t_depth > 0) t_depth--;
         if (IsMultiple && Monitor.IsEntered(s_lock)) Monitor.Exit(s_lock);
     }
 
