@@ -6,8 +6,8 @@ public abstract record EpochAction
     /// <summary>Send this body to one rank.</summary>
     public sealed record SendPrepare(uint Rank, uint DeadlineMs, bool Stop) : EpochAction;
 
-    /// <summary>All ranks are ready: this one may close its gate.</summary>
-    public sealed record SendGate(uint Rank) : EpochAction;
+    /// <summary>All ranks are ready: this one may take the step.</summary>
+    public sealed record SendAllReady(uint Rank, EpochStep Step) : EpochAction;
 
     /// <summary>Tell a rank that the checkpoint exists.</summary>
     public sealed record SendCommit(uint Rank) : EpochAction;

@@ -106,7 +106,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
                 else channel.Send(new Envelope { Job = message.Job, Rank = message.Rank, Host = message.Host, Epoch = message.Epoch, Abort = new AbortEpoch { Reason = $"epoch {message.Epoch} is over" } });
                 break;
             case Envelope.BodyOneofCase.Ready:
-                if (_jobs.TryGetValue(message.Job, out CoordinatedJob? ready) && ready.Epoch is { } under) Do(ready, under.RankReady(message.Rank, message.Epoch));
+                if (_jobs.TryGetValue(message.Job, out CoordinatedJob? ready) && ready.Epoch is { } under) Do(ready, under.RankReady(message.Rank, message.Epoch, message.Ready.Step));
                 else channel.Send(new Envelope { Job = message.Job, Rank = message.Rank, Host = message.Host, Epoch = message.Epoch, Abort = new AbortEpoch { Reason = $"epoch {message.Epoch} is over" } });
                 break;
             case Envelope.BodyOneofCase.Ended:
@@ -193,7 +193,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
             switch (action)
             {
                 case EpochAction.SendPrepare a: SendTo(job, a.Rank, new Envelope { Epoch = machine.Epoch, Prepare = new PrepareEpoch { DeadlineMs = a.DeadlineMs, Stop = a.Stop } }); break;
-                case EpochAction.SendGate a: SendTo(job, a.Rank, new Envelope { Epoch = machine.Epoch, Gate = new GateEpoch() }); break;
+                case EpochAction.SendAllReady a: SendTo(job, a.Rank, new Envelope { Epoch = machine.Epoch, AllReady = new AllReady { Step = a.Step } }); break;
                 case EpochAction.SendCommit a: SendTo(job, a.Rank, new Envelope { Epoch = machine.Epoch, Commit = new CommitEpoch { CheckpointId = job.CheckpointId } }); break;
                 case EpochAction.SendAbort a: SendTo(job, a.Rank, new Envelope { Epoch = a.Epoch, Abort = new AbortEpoch { Reason = a.Reason } }); break;
                 case EpochAction.SendKeepAlive a: SendTo(job, a.Rank, new Envelope { Epoch = machine.Epoch, KeepAlive = new KeepAlive() }); break;

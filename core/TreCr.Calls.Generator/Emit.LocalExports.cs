@@ -27,17 +27,17 @@ internal static partial class Emit
 
     private static void LocalCall(CodeWriter w, LocalExportsModel model, LocalCallModel call, string type, string parameters)
     {
-        string converted = string.Join(", ", call.Parameters.Select(p => p.Converted.Length == 0 ? p.Name : p.IsCommunicator ? "__c_" + p.Name.Substring(1) : $"{p.Converted}.From({p.Name})"));
-        LocalParameterModel[] communicators = [.. call.Parameters.Where(p => p.IsCommunicator)];
+        string converted = string.Join(", ", call.Parameters.Select(p => p.Converted.Length == 0 ? p.Name : p.OwnsErrors ? "__c_" + p.Name.Substring(1) : $"{p.Converted}.From({p.Name})"));
+        LocalParameterModel[] owners = [.. call.Parameters.Where(p => p.OwnsErrors)];
         w.Open($"private static {type} Do_{call.Name}({parameters})");
         if (call.ReturnType.Length > 0) w.Line($"return {model.ClassName}.{call.Name}({converted});");
         else
         {
-            foreach (LocalParameterModel c in communicators) w.Line($"{c.Converted}? __c_{c.Name.Substring(1)} = null;");
-            string first = communicators.Length > 0 ? "__c_" + communicators[0].Name.Substring(1) : "null";
+            foreach (LocalParameterModel c in owners) w.Line($"{c.Converted}? __c_{c.Name.Substring(1)} = null;");
+            string first = owners.Length > 0 ? "__c_" + owners[0].Name.Substring(1) : "null";
             w.Open("try");
             w.Line($"{model.Runtime}.Enter(\"{call.Name}\");");
-            foreach (LocalParameterModel c in communicators) w.Line($"__c_{c.Name.Substring(1)} = {c.Converted}.From({c.Name});");
+            foreach (LocalParameterModel c in owners) w.Line($"__c_{c.Name.Substring(1)} = {c.Converted}.From({c.Name});");
             w.Line($"{model.ClassName}.{call.Name}({converted});");
             w.Line("return 0;");
             w.Close();

@@ -76,7 +76,7 @@ public struct MpiSegmentHeader
     /// <summary>Futex word: counts arrivals while the program slept.</summary>
     [FieldOffset(320)] public uint InSignal;
 
-    /// <summary>1 while a thread of the program sleeps on <see cref="InSignal"/> or is about to.</summary>
+    /// <summary>Threads of the program that sleep on <see cref="InSignal"/> or are about to.</summary>
     [FieldOffset(384)] public uint ProgramSleeps;
 
     /// <summary>Futex word: counts publications while the delegator slept.</summary>

@@ -41,11 +41,22 @@ public sealed class EpochMachineTests
     {
         EpochMachine machine = Machine(ranks: 3);
         machine.Start();
-        Assert.That(machine.RankReady(2, 5), Is.Empty);
-        Assert.That(machine.RankReady(0, 5), Is.Empty);
-        Assert.That(machine.RankReady(0, 5), Is.Empty, "a second word of the same rank is not that of the third");
-        Assert.That(machine.RankReady(1, 5).OfType<EpochAction.SendGate>().Select(a => a.Rank), Is.EqualTo(new uint[] { 0, 1, 2 }));
-        Assert.That(machine.RankReady(1, 5), Is.Empty);
+        Assert.That(machine.RankReady(2, 5, EpochStep.Gate), Is.Empty);
+        Assert.That(machine.RankReady(0, 5, EpochStep.Gate), Is.Empty);
+        Assert.That(machine.RankReady(0, 5, EpochStep.Gate), Is.Empty, "a second word of the same rank is not that of the third");
+        Assert.That(machine.RankReady(1, 5, EpochStep.Gate).OfType<EpochAction.SendAllReady>().Select(a => a.Rank), Is.EqualTo(new uint[] { 0, 1, 2 }));
+        Assert.That(machine.RankReady(1, 5, EpochStep.Gate), Is.Empty);
+    }
+
+    [Test]
+    public void NoRankGoesOn_BeforeAllAreCaptured()
+    {
+        EpochMachine machine = Machine(ranks: 2);
+        machine.Start();
+        machine.RankReady(0, 5, EpochStep.Gate);
+        machine.RankReady(1, 5, EpochStep.Gate);
+        Assert.That(machine.RankReady(1, 5, EpochStep.Resume), Is.Empty, "ready for the gate is not captured");
+        Assert.That(machine.RankReady(0, 5, EpochStep.Resume), Is.EqualTo(new EpochAction[] { new EpochAction.SendAllReady(0, EpochStep.Resume), new EpochAction.SendAllReady(1, EpochStep.Resume) }));
     }
 
     [Test]
@@ -54,8 +65,8 @@ public sealed class EpochMachineTests
         EpochMachine machine = Machine();
         machine.Start();
         machine.RankFailed(1, 5, new RankFailed { Error = 203, Reason = "a socket" });
-        Assert.That(machine.RankReady(0, 5).OfType<EpochAction.SendAbort>().Single().Rank, Is.Zero);
-        Assert.That(Machine().RankReady(1, 4).OfType<EpochAction.SendAbort>().Single().Epoch, Is.EqualTo(4), "it waits in that one");
+        Assert.That(machine.RankReady(0, 5, EpochStep.Gate).OfType<EpochAction.SendAbort>().Single().Rank, Is.Zero);
+        Assert.That(Machine().RankReady(1, 4, EpochStep.Gate).OfType<EpochAction.SendAbort>().Single().Epoch, Is.EqualTo(4), "it waits in that one");
     }
 
     [Test]
@@ -63,8 +74,8 @@ public sealed class EpochMachineTests
     {
         EpochMachine machine = Machine(ranks: 3, deadlineMs: 500);
         machine.Start();
-        machine.RankReady(0, 5);
-        machine.RankReady(2, 5);
+        machine.RankReady(0, 5, EpochStep.Gate);
+        machine.RankReady(2, 5, EpochStep.Gate);
         Assert.That(machine.Tick(1500).OfType<EpochAction.Finished>().Single().Reason, Does.StartWith("rank 1 had not prepared"));
     }
 

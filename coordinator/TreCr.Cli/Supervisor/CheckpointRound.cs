@@ -49,7 +49,12 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
             State = "running hooks";
             supervisor.Hooks.Before(supervisor.ProgramHostPid);
             for (int tries = 1; !TryCapture(again: tries < Tries); tries++) { }
-            if (!order.Stop) Resume();
+            if (!order.Stop)
+            {
+                supervisor.AwaitOthers(epoch, EpochStep.Resume);
+                _timing.Mark("captured, other ranks");
+                Resume();
+            }
             Finish();
             supervisor.RequireLease(epoch);
             RankPrepared prepared = new()
@@ -185,7 +190,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     private void AwaitOthers()
     {
         if (_together) return;
-        if (supervisor.AwaitOthers(epoch) > WaitedLongMs && !supervisor.Options.NoTrack) Refine([.. supervisor.Listener.Sessions.Where(s => s.IsConnected)]);
+        if (supervisor.AwaitOthers(epoch, EpochStep.Gate) > WaitedLongMs && !supervisor.Options.NoTrack) Refine([.. supervisor.Listener.Sessions.Where(s => s.IsConnected)]);
         _together = true;
     }
 

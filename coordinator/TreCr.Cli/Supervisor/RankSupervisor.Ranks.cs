@@ -10,7 +10,7 @@ internal sealed partial class RankSupervisor
     private const int TellMs = 5_000, OthersStopMs = 10_000;
 
     private readonly SortedDictionary<uint, EndedRank> _endedRanks = [];
-    private ulong _gateEpoch;
+    private (ulong Epoch, EpochStep Step) _allReady;
 
     /// <summary>Signal by which the program ended, and by which we shall, so that the launcher sees what it would have seen of the program; 0: none.</summary>
     public int EndSignal { get; private set; }
@@ -34,31 +34,31 @@ internal sealed partial class RankSupervisor
             foreach (EndedRank rank in ranks) _endedRanks[rank.Rank] = rank;
     }
 
-    /// <summary>This rank has copied ahead what it can: waits until all have.</summary>
+    /// <summary>This rank is ready for a step of an epoch: waits until all are.</summary>
     /// <returns>how long that took, ms</returns>
     /// <exception cref="TrecrException">the coordinator has given the epoch up, or is silent</exception>
-    public long AwaitOthers(ulong epoch)
+    public long AwaitOthers(ulong epoch, EpochStep step)
     {
         if (!Slot.IsOneOfSeveral) return 0;
         long begun = Environment.TickCount64;
-        if (!Send(new Envelope { Epoch = epoch, Ready = new RankReady() })) throw new TrecrException(TrecrError.CoordinatorLost, "the coordinator ended during the checkpoint");
+        if (!Send(new Envelope { Epoch = epoch, Ready = new RankReady { Step = step } })) throw new TrecrException(TrecrError.CoordinatorLost, "the coordinator ended during the checkpoint");
         while (true)
         {
             RequireLease(epoch);
             lock (_decision)
             {
-                if (_gateEpoch == epoch) return Environment.TickCount64 - begun;
+                if (_allReady == (epoch, step)) return Environment.TickCount64 - begun;
                 Monitor.Wait(_decision, 500);
             }
         }
     }
 
-    private void HearGate(ulong epoch)
+    private void HearAllReady(ulong epoch, EpochStep step)
     {
         lock (_decision)
         {
             _lease.Heard(Environment.TickCount64);
-            _gateEpoch = epoch;
+            _allReady = (epoch, step);
             Monitor.PulseAll(_decision);
         }
     }

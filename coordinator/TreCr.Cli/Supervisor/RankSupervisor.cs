@@ -404,7 +404,7 @@ internal sealed partial class RankSupervisor : IDisposable
                     Monitor.PulseAll(_decision);
                 }
                 break;
-            case Envelope.BodyOneofCase.Gate: HearGate(message.Epoch); break;
+            case Envelope.BodyOneofCase.AllReady: HearAllReady(message.Epoch, message.AllReady.Step); break;
             case Envelope.BodyOneofCase.Note: HearNote(message.Note); break;
             case Envelope.BodyOneofCase.Status: Task.Run(() => AnswerStatus(message.Id, check: false)); break;
             case Envelope.BodyOneofCase.Check: Task.Run(() => AnswerStatus(message.Id, check: true)); break;

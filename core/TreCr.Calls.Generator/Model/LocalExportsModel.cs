@@ -19,18 +19,22 @@ internal sealed record LocalExportsModel(string Namespace, string ClassName, str
     private static LocalParameterModel Parameter(IParameterSymbol p)
     {
         IMethodSymbol? from = null;
-        for (ITypeSymbol? t = p.Type; t is not null && from is null; t = t.BaseType)
-            from = t.GetMembers("From").OfType<IMethodSymbol>().FirstOrDefault(m => m.IsStatic && m.Parameters.Length == 1);
+        bool ownsErrors = false;
+        for (ITypeSymbol? t = p.Type; t is not null; t = t.BaseType)
+        {
+            from ??= t.GetMembers("From").OfType<IMethodSymbol>().FirstOrDefault(m => m.IsStatic && m.Parameters.Length == 1);
+            ownsErrors |= t.Name == "ErrorOwner";
+        }
         string type = p.Type.WithNullableAnnotation(NullableAnnotation.NotAnnotated).ToDisplayString(Full);
-        return new LocalParameterModel("@" + p.Name, from is null ? p.Type.ToDisplayString(Full) : from.Parameters[0].Type.ToDisplayString(Full), from is null ? "" : type, type.EndsWith(".Comm"));
+        return new LocalParameterModel("@" + p.Name, from is null ? p.Type.ToDisplayString(Full) : from.Parameters[0].Type.ToDisplayString(Full), from is null ? "" : type, ownsErrors);
     }
 }
 
 /// <param name="ReturnType">empty: an error code that says success</param>
 internal sealed record LocalCallModel(string Name, string ReturnType, EquatableArray<LocalParameterModel> Parameters);
 
-/// <param name="RawType">as the program gives it</param><param name="Converted">type with the method From; empty: as it is</param>
-internal sealed record LocalParameterModel(string Name, string RawType, string Converted, bool IsCommunicator);
+/// <param name="RawType">as the program gives it</param><param name="Converted">type with the method From; empty: as it is</param><param name="OwnsErrors">its error handler hears when the call fails (ErrorOwner)</param>
+internal sealed record LocalParameterModel(string Name, string RawType, string Converted, bool OwnsErrors);
 
 /// <summary>A class that exports names which are refused.</summary>
 internal sealed record RefusedExportsModel(string Namespace, string ClassName, string File, string Runtime, string Prefix)

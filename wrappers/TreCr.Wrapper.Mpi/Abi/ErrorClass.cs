@@ -6,4 +6,5 @@ internal enum ErrorClass
     Success, Buffer, Count, Type, Tag, Comm, Rank, Request, Root, Group, Op, Topology, Dims, Arg, Unknown, Truncate, Other, Intern, InStatus, Pending,
     Access, Amode, Assert, BadFile, Base, Conversion, Disp, DupDatarep, FileExists, FileInUse, File, InfoKey, InfoNoKey, InfoValue, Info, IO, Keyval, LockType, Name, NoMem,
     NotSame, NoSpace, NoSuchFile, Port, Quota, ReadOnly, RmaConflict, RmaSync, Service, Size, Spawn, UnsupportedDatarep, UnsupportedOperation, Win,
+    RmaRange = 68, RmaAttach, RmaFlavor, RmaShared,
 }

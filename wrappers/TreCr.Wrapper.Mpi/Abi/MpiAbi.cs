@@ -54,12 +54,17 @@ internal static unsafe class MpiAbi
     public static int RankOut(int rank) => !IsMpich ? rank : rank switch { ProcNull => -1, AnySource => -2, _ => rank };
 
     /// <summary>An error class in the program's numbers.</summary>
-    public static int Error(ErrorClass error) => !IsMpich ? (int)error : (int)error < s_mpichErrors.Length ? s_mpichErrors[(int)error] : (int)error;
+    public static int Error(ErrorClass error) => !IsMpich ? (int)error : error switch
+    {
+        ErrorClass.RmaRange => 55, ErrorClass.RmaAttach => 56, ErrorClass.RmaShared => 57, ErrorClass.RmaFlavor => 58,
+        _ => (int)error < s_mpichErrors.Length ? s_mpichErrors[(int)error] : (int)error,
+    };
 
     /// <summary>The class of a code of the program.</summary>
     public static ErrorClass ErrorOf(int code)
     {
         if (!IsMpich) return (ErrorClass)code;
+        if (code is >= 55 and <= 58) return code switch { 55 => ErrorClass.RmaRange, 56 => ErrorClass.RmaAttach, 57 => ErrorClass.RmaShared, _ => ErrorClass.RmaFlavor };
         int index = Array.IndexOf(s_mpichErrors, code);
         return index < 0 ? ErrorClass.Unknown : (ErrorClass)index;
     }

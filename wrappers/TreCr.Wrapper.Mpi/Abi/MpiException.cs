@@ -1,7 +1,10 @@
 namespace TreCr.Wrapper.Mpi;
 
 /// <summary>What an MPI call answers with an error class; the communicator's error handler hears of it.</summary>
-internal sealed class MpiException(ErrorClass error, string message) : Exception(message)
+internal class MpiException(ErrorClass error, string message) : Exception(message)
 {
     public ErrorClass Error => error;
+
+    /// <summary>Whose error handler hears of it, where that is not an argument of the call.</summary>
+    public virtual ErrorOwner? Owner => null;
 }

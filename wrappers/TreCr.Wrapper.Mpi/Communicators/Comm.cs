@@ -1,7 +1,7 @@
 namespace TreCr.Wrapper.Mpi;
 
 /// <summary>A communicator of one group: members, two contexts (messages, collective calls), and what the program has attached to it.</summary>
-internal sealed class Comm : MpiObject
+internal sealed class Comm : ErrorOwner
 {
     private uint _collectives;
 
@@ -30,7 +30,6 @@ internal sealed class Comm : MpiObject
 
     public string Name { get; set; } = "";
     public AttributeTable Attributes { get; } = new();
-    public Errhandler Errhandler { get; set; } = Errhandler.Fatal;
     public Topology? Topology { get; set; }
     public bool IsPredefined { get; init; }
 

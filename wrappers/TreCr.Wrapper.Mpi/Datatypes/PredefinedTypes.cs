@@ -34,6 +34,7 @@ internal static class PredefinedTypes
 
     public static Datatype Byte { get; private set; } = null!;
     public static Datatype Int32 { get; private set; } = null!;
+    public static Datatype Int64 { get; private set; } = null!;
 
     public static void Define()
     {
@@ -44,6 +45,7 @@ internal static class PredefinedTypes
             if (mpich != 0 || !MpiAbi.IsMpich) Handles.Predefine(type, "ompi_mpi_" + symbol, mpich);
             if (name == "MPI_BYTE") Byte = type;
             if (name == "MPI_INT") Int32 = type;
+            if (name == "MPI_INT64_T") Int64 = type;
         }
     }
 

@@ -16,18 +16,16 @@ internal static unsafe class CommunicatorCalls
         fixed (long* a = mine, b = largest)
         {
             nint from = (nint)a, to = (nint)b;
-            Schedule.Run(comm, s => Algorithms.Allreduce(s, from, to, 1, Long, Max));
+            Schedule.Run(comm, s => Algorithms.Allreduce(s, from, to, 1, PredefinedTypes.Int64, Max));
         }
         s_next = checked((uint)largest[0] + 1);
         return (uint)largest[0];
     }
 
-    private static Datatype Long => field ??= new()
-    {
-        SizeBytes = 8, LowerBound = 0, UpperBound = 8, TrueLowerBound = 0, TrueUpperBound = 8, Runs = [(0, 8)], Element = Element.I64, Alignment = 8, BasicSizes = [8], IsCommitted = true, IsPredefined = true,
-    };
+    /// <summary>A communicator of the same ranks that the program does not know, for a window or a file, and the number of another for calls to its ranks. Collective.</summary>
+    internal static (Comm Comm, uint CallsNumber) MakePrivate(Comm comm) => (new Comm(new Group(comm.Group.Ranks), Agree(comm)), Agree(comm));
 
-    private static Op Max => field ??= new() { Kind = OpKind.Max };
+    internal static Op Max => field ??= new() { Kind = OpKind.Max };
 
     private static Comm Inherit(Comm child, Comm parent)
     {
@@ -145,11 +143,7 @@ internal static unsafe class CommunicatorCalls
 
     public static void MPI_Comm_disconnect(HandlePointer comm) => MPI_Comm_free(comm);
 
-    public static void MPI_Comm_set_name(Comm comm, byte* name)
-    {
-        string text = Text.Read(name);
-        comm.Name = text.Length < MpiAbi.MaxObjectName ? text : text[..(MpiAbi.MaxObjectName - 1)];
-    }
+    public static void MPI_Comm_set_name(Comm comm, byte* name) => comm.Name = Text.ReadName(name);
 
     public static void MPI_Comm_get_name(Comm comm, byte* name, int* length) => *length = Text.Write(name, comm.Name, MpiAbi.MaxObjectName);
 

@@ -87,5 +87,12 @@ internal static unsafe class Text
         return length;
     }
 
+    /// <summary>Name of an object, cut to what the program's header allows.</summary>
+    public static string ReadName(byte* text)
+    {
+        string name = Read(text);
+        return name.Length < MpiAbi.MaxObjectName ? name : name[..(MpiAbi.MaxObjectName - 1)];
+    }
+
     public static string Read(byte* text) => text == null ? throw new MpiException(ErrorClass.Arg, "a null pointer") : Marshal.PtrToStringUTF8((nint)text)!;
 }

@@ -27,6 +27,11 @@ internal static class FortranCalls
     public static int MPI_Message_c2f(nint handle) => FortranHandles.ToFortran<PendingMessage>(handle);
     public static nint MPI_Message_f2c(int handle) => FortranHandles.ToC<PendingMessage>(handle);
 
+    public static int MPI_File_c2f(nint handle) => FortranHandles.ToFortran<MpiFile>(handle);
+    public static nint MPI_File_f2c(int handle) => FortranHandles.ToC<MpiFile>(handle);
+    public static int MPI_Win_c2f(nint handle) => FortranHandles.ToFortran<Window>(handle);
+    public static nint MPI_Win_f2c(int handle) => FortranHandles.ToC<Window>(handle);
+
     /// <summary>A Fortran status is the C one, as integers.</summary>
     public static unsafe void MPI_Status_c2f(nint status, int* fortran) => Copy((int*)status, fortran);
 
@@ -90,6 +95,8 @@ internal static class FortranHandles
         Add<Errhandler>("ompi_mpi_errors_return", 2);
         Add<InfoObject>("ompi_mpi_info_null", 0);
         Add<InfoObject>("ompi_mpi_info_env", 1);
+        Add<MpiFile>("ompi_mpi_file_null", 0);
+        Add<Window>("ompi_mpi_win_null", 0);
         Add<PendingMessage>("ompi_message_null", 0);
         Add<PendingMessage>("ompi_message_no_proc", 1);
     }

@@ -21,6 +21,8 @@ internal static unsafe class Lifetime
         PendingMessage.Define();
         InfoObject.Define();
         Comm.Define();
+        Window.Define();
+        MpiFile.Define();
     }
 
     /// <summary>MPI_Init.</summary>

@@ -33,6 +33,20 @@ internal static class Library
         if (IsMultiple && Monitor.IsEntered(s_lock)) Monitor.Exit(s_lock);
     }
 
+    /// <summary>From now on a thread of ours calls as well; the calling one holds the lock until its call ends.</summary>
+    public static void BecomeMultiple()
+    {
+        if (IsMultiple) return;
+        Monitor.Enter(s_lock);
+        IsMultiple = true;
+    }
+
+    /// <summary>Runs something between the program's calls.</summary>
+    public static void Between(Action act)
+    {
+        lock (s_lock) act();
+    }
+
     /// <summary>Lets other threads in for a moment.</summary>
     public static void Yield()
     {
@@ -61,13 +75,13 @@ internal static class Library
         for (; depth > 0; depth--) Monitor.Enter(s_lock);
     }
 
-    /// <summary>A call has failed: what its communicator's error handler says.</summary>
+    /// <summary>A call has failed: what the error handler of its communicator, window or file says.</summary>
     /// <returns>code in the program's numbers</returns>
-    public static int Failed(Exception e, Comm? comm)
+    public static int Failed(Exception e, ErrorOwner? owner)
     {
         ErrorClass error = e is MpiException known ? known.Error : ErrorClass.Intern;
         if (e is not MpiException) StandardError.Write("trecr: MPI: "u8, $"{t_call}: {e.GetType().Name}: {e.Message}");
-        return Raise(error, comm, e.Message);
+        return Raise(error, (e as MpiException)?.Owner ?? owner, e.Message);
     }
 
     /// <summary>A function that is not supported: said by name, once each, and answered with MPI_ERR_UNSUPPORTED_OPERATION through MPI_COMM_WORLD's error handler.</summary>
@@ -82,16 +96,16 @@ internal static class Library
     private static readonly HashSet<string> s_refused = [];
 
     /// <summary>Calls the error handler.</summary>
-    public static int Raise(ErrorClass error, Comm? comm, string message)
+    public static int Raise(ErrorClass error, ErrorOwner? owner, string message)
     {
         int code = MpiAbi.Error(error);
-        comm ??= State == LibraryState.Running ? Comm.World : null;
-        Errhandler handler = comm?.Errhandler ?? Errhandler.Fatal;
+        owner ??= State == LibraryState.Running ? Comm.World : null;
+        Errhandler handler = owner?.Errhandler ?? Errhandler.Fatal;
         switch (handler.Kind)
         {
             case ErrhandlerKind.Return: return code;
             case ErrhandlerKind.User:
-                handler.Call(comm!.Handle, code);
+                handler.Call(owner!.Handle, code);
                 return code;
             default:
                 StandardError.Write("trecr: MPI: "u8, $"rank {Rankings.World}: {t_call}: {ErrorTexts.Of(error)} ({message}): MPI_ERRORS_ARE_FATAL, the job is aborted");

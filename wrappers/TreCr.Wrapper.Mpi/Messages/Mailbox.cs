@@ -63,8 +63,24 @@ internal sealed class Mailbox(uint context)
         r.Next = null;
     }
 
+    /// <summary>Messages are not received here but carried out as they come, also those that came before: one-sided calls.</summary>
+    public Action<Arrival>? Service
+    {
+        get;
+        set
+        {
+            field = value;
+            for (Arrival? waiting = value is null ? null : Find(MpiAbi.AnySource, MpiAbi.AnyTag, take: true); waiting is not null; waiting = Find(MpiAbi.AnySource, MpiAbi.AnyTag, take: true)) value!(waiting);
+        }
+    }
+
     public void Arrive(Arrival arrival)
     {
+        if (Service is { } service)
+        {
+            service(arrival);
+            return;
+        }
         if (_lastArrived is null) _arrived = arrival;
         else _lastArrived.Next = arrival;
         _lastArrived = arrival;

@@ -123,6 +123,7 @@ internal static unsafe class Messages
             NativeMemory.Free((void*)request.OwnedCopy);
             request.OwnedCopy = 0;
         }
+        request.Completed?.Invoke(request);
         if (request.IsDetached) request.Free();
     }
 
@@ -132,18 +133,11 @@ internal static unsafe class Messages
         if (!schedule.Advance()) s_schedules.Add(schedule);
     }
 
-    /// <summary>Handles what has arrived, and sends what has room now.</summary>
+    /// <summary>Handles what has arrived, sends what has room now, and brings collective calls on.</summary>
     /// <returns>whether anything moved</returns>
     public static bool Progress()
     {
-        bool moved = false;
-        for (MpiPacket* packet; (packet = Transport.Peek()) != null; moved = true)
-        {
-            Handle(packet);
-            Transport.Taken(packet);
-        }
-        if (HasUnsent) moved |= FlushClears() | FlushWaiting() | FlushStreams();
-        if (Transport.Owes) Transport.GiveAllCredit();
+        bool moved = ProgressPackets();
         for (int i = 0; i < s_schedules.Count;)
         {
             if (!s_schedules[i].Advance()) i++;
@@ -153,6 +147,21 @@ internal static unsafe class Messages
                 moved = true;
             }
         }
+        return moved;
+    }
+
+    /// <summary>Handles what has arrived and sends what has room now: nothing of it calls a function of the program.</summary>
+    /// <returns>whether anything moved</returns>
+    public static bool ProgressPackets()
+    {
+        bool moved = false;
+        for (MpiPacket* packet; (packet = Transport.Peek()) != null; moved = true)
+        {
+            Handle(packet);
+            Transport.Taken(packet);
+        }
+        if (HasUnsent) moved |= FlushClears() | FlushWaiting() | FlushStreams();
+        if (Transport.Owes) Transport.GiveAllCredit();
         return moved;
     }
 

@@ -37,6 +37,9 @@ internal sealed class Request : MpiObject
     /// <summary>Frees its own copy of the bytes when it ends (buffered sends).</summary>
     public nint OwnedCopy;
 
+    /// <summary>Called once when it is done.</summary>
+    public Action<Request>? Completed;
+
     /// <summary>MPI_Request_free or a blocking wait has let it go: it is returned to the pool when it is done.</summary>
     public bool IsDetached;
 
@@ -60,7 +63,7 @@ internal sealed class Request : MpiObject
     {
         nint handle = Handle;
         (IsLive, IsDone, IsPersistent, IsActive, IsDetached, Remote, MovedBytes, MessageBytes, Mode) = (false, false, false, false, false, 0, 0, 0, default);
-        (Schedule, Next, Comm) = (null, null, null);
+        (Schedule, Next, Comm, Completed) = (null, null, null, null);
         (Mailbox, Type) = (null!, null!);
         Handle = handle;
         s_pool.Push(this);

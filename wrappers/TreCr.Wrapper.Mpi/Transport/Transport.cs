@@ -129,9 +129,8 @@ internal static unsafe class Transport
     public static void Sleep(long timeoutNs)
     {
         uint signal = Volatile.Read(ref s_header->InSignal);
-        Volatile.Write(ref s_header->ProgramSleeps, 1);
-        Interlocked.MemoryBarrier();
+        Interlocked.Increment(ref s_header->ProgramSleeps); // full barrier
         if (!HasArrivals) Sys.FutexWait(&s_header->InSignal, signal, timeoutNs);
-        Volatile.Write(ref s_header->ProgramSleeps, 0);
+        Interlocked.Decrement(ref s_header->ProgramSleeps);
     }
 }
