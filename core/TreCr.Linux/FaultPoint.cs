@@ -60,6 +60,8 @@ public enum FaultPoint
     StoreWrite,
     /// <summary>Before fsync.</summary>
     StoreSync,
+    /// <summary>What a frame was is about to be read, to store only what changed; where that fails the frame is stored whole.</summary>
+    StorePatch,
 
     // Supervisor.
     /// <summary>All delegators are drained.</summary>

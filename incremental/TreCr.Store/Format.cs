@@ -11,6 +11,11 @@ internal static class Format
     internal const int FrameSizeBytes = ISnapshotWriter.FrameSizeBytes;
     internal const int HashBytes = XxHash128.HashLengthBytes;
 
+    /// <summary>Unit of patches: frames differ from their base in whole pages.</summary>
+    internal const int PageBytes = 4096;
+
+    internal const int PagesOfFrame = FrameSizeBytes / PageBytes;
+
     /// <summary>Length of the headers of packs and indexes; the last 16 bytes are the hash of those before.</summary>
     internal const int HeaderBytes = 64;
 
@@ -53,7 +58,7 @@ internal static class Format
         if (!header[..8].SequenceEqual(magic)) throw new StoreException(StoreErrorKind.Damaged, $"{path}: does not begin as such a file does");
         if (BinaryPrimitives.ReadUInt128BigEndian(header[48..]) != XxHash128.HashToUInt128(header[..48]))
             throw new StoreException(StoreErrorKind.Damaged, $"{path}: header damaged");
-        CheckVersion(BinaryPrimitives.ReadUInt32LittleEndian(header[8..]), path);
+        CheckVersion(BinaryPrimitives.ReadUInt32LittleEndian(header[8..]), path, FormatVersion.NewestStore);
         ulong key = BinaryPrimitives.ReadUInt64BigEndian(header[40..]);
         bool encrypted = BinaryPrimitives.ReadUInt32LittleEndian(header[12..]) != 0;
         if (BinaryPrimitives.ReadUInt32LittleEndian(header[8..]) != seal.Version || key != seal.KeyId || encrypted != seal.Encrypts)
@@ -63,10 +68,9 @@ internal static class Format
     }
 
     /// <exception cref="StoreException">NewerFormat; Damaged: 0 or older than any.</exception>
-    internal static void CheckVersion(uint version, string path)
+    internal static void CheckVersion(uint version, string path, uint newest = FormatVersion.Newest)
     {
-        if (version > FormatVersion.Newest)
-            throw new StoreException(StoreErrorKind.NewerFormat, $"{path}: format version {version}; this build reads up to {FormatVersion.Newest}: use a newer trecr");
+        if (version > newest) throw new StoreException(StoreErrorKind.NewerFormat, $"{path}: format version {version}; this build reads up to {newest}: use a newer trecr");
         if (version < FormatVersion.Oldest) throw new StoreException(StoreErrorKind.Damaged, $"{path}: format version {version} never existed");
     }
 

@@ -26,7 +26,8 @@ internal sealed unsafe class FrameList : IDisposable
     }
 
     /// <summary>The last frame given for each index, ascending, without zeroes.</summary>
-    internal (long[] Indexes, UInt128[] Hashes) Resolve()
+    /// <returns>Patches: see <see cref="Slot.Patch"/></returns>
+    internal (long[] Indexes, UInt128[] Hashes, int[] Patches) Resolve()
     {
         (long Index, int Order)[] keys = new (long, int)[_count];
         bool ascending = true;
@@ -38,15 +39,36 @@ internal sealed unsafe class FrameList : IDisposable
         if (!ascending) Array.Sort(keys);
         List<long> indexes = new(_count);
         List<UInt128> hashes = new(_count);
+        List<int> patches = new(_count);
         for (int i = 0; i < keys.Length; i++)
         {
             if (i + 1 < keys.Length && keys[i + 1].Index == keys[i].Index) continue; // written again later
-            UInt128 hash = At(keys[i].Order)->Hash;
-            if (hash == UInt128.Zero) continue;
+            Slot* slot = At(keys[i].Order);
+            if (slot->Hash == UInt128.Zero) continue;
             indexes.Add(keys[i].Index);
-            hashes.Add(hash);
+            hashes.Add(slot->Hash);
+            patches.Add(slot->Patch);
         }
-        return ([.. indexes], [.. hashes]);
+        return ([.. indexes], [.. hashes], [.. patches]);
+    }
+
+    /// <summary>For slots: what was given for the same index before.</summary>
+    /// <param name="slots">addresses</param>
+    /// <returns>slot to slot; a slot with nothing before it, or one of the slots themselves, is left out</returns>
+    internal Dictionary<nint, nint> Earlier(HashSet<nint> slots)
+    {
+        Dictionary<long, nint> last = []; // by index
+        foreach (nint slot in slots) last[((Slot*)slot)->Index] = 0;
+        Dictionary<nint, nint> earlier = [];
+        for (int i = 0; i < _count; i++)
+        {
+            nint slot = (nint)At(i);
+            ref nint before = ref CollectionsMarshal.GetValueRefOrNullRef(last, At(i)->Index);
+            if (System.Runtime.CompilerServices.Unsafe.IsNullRef(ref before)) continue;
+            if (!slots.Contains(slot)) before = slot;
+            else if (before != 0) earlier.Add(slot, before);
+        }
+        return earlier;
     }
 
     public void Dispose()
@@ -69,5 +91,8 @@ internal sealed unsafe class FrameList : IDisposable
     {
         public UInt128 Hash;
         public long Index;
+
+        /// <summary>0: the frame is an object. Above: number of its patch in the writer, from 1. Below: -1 - position of a frame of the base part whose patch it has.</summary>
+        public int Patch;
     }
 }

@@ -16,8 +16,8 @@ internal sealed unsafe class FrameQueue : IDisposable
     private readonly nint[] _free;
     private readonly Item[] _items; // a ring; it cannot overflow, because each item holds a buffer
     private readonly int _maxSlabs;
-    private int _freeCount, _head, _count, _taken, _waitingForFree, _waitingForItem;
-    private bool _complete, _paused;
+    private int _freeCount, _head, _count, _taken, _waitingForFree, _waitingForItem, _busy;
+    private bool _complete, _paused, _settling;
 
     internal FrameQueue(long limitBytes)
     {
@@ -107,10 +107,10 @@ internal sealed unsafe class FrameQueue : IDisposable
     }
 
     /// <summary>Hands a taken and filled buffer to the workers.</summary>
-    internal void EnqueueTaken(byte* buffer, FrameList.Slot* slot)
+    internal void EnqueueTaken(byte* buffer, FrameList.Slot* slot, StorePartWriter? part, FrameList.Slot* before = null)
     {
         lock (_gate) _taken--;
-        Enqueue(buffer, slot);
+        Enqueue(buffer, slot, part, before);
     }
 
     /// <summary>Gives a buffer back.</summary>
@@ -124,11 +124,12 @@ internal sealed unsafe class FrameQueue : IDisposable
     }
 
     /// <summary>Hands a filled buffer to the workers.</summary>
-    internal void Enqueue(byte* buffer, FrameList.Slot* slot)
+    /// <param name="part">null: of a record</param><param name="before">what was stored for the same frame earlier in this snapshot; null: nothing</param>
+    internal void Enqueue(byte* buffer, FrameList.Slot* slot, StorePartWriter? part, FrameList.Slot* before = null)
     {
         lock (_gate)
         {
-            _items[(_head + _count) % _items.Length] = new Item { Buffer = buffer, Slot = slot };
+            _items[(_head + _count) % _items.Length] = new Item { Buffer = buffer, Slot = slot, Part = part, Before = before };
             _count++;
             if (_waitingForItem > 0 && !_paused) Monitor.PulseAll(_gate);
         }
@@ -151,9 +152,24 @@ internal sealed unsafe class FrameQueue : IDisposable
         Monitor.PulseAll(_gate);
     }
 
+    /// <summary>Waits until all frames given so far have been written to the pack by the workers.</summary>
+    internal void Settle()
+    {
+        lock (_gate)
+        {
+            _settling = true;
+            _paused = false;
+            Monitor.PulseAll(_gate);
+            while (_count > 0 || _busy > 0) Monitor.Wait(_gate);
+            _settling = false;
+        }
+    }
+
     /// <summary>Takes the next filled buffer; blocks while there is none.</summary>
+    /// <param name="busy">of the worker, false at first: whether it has something that is not in the pack yet</param>
+    /// <param name="item">without a buffer: the worker is to write what it has</param>
     /// <returns>false: none will come</returns>
-    internal bool TryTake(out Item item)
+    internal bool TryTake(ref bool busy, out Item item)
     {
         lock (_gate)
         {
@@ -161,14 +177,29 @@ internal sealed unsafe class FrameQueue : IDisposable
             {
                 item = default;
                 if (_complete) return false;
+                if (_settling && busy && !_paused) return true;
                 _waitingForItem++;
                 Monitor.Wait(_gate);
                 _waitingForItem--;
             }
             item = _items[_head];
+            _items[_head] = default;
             _head = (_head + 1) % _items.Length;
             _count--;
+            if (!busy) _busy++;
+            busy = true;
             return true;
+        }
+    }
+
+    /// <summary>The worker has written everything that it took.</summary>
+    internal void Written(ref bool busy)
+    {
+        lock (_gate)
+        {
+            if (busy) _busy--;
+            busy = false;
+            if (_settling) Monitor.PulseAll(_gate);
         }
     }
 
@@ -211,5 +242,7 @@ internal sealed unsafe class FrameQueue : IDisposable
     {
         public byte* Buffer;
         public FrameList.Slot* Slot;
+        public StorePartWriter? Part;
+        public FrameList.Slot* Before;
     }
 }

@@ -66,6 +66,7 @@ internal sealed unsafe class FrameReadAhead : IDisposable
 
     private void Work(int thread)
     {
+        FrameReader reader = new(_catalog);
         while (true)
         {
             int run, slot;
@@ -80,8 +81,7 @@ internal sealed unsafe class FrameReadAhead : IDisposable
             byte* buffer = (byte*)_buffers[slot];
             for (int i = 0; i < count; i++)
             {
-                StorePartReader.Read(_catalog, _part.Hashes[first + i], _part.Indexes[first + i] * Format.FrameSizeBytes,
-                    new Span<byte>(buffer + i * Format.FrameSizeBytes, Format.FrameSizeBytes), _description);
+                StorePartReader.Read(reader, _part, first + i, new Span<byte>(buffer + i * Format.FrameSizeBytes, Format.FrameSizeBytes), _description);
             }
             if (!_inOrder) Consume(run, buffer);
             else

@@ -1,21 +1,28 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using TreCr.Zstd;
 
 namespace TreCr.Store;
 
-/// <summary>One thread behind a writer: hashes frames, looks whether they are known, compresses new ones and appends them in chunks of 1 MiB.</summary>
+/// <summary>
+/// One thread behind a writer: hashes frames, looks whether they are known, compresses new ones, or the pages that changed in them, and appends them in chunks of 1 MiB.
+/// </summary>
 internal sealed unsafe class FrameWorker
 {
     private const int ChunkBytes = 1 << 20;
 
-    /// <summary>A frame has to become smaller by a 32nd, or it is stored plain.</summary>
-    private const int CompressedLimitBytes = Format.FrameSizeBytes - Format.FrameSizeBytes / 32;
+    /// <summary>After so many frames in a row of which too much had changed for a patch, only one of as many is compared with what it was.</summary>
+    private const int WholeRun = 16;
 
     /// <summary>After so many frames in a row that do not compress, one that looks random is stored plain without trying; every such number is tried all the same.</summary>
     private const int PlainRun = 16;
 
+    private readonly StoreSnapshotWriter _writer;
     private readonly StoreSeal _seal;
     private readonly int _recordLimitBytes;
+    private readonly PageGatherer _pages = new();
+    private readonly FrameReader _reader; // of what frames were
+    private readonly byte[] _was = new byte[Format.FrameSizeBytes];
 
     private readonly FrameQueue _queue;
     private readonly StoreCatalog _catalog;
@@ -26,10 +33,14 @@ internal sealed unsafe class FrameWorker
     private long _tried;
     private readonly Thread _thread;
     private readonly List<IndexEntry> _entries = new(1024);
-    private int _used, _plainInARow;
+    private int _used, _plainInARow, _wholeInARow;
+    private bool _busy;
 
-    internal FrameWorker(FrameQueue queue, StoreCatalog catalog, PackWriter pack, StoreSeal seal, CompressionChoice choice, int number)
+    internal FrameWorker(StoreSnapshotWriter writer, FrameQueue queue, StoreCatalog catalog, PackWriter pack, CompressionChoice choice, int number)
     {
+        StoreSeal seal = catalog.Seal;
+        _writer = writer;
+        _reader = new FrameReader(catalog, pack);
         _seal = seal;
         _recordLimitBytes = PackWriter.RecordBytes(Format.FrameSizeBytes + seal.OverheadBytes);
         _queue = queue;
@@ -46,10 +57,10 @@ internal sealed unsafe class FrameWorker
     /// <summary>True once a failure makes further work pointless. Any thread.</summary>
     internal bool HasFailed => Volatile.Read(ref _failed);
 
-    /// <summary>Frames stored for the first time; read after <see cref="Join"/>.</summary>
-    internal long NewFrames { get; private set; }
+    /// <summary>Plain bytes of frames and pages stored for the first time; read after <see cref="Join"/>.</summary>
+    internal long NewBytes { get; private set; }
 
-    /// <summary>Their bytes as stored; read after <see cref="Join"/>.</summary>
+    /// <summary>What they took; read after <see cref="Join"/>.</summary>
     internal long StoredBytes { get; private set; }
 
     /// <summary>Time that was not spent waiting for frames, and what of it was compressing and writing; read after <see cref="Join"/>.</summary>
@@ -70,22 +81,22 @@ internal sealed unsafe class FrameWorker
         byte* chunk = (byte*)NativeMemory.Alloc(ChunkBytes);
         try
         {
-            while (_queue.TryTake(out FrameQueue.Item item))
+            while (_queue.TryTake(ref _busy, out FrameQueue.Item item))
             {
                 long start = Linux.Sys.ClockNs(1);
-                try
+                if (item.Buffer is null) WriteAll(new Span<byte>(chunk, ChunkBytes));
+                else
                 {
-                    if (!HasFailed) Store(item, new Span<byte>(chunk, ChunkBytes));
+                    try
+                    {
+                        if (!HasFailed) Store(item, new Span<byte>(chunk, ChunkBytes));
+                    }
+                    catch (Exception e) { Fail(e); }
+                    finally { _queue.Return(item.Buffer); }
                 }
-                catch (Exception e) { Fail(e); }
-                finally { _queue.Return(item.Buffer); }
                 WorkNs += Linux.Sys.ClockNs(1) - start;
             }
-            try
-            {
-                if (!HasFailed) Flush(new Span<byte>(chunk, ChunkBytes));
-            }
-            catch (Exception e) { Fail(e); }
+            WriteAll(new Span<byte>(chunk, ChunkBytes));
         }
         finally
         {
@@ -98,32 +109,78 @@ internal sealed unsafe class FrameWorker
     {
         ReadOnlySpan<byte> frame = new(item.Buffer, Format.FrameSizeBytes);
         if (!frame.ContainsAnyExcept((byte)0)) return; // the slot's hash stays zero
-        UInt128 hash = _seal.Name(frame);
+        UInt128 hash = _seal.Name(frame), before = UInt128.Zero;
         item.Slot->Hash = hash;
-        if (_catalog.Contains(hash) || !_pack.Claim(hash)) return;
+        int patchBefore = 0;
+        if (item.Part is not null) before = item.Part.Before(item.Slot, item.Before, out patchBefore);
+        if (before == hash && item.Part!.PatchOf(patchBefore) is { } same && same.Objects.All(IsStored)) item.Slot->Patch = patchBefore;
+        else if (IsStored(hash) || before != UInt128.Zero && before != hash && TryPatch(item, frame, before, patchBefore, chunk)) return;
+        else StoreObject(hash, frame, chunk);
+    }
+
+    private bool IsStored(UInt128 hash) => _catalog.Contains(hash) || _pack.Contains(hash);
+
+    /// <summary>Stores only the pages that are not as they were.</summary>
+    /// <returns>false: too many of them, or what was cannot be read</returns>
+    private bool TryPatch(FrameQueue.Item item, ReadOnlySpan<byte> frame, UInt128 before, int patchBefore, Span<byte> chunk)
+    {
+        if (_wholeInARow >= WholeRun && _wholeInARow++ % WholeRun != 0) return false;
+        FramePatch? patch = item.Part!.PatchOf(patchBefore);
+        try
+        {
+            Linux.Fault.At(Linux.FaultPoint.StorePatch);
+            _reader.Read(before, patch, _was);
+        }
+        catch (Exception e) when (e is StoreException or Linux.LinuxException) { return false; } // its checkpoint is damaged: the new one shall not need it
+        int changed = 0;
+        for (int page = 0; page < Format.PagesOfFrame; page++)
+            if (!frame.Slice(page * Format.PageBytes, Format.PageBytes).SequenceEqual(_was.AsSpan(page * Format.PageBytes, Format.PageBytes))) changed |= 1 << page;
+        if (FramePatch.Continue(before, patch, ref changed, out FramePatch.Page[] kept) is not { } baseHash)
+        {
+            _wholeInARow++;
+            return false;
+        }
+        _wholeInARow = 0;
+        if (!_pages.HasRoomFor(BitOperations.PopCount((uint)changed))) StorePages(chunk);
+        item.Slot->Patch = _writer.Add(_pages.Patch(baseHash, frame, changed, kept));
+        return true;
+    }
+
+    private void StorePages(Span<byte> chunk)
+    {
+        if (_pages.Bytes.IsEmpty) return;
+        UInt128 hash = _seal.Name(_pages.Bytes);
+        if (!_catalog.Contains(hash)) StoreObject(hash, _pages.Bytes, chunk);
+        _pages.Name(hash);
+    }
+
+    private void StoreObject(UInt128 hash, ReadOnlySpan<byte> plain, Span<byte> chunk)
+    {
+        if (!_pack.Claim(hash)) return;
         if (chunk.Length - _used < _recordLimitBytes) Flush(chunk);
         Span<byte> record = chunk[_used..], payload = record[(Format.RecordHeaderBytes + _seal.HeadBytes)..];
-        int stored = Compress(frame, payload);
-        stored = _pack.Seal.Close(hash, frame.Length, record[Format.RecordHeaderBytes..], stored);
-        PackWriter.WriteRecordHeader(record, hash, stored, frame.Length);
+        int stored = Compress(plain, payload);
+        stored = _pack.Seal.Close(hash, plain.Length, record[Format.RecordHeaderBytes..], stored);
+        PackWriter.WriteRecordHeader(record, hash, stored, plain.Length);
         int length = PackWriter.RecordBytes(stored);
         record[(Format.RecordHeaderBytes + stored)..length].Clear();
-        _entries.Add(new IndexEntry(hash, _used + Format.RecordHeaderBytes, stored, frame.Length));
+        _entries.Add(new IndexEntry(hash, _used + Format.RecordHeaderBytes, stored, plain.Length));
         _used += length;
-        NewFrames++;
+        NewBytes += plain.Length;
         StoredBytes += stored;
     }
 
-    /// <returns>bytes of the payload; the frame's length: it is stored plain</returns>
+    /// <summary>An object has to become smaller by a 32nd, or it is stored plain.</summary>
+    /// <returns>bytes of the payload; the object's length: it is stored plain</returns>
     private int Compress(ReadOnlySpan<byte> frame, Span<byte> payload)
     {
         int stored = 0, level = _choice.LevelOf(_tried);
-        bool tried = level != 0 && (_plainInARow < PlainRun || _plainInARow % PlainRun == 0 || !LooksRandom(frame)), shrunk = false;
+        bool tried = level != 0 && (_plainInARow < PlainRun || _plainInARow % PlainRun == 0 || frame.Length < Format.FrameSizeBytes || !LooksRandom(frame)), shrunk = false;
         if (tried)
         {
             _tried++;
             long start = Linux.Sys.ClockNs(1);
-            shrunk = (_compressors[level + 16] ??= new Compressor(level)).TryWrap(frame, payload[..CompressedLimitBytes], out stored);
+            shrunk = (_compressors[level + 16] ??= new Compressor(level)).TryWrap(frame, payload[..(frame.Length - frame.Length / 32)], out stored);
             long took = Linux.Sys.ClockNs(1) - start;
             ref var measured = ref _measured[level + 16];
             measured = (measured.Plain + frame.Length, measured.Stored + (shrunk ? stored : frame.Length), measured.Ns + took);
@@ -151,6 +208,20 @@ internal sealed unsafe class FrameWorker
         foreach (ushort count in counts) squares += count * count;
         // Expected of random bytes: Sample * Sample / 256 + Sample, with a standard deviation of 361.
         return squares < Sample * (Sample / 256 + 1) + Sample / 2;
+    }
+
+    private void WriteAll(Span<byte> chunk)
+    {
+        try
+        {
+            if (!HasFailed)
+            {
+                StorePages(chunk);
+                Flush(chunk);
+            }
+        }
+        catch (Exception e) { Fail(e); }
+        _queue.Written(ref _busy);
     }
 
     private void Flush(Span<byte> chunk)

@@ -15,7 +15,7 @@ internal sealed class PackWriter : IDisposable
     private readonly IStoreFile _file;
     private readonly StoreSeal _seal;
     private readonly Lock _lock = new();
-    private readonly HashSet<UInt128> _claimed = [];
+    private readonly Dictionary<UInt128, IndexEntry> _claimed = []; // without an offset: not written yet
     private readonly List<IndexEntry> _entries = [];
     private long _length = Format.HeaderBytes;
 
@@ -53,13 +53,28 @@ internal sealed class PackWriter : IDisposable
     /// <returns>true: the caller has to store this object; false: somebody does already</returns>
     internal bool Claim(UInt128 hash)
     {
-        lock (_lock) return _claimed.Add(hash);
+        lock (_lock) return _claimed.TryAdd(hash, default);
     }
 
     /// <returns>true when the session stores the object</returns>
     internal bool Contains(UInt128 hash)
     {
-        lock (_lock) return _claimed.Contains(hash);
+        lock (_lock) return _claimed.ContainsKey(hash);
+    }
+
+    /// <returns>false: the session has not written such an object (yet)</returns>
+    internal bool TryFind(UInt128 hash, out IndexEntry entry)
+    {
+        lock (_lock) return _claimed.TryGetValue(hash, out entry) && entry.OffsetBytes != 0;
+    }
+
+    /// <summary>Reads an object back, verified.</summary>
+    /// <returns>false: the session has not written it (yet), or it is not as it was written</returns>
+    internal bool TryRead(UInt128 hash, Span<byte> into)
+    {
+        if (!TryFind(hash, out IndexEntry entry) || entry.PlainBytes != into.Length) return false;
+        byte[] stored = new byte[entry.StoredBytes];
+        return _file.ReadAt(entry.OffsetBytes, stored) == stored.Length && StoreCatalog.TryUnpack(_seal, entry, stored, into) is null;
     }
 
     /// <summary>Appends records.</summary>
@@ -71,7 +86,12 @@ internal sealed class PackWriter : IDisposable
         _file.StartWriteback(offset, bytes.Length);
         lock (_lock)
         {
-            foreach (IndexEntry entry in entries) _entries.Add(entry with { OffsetBytes = entry.OffsetBytes + offset });
+            foreach (IndexEntry entry in entries)
+            {
+                IndexEntry placed = entry with { OffsetBytes = entry.OffsetBytes + offset };
+                _entries.Add(placed);
+                _claimed[entry.Hash] = placed;
+            }
         }
     }
 

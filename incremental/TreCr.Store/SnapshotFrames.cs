@@ -20,12 +20,25 @@ internal sealed class SnapshotFrames
 
     internal Dictionary<string, Record> Records { get; }
 
-    /// <summary>Hashes of all frames; a frame used twice comes twice.</summary>
-    internal IEnumerable<UInt128> AllHashes
+    /// <summary>Frames that are not zero; one that is used twice counts twice.</summary>
+    internal long FrameCount => Parts.Values.Sum(p => (long)p.Hashes.Length) + Records.Values.Sum(r => r.Hashes.LongCount(h => h != UInt128.Zero));
+
+    /// <summary>Whether frames are patched.</summary>
+    internal bool IsPatched => Parts.Values.Any(p => p.Patches is not null);
+
+    /// <summary>Names of all objects that are needed to read the frames; one that is used twice comes twice.</summary>
+    internal IEnumerable<UInt128> Objects
     {
         get
         {
-            foreach (Part part in Parts.Values) foreach (UInt128 hash in part.Hashes) yield return hash;
+            foreach (Part part in Parts.Values)
+            {
+                for (int i = 0; i < part.Hashes.Length; i++)
+                {
+                    if (part.PatchAt(i) is not { } patch) yield return part.Hashes[i];
+                    else foreach (UInt128 needed in patch.Objects) yield return needed;
+                }
+            }
             foreach (Record record in Records.Values) foreach (UInt128 hash in record.Hashes) if (hash != UInt128.Zero) yield return hash;
         }
     }
@@ -39,11 +52,12 @@ internal sealed class SnapshotFrames
         try { manifest = SnapshotManifest.Parser.ParseFrom(bytes); }
         catch (InvalidProtocolBufferException e) { throw new StoreException(StoreErrorKind.Damaged, $"{what}: not a snapshot manifest ({e.Message})", e); }
         Format.CheckVersion(manifest.FormatVersion, what);
+        UInt128[] patchObjects = PatchListing.ReadObjects(manifest.PatchObjects, what);
         Dictionary<string, Part> parts = [];
         foreach (PartManifest p in manifest.Parts)
         {
             if (!PartName.IsValid(p.Name)) throw new StoreException(StoreErrorKind.Damaged, $"{what}: a part has an impossible name");
-            if (!parts.TryAdd(p.Name, UnpackPart(p, $"{what}, part {p.Name}"))) throw new StoreException(StoreErrorKind.Damaged, $"{what}: part {p.Name} comes twice");
+            if (!parts.TryAdd(p.Name, UnpackPart(p, patchObjects, $"{what}, part {p.Name}"))) throw new StoreException(StoreErrorKind.Damaged, $"{what}: part {p.Name} comes twice");
         }
         Dictionary<string, Record> records = [];
         foreach (RecordManifest r in manifest.Records)
@@ -54,7 +68,7 @@ internal sealed class SnapshotFrames
         return new SnapshotFrames(manifest, parts, records);
     }
 
-    private static Part UnpackPart(PartManifest part, string what)
+    private static Part UnpackPart(PartManifest part, UInt128[] patchObjects, string what)
     {
         int count = part.FrameIndexDeltas.Count;
         if (part.FrameHashes.Length != (long)count * Format.HashBytes)
@@ -74,7 +88,7 @@ internal sealed class SnapshotFrames
             indexes[i] = index;
             hashes[i] = BinaryPrimitives.ReadUInt128BigEndian(packed[(i * Format.HashBytes)..]);
         }
-        return new Part((long)part.LengthBytes, indexes, hashes);
+        return new Part((long)part.LengthBytes, indexes, hashes, PatchListing.Read(part, patchObjects, what));
     }
 
     private static Record UnpackRecord(RecordManifest record, string what)
@@ -91,16 +105,14 @@ internal sealed class SnapshotFrames
         return new Record((int)record.LengthBytes, hashes);
     }
 
-    /// <param name="Indexes">ascending; offset / frame size</param><param name="Hashes">[Indexes.Length]</param>
-    internal sealed record Part(long LengthBytes, long[] Indexes, UInt128[] Hashes)
+    /// <param name="Indexes">ascending; offset / frame size</param><param name="Hashes">[Indexes.Length]</param><param name="Patches">by position; null: none</param>
+    internal sealed record Part(long LengthBytes, long[] Indexes, UInt128[] Hashes, Dictionary<int, FramePatch>? Patches = null)
     {
-        /// <returns>false: zeroes</returns>
-        internal bool TryFind(long index, out UInt128 hash)
-        {
-            int at = Array.BinarySearch(Indexes, index);
-            hash = at < 0 ? default : Hashes[at];
-            return at >= 0;
-        }
+        /// <returns>position of a frame; negative: zeroes</returns>
+        internal int Find(long index) => Array.BinarySearch(Indexes, index);
+
+        /// <returns>null: the frame at this position is an object</returns>
+        internal FramePatch? PatchAt(int position) => Patches?.GetValueOrDefault(position);
     }
 
     /// <param name="Hashes">zero: a frame of zeroes</param>

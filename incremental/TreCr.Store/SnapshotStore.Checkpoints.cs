@@ -22,13 +22,13 @@ public sealed partial class SnapshotStore
         if (!PartName.IsValidJob(manifest.Job)) throw new ArgumentException($"job name {manifest.Job}: 1 to 64 characters of [A-Za-z0-9._-], the first no dot or minus", nameof(manifest));
         if (manifest.Epoch == 0) throw new ArgumentException("epochs begin with 1", nameof(manifest));
         manifest = manifest.Clone();
-        manifest.FormatVersion = Seal.Version;
         manifest.CheckpointId = $"{manifest.Job}.{manifest.Epoch}";
         if (!keepUser) manifest.UserId = Linux.Sys.EffectiveUserId();
         if (manifest.CreatedUnixMs == 0) manifest.CreatedUnixMs = (ulong)Options.Time.GetUtcNow().ToUnixTimeMilliseconds();
         using IDisposable lease = Lease();
         Catalog.Refresh();
         List<ContentHash> taken = [];
+        bool patched = false;
         foreach (RankManifest rank in manifest.Ranks)
         {
             foreach (SnapshotReference reference in rank.Snapshots)
@@ -36,8 +36,10 @@ public sealed partial class SnapshotStore
                 ContentHash hash = ContentHash.FromBytes(reference.ManifestHash.Span);
                 try
                 {
-                    foreach (UInt128 frame in LoadSnapshot(hash).AllHashes)
-                        if (!Catalog.Contains(frame)) throw Catalog.Missing(frame);
+                    SnapshotFrames frames = LoadSnapshot(hash);
+                    patched |= frames.IsPatched;
+                    foreach (UInt128 needed in frames.Objects)
+                        if (!Catalog.Contains(needed)) throw Catalog.Missing(needed);
                 }
                 catch (StoreException e)
                 {
@@ -46,10 +48,11 @@ public sealed partial class SnapshotStore
                 taken.Add(hash);
             }
         }
+        manifest.FormatVersion = Seal.ManifestVersion(patched);
         byte[] body = SealManifest(manifest, manifest.CheckpointId);
         byte[] bytes = new byte[JobHeaderBytes + body.Length + Format.HashBytes];
         Format.JobMagic.CopyTo(bytes);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(8), Seal.Version);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(8), manifest.FormatVersion);
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(12), body.Length);
         body.CopyTo(bytes.AsSpan(JobHeaderBytes));
         XxHash128.Hash(bytes.AsSpan(0, bytes.Length - Format.HashBytes), bytes.AsSpan(bytes.Length - Format.HashBytes));
@@ -98,7 +101,7 @@ public sealed partial class SnapshotStore
         foreach (SnapshotReference reference in checkpoint.Ranks.SelectMany(r => r.Snapshots))
         {
             SnapshotFrames frames = LoadSnapshot(ContentHash.FromBytes(reference.ManifestHash.Span));
-            plain += frames.AllHashes.LongCount() * Format.FrameSizeBytes;
+            plain += frames.FrameCount * Format.FrameSizeBytes;
             fresh += (long)frames.Manifest.BytesNew;
             stored += (long)frames.Manifest.BytesStored;
         }
@@ -119,7 +122,8 @@ public sealed partial class SnapshotStore
             throw new StoreException(StoreErrorKind.Damaged, $"{path}: its bytes do not have the hash at its end");
         Format.CheckVersion(BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(8)), path);
         ReadOnlySpan<byte> body = bytes.AsSpan(JobHeaderBytes, bytes.Length - JobHeaderBytes - Format.HashBytes);
-        if (BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(8)) != Seal.Version) throw new StoreException(StoreErrorKind.Damaged, $"{path}: of a store {(Seal.KeyId == 0 ? "with" : "without")} a key");
+        uint version = BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(8));
+        if (version != Seal.ManifestVersion(patched: false) && version != Seal.ManifestVersion(patched: true)) throw new StoreException(StoreErrorKind.Damaged, $"{path}: of a store {(Seal.KeyId == 0 ? "with" : "without")} a key");
         if (BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(12)) != body.Length) throw new StoreException(StoreErrorKind.Damaged, $"{path}: says another length");
         JobManifest manifest;
         try { manifest = JobManifest.Parser.ParseFrom(OpenManifest(body, id, path)); }

@@ -27,7 +27,7 @@ public sealed partial class SnapshotStore
         foreach (SnapshotReference reference in manifest.Ranks.SelectMany(r => r.Snapshots))
         {
             ContentHash hash = ContentHash.FromBytes(reference.ManifestHash.Span);
-            foreach (UInt128 frame in LoadSnapshot(hash).AllHashes) Write(frame);
+            foreach (UInt128 frame in LoadSnapshot(hash).Objects) Write(frame);
             Write(hash.Value);
         }
         byte[] body = SealManifest(manifest, ExportedId), end = new byte[Format.RecordHeaderBytes];

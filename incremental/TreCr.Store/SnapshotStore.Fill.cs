@@ -53,7 +53,7 @@ public sealed partial class SnapshotStore
         {
             if (!IsCommitted(checkpoint, out _)) return false;
             foreach (SnapshotReference reference in checkpoint.Ranks.SelectMany(r => r.Snapshots))
-                foreach (UInt128 frame in LoadSnapshot(ContentHash.FromBytes(reference.ManifestHash.Span)).AllHashes)
+                foreach (UInt128 frame in LoadSnapshot(ContentHash.FromBytes(reference.ManifestHash.Span)).Objects)
                     if (!Catalog.Contains(frame)) return false;
             return true;
         }

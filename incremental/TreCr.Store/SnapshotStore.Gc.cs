@@ -159,7 +159,7 @@ public sealed partial class SnapshotStore
     private void MarkSnapshot(ContentHash hash, HashSet<UInt128> live)
     {
         if (!live.Add(hash.Value)) return;
-        foreach (UInt128 frame in LoadSnapshot(hash).AllHashes) live.Add(frame);
+        foreach (UInt128 frame in LoadSnapshot(hash).Objects) live.Add(frame);
     }
 
     /// <returns>ids of the packs to delete, those rewritten among them</returns>

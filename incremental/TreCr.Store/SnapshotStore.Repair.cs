@@ -49,7 +49,7 @@ public sealed partial class SnapshotStore
             {
                 if (info.Problem is { } problem) throw problem;
                 foreach (Images.SnapshotReference reference in info.Manifest!.Ranks.SelectMany(r => r.Snapshots))
-                    foreach (UInt128 frame in LoadSnapshot(ContentHash.FromBytes(reference.ManifestHash.Span)).AllHashes)
+                    foreach (UInt128 frame in LoadSnapshot(ContentHash.FromBytes(reference.ManifestHash.Span)).Objects)
                         if (!Catalog.Contains(frame)) throw Catalog.Missing(frame);
             }
             catch (StoreException) { lost.Add(info.Id); }
@@ -103,7 +103,7 @@ public sealed partial class SnapshotStore
             {
                 ContentHash hash = ContentHash.FromBytes(reference.ManifestHash.Span);
                 Note(hash.Value);
-                try { foreach (UInt128 frame in LoadSnapshot(hash).AllHashes) Note(frame); }
+                try { foreach (UInt128 frame in LoadSnapshot(hash).Objects) Note(frame); }
                 catch (StoreException) { } // counted as lost afterwards
             }
         }

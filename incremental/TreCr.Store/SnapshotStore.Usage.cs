@@ -28,11 +28,9 @@ public sealed partial class SnapshotStore
                 {
                     ContentHash hash = ContentHash.FromBytes(reference.ManifestHash.Span);
                     objects.Add(hash.Value);
-                    foreach (UInt128 frame in LoadSnapshot(hash).AllHashes)
-                    {
-                        objects.Add(frame);
-                        plain += Format.FrameSizeBytes;
-                    }
+                    SnapshotFrames frames = LoadSnapshot(hash);
+                    objects.UnionWith(frames.Objects);
+                    plain += frames.FrameCount * Format.FrameSizeBytes;
                 }
             }
             catch (StoreException e) when (e.Kind is StoreErrorKind.Damaged or StoreErrorKind.NewerFormat) { continue; }
@@ -96,24 +94,25 @@ public sealed partial class SnapshotStore
     private PartDifference Compare(string name, SnapshotFrames.Part? a, SnapshotFrames.Part? b)
     {
         byte[] left = new byte[Format.FrameSizeBytes], right = new byte[Format.FrameSizeBytes];
+        FrameReader readerA = new(Catalog), readerB = new(Catalog);
         long frames = 0, bytes = 0;
         int i = 0, k = 0, countA = a?.Indexes.Length ?? 0, countB = b?.Indexes.Length ?? 0;
         while (i < countA || k < countB)
         {
             long indexA = i < countA ? a!.Indexes[i] : long.MaxValue, indexB = k < countB ? b!.Indexes[k] : long.MaxValue, index = Math.Min(indexA, indexB);
-            UInt128 hashA = indexA == index ? a!.Hashes[i++] : UInt128.Zero, hashB = indexB == index ? b!.Hashes[k++] : UInt128.Zero;
-            if (hashA == hashB) continue;
+            int atA = indexA == index ? i++ : -1, atB = indexB == index ? k++ : -1;
+            if (atA >= 0 && atB >= 0 && a!.Hashes[atA] == b!.Hashes[atB]) continue;
             frames++;
-            Load(hashA, left);
-            Load(hashB, right);
+            Load(readerA, a, atA, left);
+            Load(readerB, b, atB, right);
             for (int at = 0; at < left.Length; at++) if (left[at] != right[at]) bytes++;
         }
         return new PartDifference(name, countA, countB, frames, bytes);
 
-        void Load(UInt128 hash, byte[] into)
+        static void Load(FrameReader reader, SnapshotFrames.Part? part, int at, byte[] into)
         {
-            if (hash == UInt128.Zero) Array.Clear(into);
-            else Catalog.Read(hash, into);
+            if (at < 0) Array.Clear(into);
+            else reader.Read(part!.Hashes[at], part.PatchAt(at), into);
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using TreCr.Images;
 using TreCr.XxHash;
 
 namespace TreCr.Store;
@@ -184,7 +185,7 @@ public sealed partial class SnapshotStore : IDisposable
             || words[2] != XxHash128.HashToUInt128(Encoding.ASCII.GetBytes($"trecr-store {version}")).ToString("x32"))
             throw new StoreException(text.StartsWith("trecr-store", StringComparison.Ordinal) ? StoreErrorKind.Damaged : StoreErrorKind.NotAStore,
                 $"{path}: does not say which version of a TreCr store this is");
-        Format.CheckVersion(version, path);
+        Format.CheckVersion(version, path, FormatVersion.NewestStore);
         return version;
     }
 

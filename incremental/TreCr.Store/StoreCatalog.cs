@@ -9,6 +9,9 @@ namespace TreCr.Store;
 internal sealed class StoreCatalog(IStoreFiles files, StoreSeal seal) : IDisposable
 {
     private readonly Lock _lock = new();
+
+    internal StoreSeal Seal => seal;
+
     private readonly Dictionary<string, PackIndex> _packs = [];
     private Dictionary<UInt128, (PackIndex Pack, IndexEntry Entry)>? _objects; // null: not made yet
     private int _searches;

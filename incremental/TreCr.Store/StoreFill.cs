@@ -33,7 +33,7 @@ internal sealed class StoreFill : IDisposable
         foreach (SnapshotReference reference in _checkpoint.Ranks.SelectMany(r => r.Snapshots))
         {
             ContentHash hash = ContentHash.FromBytes(reference.ManifestHash.Span);
-            foreach (UInt128 frame in Load(hash).AllHashes) Look(frame);
+            foreach (UInt128 frame in Load(hash).Objects) Look(frame);
             Look(hash.Value);
         }
         if (_options.Verify) FindDamaged();

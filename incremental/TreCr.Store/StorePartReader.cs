@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using TreCr.Images;
 
 namespace TreCr.Store;
@@ -5,6 +6,7 @@ namespace TreCr.Store;
 /// <summary>One part of a saved snapshot. Any thread.</summary>
 internal sealed class StorePartReader(StoreCatalog catalog, SnapshotFrames.Part part, string description) : IPartReader
 {
+    private readonly ConcurrentBag<FrameReader> _readers = []; // one for each thread that reads at the same time
     private long[]? _offsets;
 
     /// <inheritdoc/>
@@ -18,14 +20,22 @@ internal sealed class StorePartReader(StoreCatalog catalog, SnapshotFrames.Part 
     {
         if (offsetBytes < 0 || offsetBytes % Format.FrameSizeBytes != 0) throw new ArgumentOutOfRangeException(nameof(offsetBytes), offsetBytes, "not a frame offset");
         into = into[..Format.FrameSizeBytes];
-        if (!part.TryFind(offsetBytes / Format.FrameSizeBytes, out UInt128 hash)) into.Clear();
-        else Read(catalog, hash, offsetBytes, into, description);
+        int at = part.Find(offsetBytes / Format.FrameSizeBytes);
+        if (at < 0)
+        {
+            into.Clear();
+            return;
+        }
+        if (!_readers.TryTake(out FrameReader? reader)) reader = new FrameReader(catalog);
+        Read(reader, part, at, into, description);
+        _readers.Add(reader);
     }
 
+    /// <param name="at">position in the part's list</param>
     /// <exception cref="StoreException">Damaged, with part and offset.</exception>
-    internal static void Read(StoreCatalog catalog, UInt128 hash, long offsetBytes, Span<byte> into, string description)
+    internal static void Read(FrameReader reader, SnapshotFrames.Part part, int at, Span<byte> into, string description)
     {
-        try { catalog.Read(hash, into); }
-        catch (StoreException e) { throw new StoreException(e.Kind, $"{description}, offset 0x{offsetBytes:x}: {e.Message}", e); }
+        try { reader.Read(part.Hashes[at], part.PatchAt(at), into); }
+        catch (StoreException e) { throw new StoreException(e.Kind, $"{description}, offset 0x{part.Indexes[at] * Format.FrameSizeBytes:x}: {e.Message}", e); }
     }
 }

@@ -17,11 +17,11 @@ internal sealed unsafe class StorePartWriter(StoreSnapshotWriter writer, long le
         long index = IndexOf(offsetBytes);
         if (bytes.Length is < 1 or > Format.FrameSizeBytes) throw new ArgumentException($"{bytes.Length} bytes are not a frame", nameof(bytes));
         if (!bytes.ContainsAnyExcept((byte)0)) Add(index); // a slot with hash zero: an earlier write or the base must not show through
-        else writer.Copy(bytes, Add(index));
+        else writer.Copy(bytes, Add(index), this);
     }
 
     /// <inheritdoc/>
-    public void WriteTaken(long offsetBytes, nint frame) => writer.HandOver((byte*)frame, Add(IndexOf(offsetBytes)));
+    public void WriteTaken(long offsetBytes, nint frame) => writer.HandOver((byte*)frame, Add(IndexOf(offsetBytes)), this);
 
     /// <inheritdoc/>
     public bool CanKeep(long offsetBytes) => basePart is not null && offsetBytes >= 0 && offsetBytes < basePart.LengthBytes;
@@ -32,8 +32,29 @@ internal sealed unsafe class StorePartWriter(StoreSnapshotWriter writer, long le
         long index = IndexOf(offsetBytes);
         if (!CanKeep(offsetBytes)) throw new InvalidOperationException("the base snapshot has nothing here");
         FrameList.Slot* slot = Add(index);
-        if (basePart!.TryFind(index, out UInt128 hash)) slot->Hash = hash;
+        int at = basePart!.Find(index);
+        if (at < 0) return;
+        slot->Hash = basePart.Hashes[at];
+        if (basePart.PatchAt(at) is not null) slot->Patch = -1 - at;
     }
+
+    /// <summary>The state of a frame before it became what a slot is for: earlier in this snapshot, or in the base.</summary>
+    /// <param name="before">the earlier slot of the same frame; null: none</param>
+    /// <param name="patch">as <see cref="FrameList.Slot.Patch"/></param>
+    /// <returns>its hash; zero: there was none, or it was zero</returns>
+    internal UInt128 Before(FrameList.Slot* slot, FrameList.Slot* before, out int patch)
+    {
+        patch = before is null ? 0 : before->Patch;
+        if (before is not null) return before->Hash;
+        int at = basePart?.Find(slot->Index) ?? -1;
+        if (at < 0) return UInt128.Zero;
+        if (basePart!.PatchAt(at) is not null) patch = -1 - at;
+        return basePart.Hashes[at];
+    }
+
+    /// <param name="patch"><see cref="FrameList.Slot.Patch"/> of a slot of this part</param>
+    /// <returns>null: the frame is an object</returns>
+    internal FramePatch? PatchOf(int patch) => patch > 0 ? writer.PatchOf(patch) : patch < 0 ? basePart!.PatchAt(-1 - patch) : null;
 
     public void Dispose() => Frames.Dispose();
 

@@ -36,6 +36,9 @@ internal sealed class StoreSeal
     /// <summary>Format version of the store's files.</summary>
     internal uint Version => _key is null ? FormatVersion.Current : FormatVersion.Keyed;
 
+    /// <summary>Format version of a manifest.</summary>
+    internal uint ManifestVersion(bool patched) => !patched ? Version : _key is null ? FormatVersion.Patched : FormatVersion.KeyedPatched;
+
     /// <summary>0: no key.</summary>
     internal ulong KeyId => _key?.Id ?? 0;
 

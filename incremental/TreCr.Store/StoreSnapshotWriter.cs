@@ -22,6 +22,7 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
     private readonly Dictionary<string, StorePartWriter> _parts = [];
     private readonly Dictionary<string, (FrameList Frames, int LengthBytes)> _records = [];
     private readonly List<Held> _held = []; // frames that wait for Finish; under _lock
+    private readonly List<FramePatch> _patches = []; // under itself
     private bool _ended, _joined, _holding;
 
     /// <param name="lease">the store's shared lock; owned</param>
@@ -48,7 +49,7 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
         CopyLimit = $"copies may take {limitBytes >> 20} MiB here: {(limitBytes == options.MemoryLimitBytes ? "--max-extra-memory" : $"{room.Bytes >> 20} MiB are free, {room.Bound}")}";
         _queue = new FrameQueue(limitBytes);
         _workers = new FrameWorker[options.Workers > 0 ? options.Workers : store.Compression.Threads(Math.Min(Environment.ProcessorCount, 16))];
-        for (int i = 0; i < _workers.Length; i++) _workers[i] = new FrameWorker(_queue, store.Catalog, _pack, store.Seal, store.Compression, i);
+        for (int i = 0; i < _workers.Length; i++) _workers[i] = new FrameWorker(this, _queue, store.Catalog, _pack, store.Compression, i);
     }
 
     /// <summary>How much memory its copies may take, and why, in words.</summary>
@@ -150,7 +151,7 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
         {
             ReadOnlySpan<byte> piece = bytes.Slice(at, Math.Min(Format.FrameSizeBytes, bytes.Length - at));
             FrameList.Slot* slot = frames.Add(at / Format.FrameSizeBytes);
-            if (piece.ContainsAnyExcept((byte)0)) Copy(piece, slot);
+            if (piece.ContainsAnyExcept((byte)0)) Copy(piece, slot, null);
         }
         // An older record of this name stays in the queue: its slots live until the writer is disposed.
         lock (_lock)
@@ -172,15 +173,10 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
         ThrowIfEnded();
         try
         {
-            lock (_lock)
-            {
-                _holding = false;
-                foreach (Held held in _held) _queue.EnqueueTaken((byte*)held.Buffer, (FrameList.Slot*)held.Slot);
-                _held.Clear();
-            }
+            EnqueueHeld();
             JoinWorkers();
             ThrowIfFailed();
-            long newBytes = _workers.Sum(w => w.NewFrames) * Format.FrameSizeBytes, storedBytes = _workers.Sum(w => w.StoredBytes);
+            long newBytes = _workers.Sum(w => w.NewBytes), storedBytes = _workers.Sum(w => w.StoredBytes);
             SnapshotManifest manifest = BuildManifest(newBytes, storedBytes, out long totalBytes);
             byte[] bytes = manifest.ToByteArray();
             UInt128 hash = _store.Seal.Name(bytes);
@@ -225,59 +221,103 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
     internal void ThrowIfEnded() => ObjectDisposedException.ThrowIf(_ended, this);
 
     /// <summary>Copies a frame that is not all zero and hands it to the workers, or keeps the copy for them.</summary>
-    internal void Copy(ReadOnlySpan<byte> bytes, FrameList.Slot* slot)
+    /// <param name="part">null: of a record</param>
+    internal void Copy(ReadOnlySpan<byte> bytes, FrameList.Slot* slot, StorePartWriter? part)
     {
         byte* taken = _holding ? _queue.TakeFree(0) : null, buffer = taken is null ? _queue.Rent() : taken;
         Span<byte> frame = new(buffer, Format.FrameSizeBytes);
         bytes.CopyTo(frame);
         frame[bytes.Length..].Clear();
-        if (taken is null) _queue.Enqueue(buffer, slot);
-        else HandOver(buffer, slot);
+        if (taken is null) _queue.Enqueue(buffer, slot, part);
+        else HandOver(buffer, slot, part);
     }
 
     /// <summary>Takes over a buffer of <see cref="TakeFrame"/>.</summary>
-    internal void HandOver(byte* buffer, FrameList.Slot* slot)
+    internal void HandOver(byte* buffer, FrameList.Slot* slot, StorePartWriter? part)
     {
         lock (_lock)
         {
             if (_holding)
             {
-                _held.Add(new Held((nint)buffer, (nint)slot));
+                _held.Add(new Held((nint)buffer, (nint)slot, part));
                 return;
             }
         }
-        _queue.EnqueueTaken(buffer, slot);
+        _queue.EnqueueTaken(buffer, slot, part);
     }
 
-    private readonly record struct Held(nint Buffer, nint Slot);
+    /// <summary>A worker has made a patch.</summary>
+    /// <returns>its number, from 1</returns>
+    internal int Add(FramePatch patch)
+    {
+        lock (_patches)
+        {
+            _patches.Add(patch);
+            return _patches.Count;
+        }
+    }
+
+    /// <param name="number">as <see cref="Add"/> gave it</param>
+    internal FramePatch PatchOf(int number)
+    {
+        lock (_patches) return _patches[number - 1];
+    }
+
+    /// <summary>
+    /// Gives the workers what was copied in the stop. Of a frame that was copied ahead and written again only the pages that changed in between are stored, so that its first state has to be in the pack by then.
+    /// </summary>
+    private void EnqueueHeld()
+    {
+        lock (_lock)
+        {
+            _holding = false;
+            if (_held.Count == 0) return;
+            _queue.Settle();
+            Dictionary<nint, nint> before = [];
+            foreach (IGrouping<StorePartWriter?, Held> part in _held.GroupBy(h => h.Part))
+                if (part.Key is not null)
+                    foreach ((nint slot, nint earlier) in part.Key.Frames.Earlier([.. part.Select(h => h.Slot)])) before.Add(slot, earlier);
+            foreach (Held held in _held) _queue.EnqueueTaken((byte*)held.Buffer, (FrameList.Slot*)held.Slot, held.Part, (FrameList.Slot*)before.GetValueOrDefault(held.Slot));
+            _held.Clear();
+        }
+    }
+
+    private readonly record struct Held(nint Buffer, nint Slot, StorePartWriter? Part);
 
     private SnapshotManifest BuildManifest(long newBytes, long storedBytes, out long totalBytes)
     {
-        SnapshotManifest manifest = new() { FormatVersion = _store.Seal.Version, BytesNew = (ulong)newBytes, BytesStored = (ulong)storedBytes };
+        SnapshotManifest manifest = new() { BytesNew = (ulong)newBytes, BytesStored = (ulong)storedBytes };
+        PatchListing patches = new();
         if (_baseHash is { } baseHash) manifest.BaseHash = baseHash.ToByteString();
         totalBytes = 0;
         foreach ((string name, StorePartWriter part) in _parts.OrderBy(p => p.Key, StringComparer.Ordinal))
         {
             PartManifest listed = new() { Name = name, LengthBytes = (ulong)part.LengthBytes };
-            (long[] indexes, UInt128[] hashes) = part.Frames.Resolve();
+            (long[] indexes, UInt128[] hashes, int[] patchOf) = part.Frames.Resolve();
             byte[] packed = new byte[hashes.Length * Format.HashBytes];
             long before = -1;
             listed.FrameIndexDeltas.Capacity = indexes.Length;
             for (int i = 0; i < indexes.Length; i++)
             {
-                Require(hashes[i], name, indexes[i]);
+                if (part.PatchOf(patchOf[i]) is not { } patch) Require(hashes[i], name, indexes[i]);
+                else
+                {
+                    foreach (UInt128 needed in patch.Objects) Require(needed, name, indexes[i]);
+                    patches.Add(i, patch);
+                }
                 listed.FrameIndexDeltas.Add((ulong)(indexes[i] - before));
                 before = indexes[i];
                 System.Buffers.Binary.BinaryPrimitives.WriteUInt128BigEndian(packed.AsSpan(i * Format.HashBytes), hashes[i]);
             }
             listed.FrameHashes = UnsafeByteOperations.UnsafeWrap(packed);
+            patches.EndPart(listed);
             manifest.Parts.Add(listed);
             totalBytes += (long)indexes.Length * Format.FrameSizeBytes;
         }
         foreach ((string name, (FrameList frames, int lengthBytes)) in _records.OrderBy(p => p.Key, StringComparer.Ordinal))
         {
             RecordManifest listed = new() { Name = name, LengthBytes = (ulong)lengthBytes };
-            (long[] indexes, UInt128[] hashes) = frames.Resolve();
+            (long[] indexes, UInt128[] hashes, _) = frames.Resolve();
             for (int i = 0, at = 0; i * (long)Format.FrameSizeBytes < lengthBytes; i++)
             {
                 bool present = at < indexes.Length && indexes[at] == i;
@@ -286,6 +326,8 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
             manifest.Records.Add(listed);
             totalBytes += (long)indexes.Length * Format.FrameSizeBytes;
         }
+        manifest.PatchObjects = patches.Objects();
+        manifest.FormatVersion = _store.Seal.ManifestVersion(patched: patches.Any);
         return manifest;
     }
 

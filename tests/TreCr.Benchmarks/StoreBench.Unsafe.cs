@@ -74,11 +74,7 @@ internal static unsafe class StoreBench
                 {
                     SnapshotResult result = default;
                     wrote[keyed] = Time(() => result = Write(store, bytes));
-                    got[keyed] = Time(() =>
-                    {
-                        using StoreSnapshotReader reader = store.OpenSnapshot(result.ManifestHash);
-                        reader.ReadFrames("memory", (_, _) => { }, inOrder: false);
-                    });
+                    got[keyed] = Time(() => Read(store, result.ManifestHash));
                 }
                 Directory.Delete(directory, recursive: true);
             }
@@ -103,12 +99,18 @@ internal static unsafe class StoreBench
         return bytes;
     }
 
-    private static SnapshotResult Write(SnapshotStore store, byte[] bytes)
+    private static SnapshotResult Write(SnapshotStore store, byte[] bytes, ContentHash? before = null)
     {
-        using StoreSnapshotWriter writer = store.BeginSnapshot();
+        using StoreSnapshotWriter writer = store.BeginSnapshot(before);
         IPartWriter part = writer.OpenPart("memory", bytes.Length);
         for (int at = 0; at < bytes.Length; at += Frame) part.WriteFrame(at, bytes.AsSpan(at, Frame));
         return writer.Finish();
+    }
+
+    private static void Read(SnapshotStore store, ContentHash snapshot)
+    {
+        using StoreSnapshotReader reader = store.OpenSnapshot(snapshot);
+        reader.ReadFrames("memory", (_, _) => { }, inOrder: false);
     }
 
     private static double Time(Action action)
@@ -136,11 +138,33 @@ internal static unsafe class StoreBench
         for (int i = 0; i < Frames; i += 100) random.NextBytes(next.AsSpan(i * Frame, Frame));
         Write(store, next);
         bench.Row("store: 1 % of the frames / their bytes", "x", [(store.UsedBytes() - before) / ((Frames + 99) / 100 * (double)Frame)]);
-        before = store.UsedBytes();
-        next = (byte[])bytes.Clone();
-        for (int page = 0; page < Frames * 16; page += 100) random.NextBytes(next.AsSpan(page * 4096, 4096));
-        Write(store, next);
-        bench.Row("store: 1 % of the 4 KiB pages, spread / theirs", "x", [(store.UsedBytes() - before) / ((Frames * 16 + 99) / 100 * 4096.0)]);
+        Patches(bench, bytes);
+    }
+
+    /// <summary>What checkpoints store, each increment of the one before, where 1 % of all pages changed, spread: always other ones, or always the same.</summary>
+    private static void Patches(Bench bench, byte[] bytes)
+    {
+        const int Increments = 12, Page = 4096, Changed = (Frames * Frame / Page + 99) / 100;
+        foreach (bool same in new[] { false, true })
+        {
+            using SnapshotStore store = SnapshotStore.Open(Path.Combine(bench.Scratch, same ? "same" : "other"));
+            byte[] next = (byte[])bytes.Clone();
+            ContentHash last = Write(store, next).ManifestHash;
+            List<double> ratio = [];
+            Random random = new(4);
+            for (int i = 0; i < Increments; i++)
+            {
+                for (int n = 0; n < Changed; n++) random.NextBytes(next.AsSpan((same ? n * 100 : random.Next(Frames * (Frame / Page))) * Page, Page));
+                long before = store.UsedBytes();
+                last = Write(store, next, last).ManifestHash;
+                ratio.Add((store.UsedBytes() - before) / (Changed * (double)Page));
+            }
+            string pages = same ? "the same pages each time" : "random pages";
+            bench.Row($"store: 1 % of the 4 KiB pages, {pages}: stored / theirs, first", "x", [ratio[0]]);
+            bench.Row($"store: 1 % of the 4 KiB pages, {pages}: stored / theirs, each of {Increments}", "x", ratio);
+            bench.Row($"store: 1 % of the 4 KiB pages, {pages}: mean of {Increments}", "x", [ratio.Average()]);
+            if (!same) bench.Row("store: read and verify, after these", "GB/s", [bytes.Length / 1e9 / Time(() => Read(store, last))]);
+        }
     }
 
     private static void Code(Bench bench, int data, int parity)

@@ -32,6 +32,7 @@ internal sealed record FaultCase(string Point, string Role, string Kind, int Nth
     [
         ("DumpReadoutAsked", "the samples have nothing that init reads out; FaultTests.EngineDiesInReadout of TreCr.Process.Tests does it"),
         ("DumpReadoutTaken", "the samples have nothing that init reads out; FaultTests.EngineDiesInReadout of TreCr.Process.Tests does it"),
+        ("StorePatch", "the samples, held, write nothing between two checkpoints; PatchTests and FaultTests of TreCr.Store.Tests do it"),
         .. from point in (string[])["LazyCopied", "LazyEvent", "LazyFilled", "LazyUnregister"] select (point, "only lazy restarts come by; LazyTests.EngineDies of TreCr.Process.Tests does it"),
     ];
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using NUnit.Framework;
 
 namespace TreCr.Samples.Tests;
@@ -51,6 +52,7 @@ public sealed class SavedBytesTests
         GoOn(second);
         string last = job.Checkpoint();
         GoOn(second);
+        Assert.That(RolesWithPatches(job, last), Is.EquivalentTo(new[] { "delegator", "process" }), "of frames in which a page was written, that page alone is stored");
         Job.KillProgramAndDelegator(second, _program);
         second.WaitForExit(Job.Limit);
         job.Release();
@@ -62,6 +64,14 @@ public sealed class SavedBytesTests
         Assert.That(end?.Nonce, Is.Not.Null.And.EqualTo(begin?.Nonce), "nonce");
         Assert.That(job.Starts, Is.EqualTo(1));
         Assert.That(Sample.Unit(second.Output.First(l => Sample.Unit(l) > 0)), Is.GreaterThanOrEqualTo(done), "it went on where it was");
+    }
+
+    private static string[] RolesWithPatches(Job job, string id)
+    {
+        (int code, string[] output, string errors) = job.Do("inspect", id, "--json");
+        Assert.That(code, Is.Zero, errors);
+        return [.. JsonDocument.Parse(output.Single()).RootElement.GetProperty("snapshots").EnumerateArray()
+            .Where(s => s.GetProperty("parts").EnumerateArray().Any(p => p.GetProperty("bytes_patched").GetInt64() > 0)).Select(s => s.GetProperty("role").GetString()!)];
     }
 
     /// <summary>Waits for rounds that began after now.</summary>

@@ -19,7 +19,10 @@ internal sealed class ChildProcess : StoreTestBase
         using SnapshotStore store = SnapshotStore.Open(arguments[1], Small);
         if (arguments[0] == "commit")
         {
-            Checkpoint(store, "job", 2, [.. Enumerable.Range(0, 40).Select(i => ((long)i, Random(i)))]);
+            using StoreSnapshotWriter next = store.BeginSnapshot(LastOf(store));
+            IPartWriter memory = next.OpenPart("memory", 1L << 47);
+            for (int i = 0; i < 40; i++) memory.WriteFrame(i * (long)Frame, Random(i));
+            store.CommitCheckpoint(Job("job", 2, next.Finish().ManifestHash));
             return 0;
         }
         using StoreSnapshotWriter writer = store.BeginSnapshot();

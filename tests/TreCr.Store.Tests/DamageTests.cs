@@ -114,7 +114,7 @@ public sealed class DamageTests : StoreTestBase
     public void ANewerStoreIsRefusedAsNewer()
     {
         RecordingFiles files = TwoCheckpoints();
-        string line = "trecr-store 3";
+        string line = $"trecr-store {FormatVersion.NewestStore + 1}"; // also where manifests go further
         UInt128 hash = XxHash.XxHash128.HashToUInt128(System.Text.Encoding.ASCII.GetBytes(line));
         files.Set(StoreDirectory.Root, "format", System.Text.Encoding.ASCII.GetBytes($"{line} {hash:x32}\nwith more to say\n"));
         StoreException e = Assert.Throws<StoreException>(() => SnapshotStore.Open(files, OneWorker))!;
@@ -127,7 +127,7 @@ public sealed class DamageTests : StoreTestBase
     {
         RecordingFiles files = TwoCheckpoints();
         byte[] bytes = files.Get(StoreDirectory.Checkpoints, "job.2");
-        bytes[8] = 3;
+        bytes[8] = (byte)(FormatVersion.Newest + 1);
         XxHash.XxHash128.Hash(bytes.AsSpan(0, bytes.Length - 16), bytes.AsSpan(bytes.Length - 16));
         files.Set(StoreDirectory.Checkpoints, "job.2", bytes);
         using SnapshotStore store = SnapshotStore.Open(files, OneWorker);

@@ -54,6 +54,7 @@ public sealed class FaultTests : StoreTestBase
     [TestCase("StoreWrite:3:kill")]
     [TestCase("StoreSync:1:kill")]
     [TestCase("StoreSync:2:kill")]
+    [TestCase("StorePatch:1:kill")]
     [TestCase("ManifestRename:kill")]
     public void AKillAtAPointLeavesTheOldCheckpoint(string fault)
     {

@@ -59,6 +59,9 @@ public abstract class StoreTestBase
     protected static string Checkpoint(SnapshotStore store, string job, ulong epoch, params (long Index, byte[] Bytes)[] frames)
         => store.CommitCheckpoint(Job(job, epoch, Snapshot(store, frames).ManifestHash));
 
+    /// <summary>The snapshot of the newest checkpoint of "job".</summary>
+    protected static ContentHash LastOf(SnapshotStore store) => ContentHash.FromBytes(store.FindCheckpoint("job").Ranks[0].Snapshots[0].ManifestHash.Span);
+
     protected static StoreErrorKind KindOf(TestDelegate action) => Assert.Throws<StoreException>(action)!.Kind;
 
     protected string[] FilesIn(string directory) => Directory.Exists(Path.Combine(Dir, "store", directory)) ? Directory.GetFiles(Path.Combine(Dir, "store", directory)) : [];

@@ -102,6 +102,7 @@ internal static class StoreVerbs
                     {
                         j.WriteString("name", part.Name);
                         j.WriteNumber("bytes", part.FrameIndexDeltas.Count * (long)ISnapshotWriter.FrameSizeBytes);
+                        j.WriteNumber("bytes_patched", part.PatchedDeltas.Count * (long)ISnapshotWriter.FrameSizeBytes);
                     });
                     j.WriteStrings("records", s.Snapshot.Records.Select(r => r.Name));
                 });
@@ -116,10 +117,10 @@ internal static class StoreVerbs
         Output.Line($"base         {(m.BaseCheckpointId.Length > 0 ? m.BaseCheckpointId : "none (full)")}");
         Output.Line($"stop time    {m.StopTimeUs / 1000.0:0.000} ms");
         Output.Line($"size         {Output.Bytes(m.BytesTotal)}, newly stored {Output.Bytes(m.BytesStored)}");
-        List<string[]> rows = [["RANK", "HOST", "ROLE", "PID", "PART", "SIZE"]];
+        List<string[]> rows = [["RANK", "HOST", "ROLE", "PID", "PART", "SIZE", "PATCHED"]];
         foreach ((RankManifest rank, SnapshotReference reference, SnapshotManifest snapshot) in snapshots)
             foreach (PartManifest part in snapshot.Parts)
-                rows.Add([$"{rank.Rank}", rank.Host, reference.Role, $"{reference.Pid}", part.Name, Size(part.FrameIndexDeltas.Count)]);
+                rows.Add([$"{rank.Rank}", rank.Host, reference.Role, $"{reference.Pid}", part.Name, Size(part.FrameIndexDeltas.Count), Size(part.PatchedDeltas.Count)]);
         Output.Table(rows);
         return 0;
     }
