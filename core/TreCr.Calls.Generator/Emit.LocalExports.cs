@@ -27,10 +27,10 @@ internal static partial class Emit
 
     private static void LocalCall(CodeWriter w, LocalExportsModel model, LocalCallModel call, string type, string parameters)
     {
-        string converted = string.Join(", ", call.Parameters.Select(p => p.Converted.Length == 0 ? p.Name : p.OwnsErrors ? "__c_" + p.Name.Substring(1) : $"{p.Converted}.From({p.Name})"));
+        string operation = call.Operation.Length == 0 ? "" : $".{call.Operation}({Converted(call, ofOperation: true)})";
         LocalParameterModel[] owners = [.. call.Parameters.Where(p => p.OwnsErrors)];
         w.Open($"private static {type} Do_{call.Name}({parameters})");
-        if (call.ReturnType.Length > 0) w.Line($"return {model.ClassName}.{call.Name}({converted});");
+        if (call.ReturnType.Length > 0) w.Line($"return {model.ClassName}.{call.Method}({Converted(call, ofOperation: false)});");
         else
         {
             foreach (LocalParameterModel c in owners) w.Line($"{c.Converted}? __c_{c.Name.Substring(1)} = null;");
@@ -38,7 +38,7 @@ internal static partial class Emit
             w.Open("try");
             w.Line($"{model.Runtime}.Enter(\"{call.Name}\");");
             foreach (LocalParameterModel c in owners) w.Line($"__c_{c.Name.Substring(1)} = {c.Converted}.From({c.Name});");
-            w.Line($"{model.ClassName}.{call.Name}({converted});");
+            w.Line($"{model.ClassName}.{call.Method}({Converted(call, ofOperation: false)}){operation};");
             w.Line("return 0;");
             w.Close();
             w.Line($"catch (global::System.Exception __e) {{ return {model.Runtime}.Failed(__e, {first}); }}");
@@ -46,6 +46,9 @@ internal static partial class Emit
         }
         w.Close().Line();
     }
+
+    private static string Converted(LocalCallModel call, bool ofOperation) => string.Join(", ", call.Parameters.Where(p => p.IsOfOperation == ofOperation)
+        .Select(p => p.Converted.Length == 0 ? p.Name : p.OwnsErrors ? "__c_" + p.Name.Substring(1) : $"{p.Converted}.{p.Conversion}({p.Name})"));
 
     public static string RefusedExports(RefusedExportsModel model, string[] names)
     {

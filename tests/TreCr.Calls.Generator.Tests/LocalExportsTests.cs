@@ -18,7 +18,12 @@ public sealed class LocalExportsTests
             public static void MPI_Size(Comm comm, int* size) => *size = 1;
             public static double MPI_Time() => 1;
             private static void Hidden() { }
+            public static Operation MPI_Gather(int* source, Count count, Comm comm) => new();
+            public static void MPI_Send(Count count) { }
+            public static void MPI_Send_c(byte* other) { }
         }
+        internal readonly struct Count { public static Count From(int raw) => default; public static Count FromLarge(long raw) => default; }
+        internal sealed class Operation { public void Run() { } public void Begin(nint request) { } public void Init(int info, nint request) { } }
         [RefusedExports("names.txt", typeof(Library), "P")]
         internal static partial class Refused;
         """;
@@ -34,6 +39,18 @@ public sealed class LocalExportsTests
             Assert.That(text, Does.Contain($"EntryPoint = \"{name}\")"));
         Assert.That(text, Does.Contain("public static int MPI_Size(nint @comm, int* @size)").And.Contain("global::N.Comm.From(@comm)").And.Contain("global::N.Library.NotSupported(\"MPI_Later\")"));
         Assert.That(text, Does.Contain("public static double MPI_Time()").And.Not.Contain("Hidden"));
+    }
+
+    [Test]
+    public void AnOperationIsThreeFunctions_AndCountsMakeAnotherOfEach()
+    {
+        CSharpGeneratorDriver.Create(new LocalExportsGenerator()).RunGeneratorsAndUpdateCompilation(Harness.Compile(Source), out Compilation result, out _);
+        Assert.That(result.GetDiagnostics().Where(d => d.Severity == DiagnosticSeverity.Error && d.Location.SourceTree?.FilePath.EndsWith(".g.cs") == true), Is.Empty);
+        string text = string.Concat(result.SyntaxTrees.Select(t => t.ToString()));
+        Assert.That(text, Does.Contain("public static int PMPI_Gather(int* @source, int @count, nint @comm)").And.Contain("Calls.MPI_Gather(@source, global::N.Count.From(@count), __c_comm).Run();"));
+        Assert.That(text, Does.Contain("public static int MPI_Igather_c(int* @source, long @count, nint @comm, nint @request)").And.Contain("Calls.MPI_Gather(@source, global::N.Count.FromLarge(@count), __c_comm).Begin(@request);"));
+        Assert.That(text, Does.Contain("public static int MPI_Gather_init(int* @source, int @count, nint @comm, int @info, nint @request)").And.Contain(".Init(@info, @request);"));
+        Assert.That(text, Does.Contain("public static int MPI_Send_c(byte* @other)").And.Not.Contain("MPI_Send_c(long"), "by hand");
     }
 
     private sealed class Names : AdditionalText

@@ -153,7 +153,7 @@ public sealed class ResolverOfAttribute(string file) : Attribute
     public string File => file;
 }
 
-/// <summary>Marks a static class whose public static methods are exported as C functions under their names, and once more behind a prefix: calls that the program carries out itself.</summary>
+/// <summary>Marks a static class whose public static methods are exported as C functions under their names, and once more behind a prefix: calls that the program carries out itself. Parameter types with From and FromLarge, and returned operations: LocalExportsGenerator.</summary>
 /// <param name="runtime">type with the static methods Enter(string), Leave() and Failed(Exception, communicator), the latter giving the error code</param>
 /// <param name="prefix">of the second name</param>
 [AttributeUsage(AttributeTargets.Class)]

@@ -76,7 +76,13 @@ internal static unsafe class MpiAbi
     /// <summary>What MPI_Comm_compare and MPI_Group_compare answer: the same numbers in both.</summary>
     public const int Ident = 0, Congruent = 1, Similar = 2, Unequal = 3;
 
-    public static int CartTopology => IsMpich ? 2 : 1;
+    /// <summary>MPI_UNWEIGHTED: with MPICH a pointer that its library has.</summary>
+    public static bool IsUnweighted(nint weights) => weights == (IsMpich ? Variable("MPI_UNWEIGHTED") : 2);
+
+    /// <summary>MPI_WEIGHTS_EMPTY.</summary>
+    public static bool IsEmptyWeights(nint weights) => weights == (IsMpich ? Variable("MPI_WEIGHTS_EMPTY") : 3);
+
+    private static nint Variable(string name) => Sys.FindSymbol(name) is var address and not 0 ? *(nint*)address : 0;
 
     /// <summary>MPI_COMM_TYPE_SHARED.</summary>
     public static int CommTypeShared => IsMpich ? 1 : 0;

@@ -33,6 +33,11 @@ internal static unsafe class Algorithms
         yield return true;
     }
 
+    public static IEnumerator<bool> Nothing()
+    {
+        yield break;
+    }
+
     /// <summary>In order of the ranks: the operation need not be commutative.</summary>
     /// <param name="source">of this rank; at the root may be <paramref name="target"/> itself</param>
     public static IEnumerator<bool> Reduce(Schedule s, nint source, nint target, long count, Datatype type, Op op, int root)
@@ -130,10 +135,11 @@ internal static unsafe class Algorithms
         yield return true;
     }
 
-    /// <summary>The own part is in its place.</summary>
-    public static IEnumerator<bool> Allgather(Schedule s, nint target, long[] counts, long[] offsets, Datatype type)
+    /// <param name="source">0: the own part is in its place</param>
+    public static IEnumerator<bool> Allgather(Schedule s, nint source, long sends, Datatype sendType, nint target, long[] counts, long[] offsets, Datatype type)
     {
         int right = (s.Rank + 1) % s.Size, left = (s.Rank - 1 + s.Size) % s.Size;
+        if (source != 0) Schedule.Copy(source, sends, sendType, target + (nint)offsets[s.Rank], counts[s.Rank], type);
         for (int step = 0; step < s.Size - 1; step++)
         {
             int give = (s.Rank - step + s.Size) % s.Size, take = (s.Rank - step - 1 + s.Size) % s.Size;
@@ -188,13 +194,33 @@ internal static unsafe class Algorithms
         yield return true;
     }
 
+    /// <summary>Items of all ranks, and where each one's are, in bytes.</summary>
+    public static (long Total, long[] Offsets) OneAfterTheOther(long[] counts, Datatype type)
+    {
+        long[] offsets = new long[counts.Length];
+        for (int i = 1; i < counts.Length; i++) offsets[i] = offsets[i - 1] + counts[i - 1] * type.Extent;
+        return (counts.Sum(), offsets);
+    }
+
     public static IEnumerator<bool> ReduceScatter(Schedule s, nint source, nint target, long[] counts, Datatype type, Op op)
     {
-        long total = counts.Sum();
-        long[] offsets = new long[s.Size];
-        for (int i = 1; i < s.Size; i++) offsets[i] = offsets[i - 1] + counts[i - 1] * type.Extent;
+        (long total, long[] offsets) = OneAfterTheOther(counts, type);
         nint all = s.Allocate(total, type);
         for (IEnumerator<bool> steps = Reduce(s, source, all, total, type, op, 0); steps.MoveNext();) yield return true;
         for (IEnumerator<bool> steps = Scatter(s, all, counts, offsets, type, target, counts[s.Rank], type, 0, own: true); steps.MoveNext();) yield return true;
     }
+
+    /// <summary>All at once: the parts of the neighbourhood calls, and of those between two groups.</summary>
+    public static IEnumerator<bool> Exchange(Schedule s, Part[] receives, Part[] sends)
+    {
+        foreach (Part p in receives)
+            if (p.Peer >= 0) s.Receive(p.Peer, p.Address, p.Count, p.Type);
+        foreach (Part p in sends)
+            if (p.Peer >= 0) s.Send(p.Peer, p.Address, p.Count, p.Type);
+        yield return true;
+    }
 }
+
+/// <summary>What one rank gets or gives.</summary>
+/// <param name="Peer">below 0: nobody</param>
+internal readonly record struct Part(int Peer, nint Address, long Count, Datatype Type);

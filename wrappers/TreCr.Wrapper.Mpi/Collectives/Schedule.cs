@@ -9,41 +9,64 @@ namespace TreCr.Wrapper.Mpi;
 /// <remarks>Messages of a call have its number as their tag, in a context of the communicator of their own. All ranks run the same algorithm, whatever library is below.</remarks>
 internal sealed unsafe class Schedule
 {
-    private readonly List<Request> _pending = [];
-    private readonly List<nint> _memory = [];
+    private readonly List<Request> _pending;
+    private readonly List<nint> _memory;
+    private readonly Mailbox _mailbox;
+    private readonly Group _peers;
     private readonly Comm _comm;
     private readonly int _tag;
     private IEnumerator<bool> _steps = null!;
+    private Request? _answer;
     private ErrorClass _error;
 
-    private Schedule(Comm comm)
+    private Schedule(Comm comm, Request result, int tag)
     {
-        _comm = comm;
-        _tag = comm.NextCollective();
-        Result = Request.Take(RequestKind.Schedule);
-        Result.Schedule = this;
-        Result.Comm = comm;
+        (_pending, _memory) = ([], []);
+        (_comm, _mailbox, _peers, _tag) = (comm, comm.CollectiveMailbox, comm.Peers, tag);
+        Result = result;
+        (result.Schedule, result.Comm, result.IsDone) = (this, comm, false);
+    }
+
+    /// <summary>The part of an intercommunicator's call that stays in the local group: its messages are of the local communicator's other context.</summary>
+    private Schedule(Schedule whole)
+    {
+        (_pending, _memory) = (whole._pending, whole._memory);
+        _comm = whole._comm.Local!;
+        (_mailbox, _peers, _tag, Result) = (_comm.Mailbox, _comm.Group, whole._tag, whole.Result);
     }
 
     /// <summary>Done when the call is.</summary>
     public Request Result { get; }
 
     public int Rank => _comm.Rank;
+
+    /// <summary>Of the own group.</summary>
     public int Size => _comm.Size;
+
+    /// <summary>Of the group that messages go to: another one with an intercommunicator.</summary>
+    public int PeerSize => _peers.Size;
+
+    /// <summary>The same call among the own group of an intercommunicator.</summary>
+    public Schedule Local => field ??= new Schedule(this);
 
     /// <summary>Begins a call.</summary>
     /// <param name="steps">each <c>yield return</c> waits until everything begun before is done</param>
-    public static Request Begin(Comm comm, Func<Schedule, IEnumerator<bool>> steps)
+    public static Request Begin(Comm comm, Func<Schedule, IEnumerator<bool>> steps) => Begin(comm, steps, Request.Take(RequestKind.Schedule), comm.NextCollective());
+
+    /// <param name="result">taken</param><param name="tag">of its messages: the same at all members, and of no other call that is under way</param>
+    public static Request Begin(Comm comm, Func<Schedule, IEnumerator<bool>> steps, Request result, int tag)
     {
-        Schedule schedule = new(comm);
-        Request result = schedule.Result;
+        Schedule schedule = new(comm, result, tag);
         schedule._steps = steps(schedule);
         Messages.Begin(schedule);
         return result;
     }
 
-    /// <summary>A call that is done at once at this rank.</summary>
+    /// <summary>A call that is done when this returns.</summary>
     public static void Run(Comm comm, Func<Schedule, IEnumerator<bool>> steps) => Wait(Begin(comm, steps));
+
+    /// <inheritdoc cref="Run(Comm, Func{Schedule, IEnumerator{bool}})"/>
+    public static void Run(Comm comm, Func<Schedule, IEnumerator<bool>> steps, int tag) => Wait(Begin(comm, steps, Request.Take(RequestKind.Schedule), tag));
 
     /// <exception cref="MpiException">the call has failed</exception>
     private static void Wait(Request result)
@@ -51,7 +74,7 @@ internal sealed unsafe class Schedule
         Waiting.Until(result);
         ErrorClass error = result.Status.Error;
         result.Free();
-        if (error != ErrorClass.Success) throw new MpiException(error, "a message of the collective call does not fit");
+        if (error != ErrorClass.Success) throw new MpiException(error, "a message of the collective call is longer than its buffer, or the operation is not defined for the type");
     }
 
     /// <returns>true: done</returns>
@@ -64,6 +87,7 @@ internal sealed unsafe class Schedule
             foreach (Request request in _pending)
             {
                 if (_error == ErrorClass.Success) _error = request.Status.Error;
+                if (request == _answer) Result.Status = request.Status;
                 request.Free();
             }
             _pending.Clear();
@@ -90,11 +114,19 @@ internal sealed unsafe class Schedule
     private void Begin(RequestKind kind, int peer, nint buffer, long count, Datatype type)
     {
         Request request = Request.Take(kind);
-        (request.Mailbox, request.Type, request.Buffer, request.Count, request.Tag) = (_comm.CollectiveMailbox, type, buffer, count, _tag);
-        (request.Peer, request.PeerWorld, request.OwnRank) = (peer, _comm.Group.Ranks[peer], Rank);
-        _pending.Add(request);
-        if (kind == RequestKind.Send) Messages.Send(request);
-        else Messages.Receive(request);
+        (request.Mailbox, request.Type, request.Buffer, request.Count, request.Tag) = (_mailbox, type, buffer, count, _tag);
+        (request.Peer, request.PeerWorld, request.OwnRank) = (peer, _peers.Ranks[peer], Rank);
+        Begin(request);
+    }
+
+    /// <summary>Begins a message of the program's own as one of the step.</summary>
+    /// <param name="isAnswer">its status is the call's</param>
+    public void Begin(Request message, bool isAnswer = false)
+    {
+        _pending.Add(message);
+        if (isAnswer) _answer = message;
+        if (message.Kind == RequestKind.Send) Messages.Send(message);
+        else Messages.Receive(message);
     }
 
     /// <summary>Memory for so many items, until the call ends; the address is where an item with this type's lower bound would be.</summary>

@@ -34,8 +34,8 @@ internal sealed class Datatype : MpiObject
     public Combiner Combiner { get; init; }
 
     /// <summary>Arguments of the constructor, for MPI_Type_get_contents.</summary>
-    public int[] Integers { get; init; } = [];
-    public long[] Addresses { get; init; } = [];
+    public Contents Contents { get; init; } = Contents.None;
+
     public Datatype[] Types { get; init; } = [];
 
     public AttributeTable Attributes { get; } = new();
@@ -51,7 +51,7 @@ internal sealed class Datatype : MpiObject
     /// <param name="blocks">offset in bytes, items, type; in the order of the type map</param>
     /// <param name="lower">set by hand</param><param name="upper">set by hand</param>
     /// <param name="pad">the extent is made a multiple of the alignment, as C does with structures</param>
-    public static Datatype Make(Combiner combiner, List<(long Offset, long Count, Datatype Type)> blocks, int[] integers, long[] addresses, Datatype[] types, long? lower = null, long? upper = null, bool pad = false)
+    public static Datatype Make(Combiner combiner, List<(long Offset, long Count, Datatype Type)> blocks, Contents contents, Datatype[] types, long? lower = null, long? upper = null, bool pad = false)
     {
         List<(long Offset, long Length)> runs = [];
         long size = 0, low = long.MaxValue, high = long.MinValue, trueLow = long.MaxValue, trueHigh = long.MinValue;
@@ -82,7 +82,7 @@ internal sealed class Datatype : MpiObject
         return new Datatype
         {
             SizeBytes = size, LowerBound = lower ?? low, UpperBound = upper ?? high, TrueLowerBound = trueLow, TrueUpperBound = trueHigh, Runs = [.. runs], Element = element ?? Element.None, Alignment = alignment,
-            BasicSizes = basic.Count == 0 ? [1] : [.. basic], Combiner = combiner, Integers = integers, Addresses = addresses, Types = types,
+            BasicSizes = basic.Count == 0 ? [1] : [.. basic], Combiner = combiner, Contents = contents, Types = types,
         };
 
         void Add(long offset, long length)
@@ -115,4 +115,15 @@ internal sealed class Datatype : MpiObject
 internal enum Combiner
 {
     Named, Dup, Contiguous, Vector, HvectorInteger, Hvector, Indexed, HindexedInteger, Hindexed, IndexedBlock, StructInteger, Struct, Subarray, Darray, F90Real, F90Complex, F90Integer, Resized, HindexedBlock,
+}
+
+/// <summary>Numbers that a datatype was made of. Those of a constructor with large counts are counts, all but what cannot be large.</summary>
+/// <remarks>Source: MPI-4.0 §5.1.13.</remarks>
+internal sealed record Contents(int[] Integers, long[] Addresses, long[] Counts, bool IsLarge)
+{
+    public static Contents None { get; } = new([], [], [], false);
+
+    /// <param name="before">integers in any case, before the counts</param><param name="after">and behind them</param>
+    public static Contents Of(bool isLarge, long[] counts, long[]? addresses = null, int[]? before = null, int[]? after = null)
+        => isLarge ? new([.. before ?? [], .. after ?? []], [], [.. counts, .. addresses ?? []], true) : new([.. before ?? [], .. counts.Select(c => (int)c), .. after ?? []], addresses ?? [], [], false);
 }

@@ -9,6 +9,9 @@ internal sealed unsafe class Op : MpiObject
     /// <summary>void f(void* in, void* inout, int* count, MPI_Datatype* type).</summary>
     public delegate* unmanaged[Cdecl]<void*, void*, int*, void*, void> Function { get; init; }
 
+    /// <summary>The same with MPI_Count* count; of MPI_Op_create_c.</summary>
+    public delegate* unmanaged[Cdecl]<void*, void*, long*, void*, void> LargeFunction { get; init; }
+
     public static Op From(nint raw) => Handles.Get<Op>(raw, ErrorClass.Op);
 
     public static void Define()
@@ -28,16 +31,28 @@ internal sealed unsafe class Op : MpiObject
     {
         if (Kind == OpKind.User)
         {
-            nint handle = type.Handle;
+            CallUser(input, inout, count, type);
+            return;
+        }
+        if (!Reduction.Run(Kind, type, (byte*)input, (byte*)inout, count)) throw new MpiException(ErrorClass.Op, $"{Kind} is not defined for the datatype {(type.Name.Length > 0 ? type.Name : "of the program")}");
+    }
+
+    private void CallUser(nint input, nint inout, long count, Datatype type)
+    {
+        // The program may have freed the datatype of a call that is under way.
+        bool isFreed = type.Handle == 0;
+        nint handle = isFreed ? Handles.Add(type) : type.Handle;
+        if (LargeFunction != null) LargeFunction((void*)input, (void*)inout, &count, &handle);
+        else
+        {
             const long Most = int.MaxValue;
             for (long done = 0; done < count; done += Most)
             {
                 int n = (int)Math.Min(Most, count - done);
                 Function((void*)(input + done * type.Extent), (void*)(inout + done * type.Extent), &n, &handle);
             }
-            return;
         }
-        if (!Reduction.Run(Kind, type, (byte*)input, (byte*)inout, count)) throw new MpiException(ErrorClass.Op, $"{Kind} is not defined for the datatype {(type.Name.Length > 0 ? type.Name : "of the program")}");
+        if (isFreed) Handles.Remove(type);
     }
 }
 

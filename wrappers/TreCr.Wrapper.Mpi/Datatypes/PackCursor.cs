@@ -11,6 +11,29 @@ internal unsafe struct PackCursor(Datatype type, nint buffer)
 
     public void Unpack(byte* from, long lengthBytes) => Move(from, lengthBytes, pack: false);
 
+    /// <summary>Passes over so many packed bytes.</summary>
+    public void Skip(long lengthBytes)
+    {
+        if (type.IsContiguous)
+        {
+            _within += lengthBytes;
+            return;
+        }
+        if (type.SizeBytes == 0) return;
+        _item += lengthBytes / type.SizeBytes;
+        for (long rest = lengthBytes % type.SizeBytes; rest > 0;)
+        {
+            long run = type.Runs[_run].Length;
+            if (rest < run)
+            {
+                _within = rest;
+                return;
+            }
+            rest -= run;
+            _run++;
+        }
+    }
+
     private void Move(byte* packed, long length, bool pack)
     {
         if (type.IsContiguous)

@@ -3,178 +3,72 @@ namespace TreCr.Wrapper.Mpi;
 // What the arguments of a collective call mean, at each rank.
 internal static unsafe partial class CollectiveCalls
 {
-    private static void Wait(Request request)
-    {
-        Waiting.Until(request);
-        ErrorClass error = request.Status.Error;
-        request.Free();
-        if (error != ErrorClass.Success) throw new MpiException(error, "a message of the collective call is longer than its buffer, or the operation is not defined for the type");
-    }
-
-    private static void CheckCount(long count)
+    /// <exception cref="MpiException">a negative count, or a datatype that is not committed</exception>
+    internal static void Check(long count, Datatype type)
     {
         if (count < 0) throw new MpiException(ErrorClass.Count, $"count {count}");
+        if (!type.IsCommitted) throw new MpiException(ErrorClass.Type, "the datatype is not committed");
     }
 
     private static void CheckRoot(Rank root, Comm comm)
     {
-        if ((uint)root.Value >= (uint)comm.Size) throw new MpiException(ErrorClass.Root, $"root {root.Value} of a communicator of {comm.Size}");
+        if (comm.IsInter && root.Value is MpiAbi.Root or MpiAbi.ProcNull) return;
+        if ((uint)root.Value >= (uint)comm.Peers.Size) throw new MpiException(ErrorClass.Root, $"root {root.Value} of a communicator of {comm.Peers.Size}");
     }
 
-    private static void CheckOp(Op op, Datatype type)
+    private static bool IsRoot(Rank root, Comm comm) => root == (comm.IsInter ? MpiAbi.Root : comm.Rank);
+
+    internal static MpiException NotInPlace => new(MpiAbi.IsMpich ? ErrorClass.Buffer : ErrorClass.Arg, "MPI_IN_PLACE is not allowed here");
+
+    /// <exception cref="MpiException">in place, between two groups</exception>
+    private static bool IsInPlace(nint buffer, Comm comm) => MpiAbi.IsInPlace(buffer) && (!comm.IsInter ? true : throw NotInPlace);
+
+    /// <summary>Where a reduction's own items are, all arguments checked.</summary>
+    private static nint OwnItems(nint source, nint target, long count, Datatype type, Op op, Comm comm)
     {
-        if (op.Kind == OpKind.User) return;
-        if (op.Kind is OpKind.Replace or OpKind.NoOp || type.Element == Element.None) throw new MpiException(ErrorClass.Op, $"{op.Kind} is not defined for the datatype {type.Name}");
+        Check(count, type);
+        if (op.Kind != OpKind.User && (op.Kind is OpKind.Replace or OpKind.NoOp || type.Element == Element.None)) throw new MpiException(ErrorClass.Op, $"{op.Kind} is not defined for the datatype {type.Name}");
+        return IsInPlace(source, comm) ? target : source;
     }
 
     /// <summary>Counts of all ranks and their places, one after the other.</summary>
-    private static (long[] Counts, long[] Offsets) Even(long count, Datatype type, int size)
+    internal static (long[] Counts, long[] Offsets) Even(long count, Datatype type, int ranks)
     {
-        CheckCount(count);
-        long[] counts = new long[size], offsets = new long[size];
-        for (int i = 0; i < size; i++) (counts[i], offsets[i]) = (count, i * count * type.Extent);
+        Check(count, type);
+        long[] counts = new long[ranks], offsets = new long[ranks];
+        for (int i = 0; i < ranks; i++) (counts[i], offsets[i]) = (count, i * count * type.Extent);
         return (counts, offsets);
     }
 
-    /// <param name="unitBytes">of the displacements</param>
-    private static (long[] Counts, long[] Offsets) Given(int* counts, int* displacements, long unitBytes, int size)
+    /// <param name="unitBytes">of the places</param><param name="type">null: several, which have been checked</param>
+    internal static (long[] Counts, long[] Offsets) Given(Counts counts, Counts places, long unitBytes, Datatype? type, int ranks)
     {
-        long[] all = new long[size], offsets = new long[size];
-        for (int i = 0; i < size; i++)
+        long[] all = counts.Take(ranks), offsets = places.IsGiven ? places.Take(ranks) : new long[ranks];
+        for (int i = 0; i < ranks; i++)
         {
-            CheckCount(counts[i]);
-            (all[i], offsets[i]) = (counts[i], displacements == null ? 0 : displacements[i] * unitBytes);
+            Check(all[i], type ?? PredefinedTypes.Byte);
+            offsets[i] *= unitBytes;
         }
         return (all, offsets);
     }
 
-    private static Request Bcast(nint buffer, int count, Datatype type, Rank root, Comm comm)
+    /// <summary>A part for each peer.</summary>
+    private static Part[] Parts(nint buffer, long[] counts, long[] offsets, Func<int, Datatype> type)
     {
-        CheckRoot(root, comm);
-        CheckCount(count);
-        return Schedule.Begin(comm, s => Algorithms.Bcast(s, buffer, count, type, root));
+        Part[] parts = new Part[counts.Length];
+        for (int i = 0; i < parts.Length; i++) parts[i] = new Part(i, buffer + (nint)offsets[i], counts[i], type(i));
+        return parts;
     }
 
-    private static Request Reduce(nint source, nint target, int count, Datatype type, Op op, Rank root, Comm comm)
+    /// <summary>The same for each peer.</summary>
+    private static Part[] ToEach(int ranks, nint buffer, long count, Datatype type)
     {
-        CheckRoot(root, comm);
-        CheckCount(count);
-        CheckOp(op, type);
-        if (MpiAbi.IsInPlace(source)) source = target;
-        return Schedule.Begin(comm, s => Algorithms.Reduce(s, source, target, count, type, op, root));
+        Part[] parts = new Part[ranks];
+        for (int i = 0; i < ranks; i++) parts[i] = new Part(i, buffer, count, type);
+        return parts;
     }
 
-    private static Request Allreduce(nint source, nint target, int count, Datatype type, Op op, Comm comm)
-    {
-        CheckCount(count);
-        CheckOp(op, type);
-        if (MpiAbi.IsInPlace(source)) source = target;
-        return Schedule.Begin(comm, s => Algorithms.Allreduce(s, source, target, count, type, op));
-    }
-
-    private static Request Gather(nint source, int sends, nint sendType, nint target, int receives, nint receiveType, Rank root, Comm comm)
-    {
-        CheckRoot(root, comm);
-        if (comm.Rank != root) return Gather(source, sends, sendType, target, [], [], null, root, comm);
-        Datatype type = Datatype.From(receiveType);
-        (long[] counts, long[] offsets) = Even(receives, type, comm.Size);
-        return Gather(source, sends, sendType, target, counts, offsets, type, root, comm);
-    }
-
-    private static Request Gatherv(nint source, int sends, nint sendType, nint target, int* counts, int* offsets, nint receiveType, Rank root, Comm comm)
-    {
-        CheckRoot(root, comm);
-        if (comm.Rank != root) return Gather(source, sends, sendType, target, [], [], null, root, comm);
-        Datatype type = Datatype.From(receiveType);
-        (long[] all, long[] places) = Given(counts, offsets, type.Extent, comm.Size);
-        return Gather(source, sends, sendType, target, all, places, type, root, comm);
-    }
-
-    private static Request Gather(nint source, int sends, nint sendType, nint target, long[] counts, long[] offsets, Datatype? type, Rank root, Comm comm)
-    {
-        bool own = !MpiAbi.IsInPlace(source);
-        Datatype sent = own ? Datatype.From(sendType) : type!;
-        if (own) CheckCount(sends);
-        return Schedule.Begin(comm, s => Algorithms.Gather(s, source, sends, sent, target, counts, offsets, type ?? sent, root, own));
-    }
-
-    private static Request Scatter(nint source, int sends, nint sendType, nint target, int receives, nint receiveType, Rank root, Comm comm)
-    {
-        CheckRoot(root, comm);
-        if (comm.Rank != root) return Scatter(source, [], [], null, target, receives, receiveType, root, comm);
-        Datatype type = Datatype.From(sendType);
-        (long[] counts, long[] offsets) = Even(sends, type, comm.Size);
-        return Scatter(source, counts, offsets, type, target, receives, receiveType, root, comm);
-    }
-
-    private static Request Scatterv(nint source, int* counts, int* offsets, nint sendType, nint target, int receives, nint receiveType, Rank root, Comm comm)
-    {
-        CheckRoot(root, comm);
-        if (comm.Rank != root) return Scatter(source, [], [], null, target, receives, receiveType, root, comm);
-        Datatype type = Datatype.From(sendType);
-        (long[] all, long[] places) = Given(counts, offsets, type.Extent, comm.Size);
-        return Scatter(source, all, places, type, target, receives, receiveType, root, comm);
-    }
-
-    private static Request Scatter(nint source, long[] counts, long[] offsets, Datatype? type, nint target, int receives, nint receiveType, Rank root, Comm comm)
-    {
-        bool own = !MpiAbi.IsInPlace(target);
-        Datatype received = own ? Datatype.From(receiveType) : type!;
-        if (own) CheckCount(receives);
-        return Schedule.Begin(comm, s => Algorithms.Scatter(s, source, counts, offsets, type ?? received, target, receives, received, root, own));
-    }
-
-    private static Request Allgather(nint source, int sends, nint sendType, nint target, int receives, Datatype type, Comm comm)
-    {
-        (long[] counts, long[] offsets) = Even(receives, type, comm.Size);
-        return Allgather(source, sends, sendType, target, counts, offsets, type, comm);
-    }
-
-    private static Request Allgatherv(nint source, int sends, nint sendType, nint target, int* counts, int* offsets, Datatype type, Comm comm)
-    {
-        (long[] all, long[] places) = Given(counts, offsets, type.Extent, comm.Size);
-        return Allgather(source, sends, sendType, target, all, places, type, comm);
-    }
-
-    private static Request Allgather(nint source, int sends, nint sendType, nint target, long[] counts, long[] offsets, Datatype type, Comm comm)
-    {
-        if (!MpiAbi.IsInPlace(source))
-        {
-            CheckCount(sends);
-            Schedule.Copy(source, sends, Datatype.From(sendType), target + (nint)offsets[comm.Rank], counts[comm.Rank], type);
-        }
-        return Schedule.Begin(comm, s => Algorithms.Allgather(s, target, counts, offsets, type));
-    }
-
-    private static Request Alltoall(nint source, int sends, nint sendType, nint target, int receives, Datatype type, Comm comm)
-    {
-        bool inPlace = MpiAbi.IsInPlace(source);
-        Datatype sent = inPlace ? type : Datatype.From(sendType);
-        (long[] sendCounts, long[] sendOffsets) = Even(inPlace ? receives : sends, sent, comm.Size);
-        (long[] counts, long[] offsets) = Even(receives, type, comm.Size);
-        return Alltoall(source, sendCounts, sendOffsets, Same(sent, comm.Size), target, counts, offsets, Same(type, comm.Size), inPlace, comm);
-    }
-
-    private static Request Alltoallv(nint source, int* sends, int* sendOffsets, nint sendType, nint target, int* counts, int* offsets, Datatype type, Comm comm)
-    {
-        bool inPlace = MpiAbi.IsInPlace(source);
-        Datatype sent = inPlace ? type : Datatype.From(sendType);
-        (long[] all, long[] places) = Given(counts, offsets, type.Extent, comm.Size);
-        (long[] sendCounts, long[] sendPlaces) = inPlace ? (all, places) : Given(sends, sendOffsets, sent.Extent, comm.Size);
-        return Alltoall(source, sendCounts, sendPlaces, Same(sent, comm.Size), target, all, places, Same(type, comm.Size), inPlace, comm);
-    }
-
-    private static Request Alltoallw(nint source, int* sends, int* sendOffsets, nint sendTypes, nint target, int* counts, int* offsets, nint types, Comm comm)
-    {
-        bool inPlace = MpiAbi.IsInPlace(source);
-        Datatype[] receiveTypes = Types(types, comm.Size), sentTypes = inPlace ? receiveTypes : Types(sendTypes, comm.Size);
-        (long[] all, long[] places) = Given(counts, offsets, 1, comm.Size);
-        (long[] sendCounts, long[] sendPlaces) = inPlace ? (all, places) : Given(sends, sendOffsets, 1, comm.Size);
-        return Alltoall(source, sendCounts, sendPlaces, sentTypes, target, all, places, receiveTypes, inPlace, comm);
-    }
-
-    private static Request Alltoall(nint source, long[] sends, long[] sendOffsets, Datatype[] sendTypes, nint target, long[] counts, long[] offsets, Datatype[] types, bool inPlace, Comm comm)
-        => Schedule.Begin(comm, s => Algorithms.Alltoall(s, source, sends, sendOffsets, sendTypes, target, counts, offsets, types, inPlace));
+    private static CollectiveCall Exchange(Comm comm, Part[] receives, Part[] sends) => new(comm, s => Algorithms.Exchange(s, receives, sends));
 
     private static Datatype[] Same(Datatype type, int count)
     {
@@ -183,35 +77,16 @@ internal static unsafe partial class CollectiveCalls
         return all;
     }
 
-    private static Datatype[] Types(nint handles, int count)
+    /// <summary>Datatypes of an array of handles; where there are no items it may be MPI_DATATYPE_NULL.</summary>
+    internal static Datatype[] Types(nint handles, long[] counts)
     {
-        Datatype[] all = new Datatype[count];
-        for (int i = 0; i < count; i++) all[i] = Datatype.From(MpiAbi.Read(handles, i));
+        Datatype[] all = new Datatype[counts.Length];
+        for (int i = 0; i < all.Length; i++)
+        {
+            nint handle = MpiAbi.Read(handles, i);
+            all[i] = counts[i] == 0 && Handles.IsNull<Datatype>(handle) ? PredefinedTypes.Byte : Datatype.From(handle);
+            Check(counts[i], all[i]);
+        }
         return all;
-    }
-
-    private static Request Scan(nint source, nint target, int count, Datatype type, Op op, Comm comm) => Scan(source, target, count, type, op, comm, exclusive: false);
-
-    private static Request Exscan(nint source, nint target, int count, Datatype type, Op op, Comm comm) => Scan(source, target, count, type, op, comm, exclusive: true);
-
-    private static Request Scan(nint source, nint target, int count, Datatype type, Op op, Comm comm, bool exclusive)
-    {
-        CheckCount(count);
-        CheckOp(op, type);
-        if (MpiAbi.IsInPlace(source)) source = target;
-        return Schedule.Begin(comm, s => Algorithms.Scan(s, source, target, count, type, op, exclusive));
-    }
-
-    private static Request Reduce_scatter(nint source, nint target, int* counts, Datatype type, Op op, Comm comm)
-        => ReduceScatter(source, target, Given(counts, null, 1, comm.Size).Counts, type, op, comm);
-
-    private static Request Reduce_scatter_block(nint source, nint target, int count, Datatype type, Op op, Comm comm)
-        => ReduceScatter(source, target, Even(count, type, comm.Size).Counts, type, op, comm);
-
-    private static Request ReduceScatter(nint source, nint target, long[] counts, Datatype type, Op op, Comm comm)
-    {
-        CheckOp(op, type);
-        if (MpiAbi.IsInPlace(source)) source = target;
-        return Schedule.Begin(comm, s => Algorithms.ReduceScatter(s, source, target, counts, type, op));
     }
 }

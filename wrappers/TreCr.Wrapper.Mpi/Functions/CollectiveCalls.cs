@@ -2,75 +2,145 @@ using TreCr.Calls;
 
 namespace TreCr.Wrapper.Mpi;
 
-/// <summary>MPI-3.1 chapter 5: collective calls, blocking and not. What each does is in <see cref="Algorithms"/>; here arguments become counts and offsets in bytes.</summary>
+/// <summary>
+/// MPI-4.0 chapter 6: collective calls. One method here is six functions (MPI_Bcast, MPI_Ibcast, MPI_Bcast_init, and each with large counts): <see cref="CollectiveCall"/>.
+/// What each does is in <see cref="Algorithms"/>, and for intercommunicators in <see cref="BetweenGroups"/>; here arguments become counts and places in bytes.
+/// </summary>
 [LocalExports(typeof(Library), "P")]
 internal static unsafe partial class CollectiveCalls
 {
-    public static void MPI_Barrier(Comm comm) => Schedule.Run(comm, Algorithms.Barrier);
+    public static CollectiveCall MPI_Barrier(Comm comm) => new(comm, comm.IsInter ? BetweenGroups.Barrier : Algorithms.Barrier);
 
-    public static void MPI_Ibarrier(Comm comm, HandlePointer request) => request.Value = Schedule.Begin(comm, Algorithms.Barrier).Handle;
+    public static CollectiveCall MPI_Bcast(nint buffer, Count count, Datatype type, Rank root, Comm comm)
+    {
+        CheckRoot(root, comm);
+        Check(count, type);
+        return new(comm, s => comm.IsInter ? BetweenGroups.Bcast(s, buffer, count, type, root) : Algorithms.Bcast(s, buffer, count, type, root));
+    }
 
-    public static void MPI_Bcast(nint buffer, int count, Datatype type, Rank root, Comm comm) => Wait(Bcast(buffer, count, type, root, comm));
+    public static CollectiveCall MPI_Reduce(nint source, nint target, Count count, Datatype type, Op op, Rank root, Comm comm)
+    {
+        CheckRoot(root, comm);
+        nint from = OwnItems(source, target, count, type, op, comm);
+        return new(comm, s => comm.IsInter ? BetweenGroups.Reduce(s, from, target, count, type, op, root) : Algorithms.Reduce(s, from, target, count, type, op, root));
+    }
 
-    public static void MPI_Ibcast(nint buffer, int count, Datatype type, Rank root, Comm comm, HandlePointer request) => request.Value = Bcast(buffer, count, type, root, comm).Handle;
+    public static CollectiveCall MPI_Allreduce(nint source, nint target, Count count, Datatype type, Op op, Comm comm)
+    {
+        nint from = OwnItems(source, target, count, type, op, comm);
+        return new(comm, s => comm.IsInter ? BetweenGroups.Allreduce(s, from, target, count, type, op) : Algorithms.Allreduce(s, from, target, count, type, op));
+    }
 
-    public static void MPI_Reduce(nint source, nint target, int count, Datatype type, Op op, Rank root, Comm comm) => Wait(Reduce(source, target, count, type, op, root, comm));
+    public static CollectiveCall MPI_Scan(nint source, nint target, Count count, Datatype type, Op op, Comm comm) => Scan(source, target, count, type, op, comm, exclusive: false);
 
-    public static void MPI_Ireduce(nint source, nint target, int count, Datatype type, Op op, Rank root, Comm comm, HandlePointer request) => request.Value = Reduce(source, target, count, type, op, root, comm).Handle;
+    public static CollectiveCall MPI_Exscan(nint source, nint target, Count count, Datatype type, Op op, Comm comm) => Scan(source, target, count, type, op, comm, exclusive: true);
 
-    public static void MPI_Allreduce(nint source, nint target, int count, Datatype type, Op op, Comm comm) => Wait(Allreduce(source, target, count, type, op, comm));
+    private static CollectiveCall Scan(nint source, nint target, Count count, Datatype type, Op op, Comm comm, bool exclusive)
+    {
+        comm.RequireIntra();
+        nint from = OwnItems(source, target, count, type, op, comm);
+        return new(comm, s => Algorithms.Scan(s, from, target, count, type, op, exclusive));
+    }
 
-    public static void MPI_Iallreduce(nint source, nint target, int count, Datatype type, Op op, Comm comm, HandlePointer request) => request.Value = Allreduce(source, target, count, type, op, comm).Handle;
+    public static CollectiveCall MPI_Reduce_scatter(nint source, nint target, Counts counts, Datatype type, Op op, Comm comm)
+        => ReduceScatter(source, target, Given(counts, default, 1, type, comm.Size).Counts, type, op, comm);
 
-    public static void MPI_Gather(nint source, int sends, nint sendType, nint target, int receives, nint receiveType, Rank root, Comm comm) => Wait(Gather(source, sends, sendType, target, receives, receiveType, root, comm));
+    public static CollectiveCall MPI_Reduce_scatter_block(nint source, nint target, Count count, Datatype type, Op op, Comm comm)
+        => ReduceScatter(source, target, Even(count, type, comm.Size).Counts, type, op, comm);
 
-    public static void MPI_Igather(nint source, int sends, nint sendType, nint target, int receives, nint receiveType, Rank root, Comm comm, HandlePointer request) => request.Value = Gather(source, sends, sendType, target, receives, receiveType, root, comm).Handle;
+    private static CollectiveCall ReduceScatter(nint source, nint target, long[] counts, Datatype type, Op op, Comm comm)
+    {
+        nint from = OwnItems(source, target, 0, type, op, comm);
+        return new(comm, s => comm.IsInter ? BetweenGroups.ReduceScatter(s, from, target, counts, type, op) : Algorithms.ReduceScatter(s, from, target, counts, type, op));
+    }
 
-    public static void MPI_Gatherv(nint source, int sends, nint sendType, nint target, int* counts, int* offsets, nint receiveType, Rank root, Comm comm) => Wait(Gatherv(source, sends, sendType, target, counts, offsets, receiveType, root, comm));
+    // ---- to and from a root ----
 
-    public static void MPI_Igatherv(nint source, int sends, nint sendType, nint target, int* counts, int* offsets, nint receiveType, Rank root, Comm comm, HandlePointer request) => request.Value = Gatherv(source, sends, sendType, target, counts, offsets, receiveType, root, comm).Handle;
+    public static CollectiveCall MPI_Gather(nint source, Count sends, nint sendType, nint target, Count receives, nint receiveType, Rank root, Comm comm)
+        => Gather(source, sends, sendType, target, (type, ranks) => Even(receives, type, ranks), receiveType, root, comm);
 
-    public static void MPI_Scatter(nint source, int sends, nint sendType, nint target, int receives, nint receiveType, Rank root, Comm comm) => Wait(Scatter(source, sends, sendType, target, receives, receiveType, root, comm));
+    public static CollectiveCall MPI_Gatherv(nint source, Count sends, nint sendType, nint target, Counts counts, Counts offsets, nint receiveType, Rank root, Comm comm)
+        => Gather(source, sends, sendType, target, (type, ranks) => Given(counts, offsets, type.Extent, type, ranks), receiveType, root, comm);
 
-    public static void MPI_Iscatter(nint source, int sends, nint sendType, nint target, int receives, nint receiveType, Rank root, Comm comm, HandlePointer request) => request.Value = Scatter(source, sends, sendType, target, receives, receiveType, root, comm).Handle;
+    private static CollectiveCall Gather(nint source, Count sends, nint sendType, nint target, Func<Datatype, int, (long[], long[])> parts, nint receiveType, Rank root, Comm comm)
+    {
+        CheckRoot(root, comm);
+        bool isRoot = IsRoot(root, comm), own = !MpiAbi.IsInPlace(source);
+        if (root == MpiAbi.ProcNull) return new(comm, static _ => Algorithms.Nothing());
+        if (!isRoot && !own) throw NotInPlace;
+        Datatype? type = isRoot ? Datatype.From(receiveType) : null;
+        Datatype sent = own && !(isRoot && comm.IsInter) ? Datatype.From(sendType) : type!;
+        if (!isRoot || own && !comm.IsInter) Check(sends, sent);
+        (long[] counts, long[] offsets) = isRoot ? parts(type!, comm.Peers.Size) : ([], []);
+        if (!comm.IsInter) return new(comm, s => Algorithms.Gather(s, source, sends, sent, target, counts, offsets, type ?? sent, root, own));
+        return isRoot ? Exchange(comm, Parts(target, counts, offsets, _ => type!), []) : Exchange(comm, [], [new Part(root, source, sends, sent)]);
+    }
 
-    public static void MPI_Scatterv(nint source, int* counts, int* offsets, nint sendType, nint target, int receives, nint receiveType, Rank root, Comm comm) => Wait(Scatterv(source, counts, offsets, sendType, target, receives, receiveType, root, comm));
+    public static CollectiveCall MPI_Scatter(nint source, Count sends, nint sendType, nint target, Count receives, nint receiveType, Rank root, Comm comm)
+        => Scatter(source, (type, ranks) => Even(sends, type, ranks), sendType, target, receives, receiveType, root, comm);
 
-    public static void MPI_Iscatterv(nint source, int* counts, int* offsets, nint sendType, nint target, int receives, nint receiveType, Rank root, Comm comm, HandlePointer request) => request.Value = Scatterv(source, counts, offsets, sendType, target, receives, receiveType, root, comm).Handle;
+    public static CollectiveCall MPI_Scatterv(nint source, Counts counts, Counts offsets, nint sendType, nint target, Count receives, nint receiveType, Rank root, Comm comm)
+        => Scatter(source, (type, ranks) => Given(counts, offsets, type.Extent, type, ranks), sendType, target, receives, receiveType, root, comm);
 
-    public static void MPI_Allgather(nint source, int sends, nint sendType, nint target, int receives, Datatype type, Comm comm) => Wait(Allgather(source, sends, sendType, target, receives, type, comm));
+    private static CollectiveCall Scatter(nint source, Func<Datatype, int, (long[], long[])> parts, nint sendType, nint target, Count receives, nint receiveType, Rank root, Comm comm)
+    {
+        CheckRoot(root, comm);
+        bool isRoot = IsRoot(root, comm), own = !MpiAbi.IsInPlace(target);
+        if (root == MpiAbi.ProcNull) return new(comm, static _ => Algorithms.Nothing());
+        if (!isRoot && !own) throw NotInPlace;
+        Datatype? type = isRoot ? Datatype.From(sendType) : null;
+        Datatype received = own && !(isRoot && comm.IsInter) ? Datatype.From(receiveType) : type!;
+        if (!isRoot || own && !comm.IsInter) Check(receives, received);
+        (long[] counts, long[] offsets) = isRoot ? parts(type!, comm.Peers.Size) : ([], []);
+        if (!comm.IsInter) return new(comm, s => Algorithms.Scatter(s, source, counts, offsets, type ?? received, target, receives, received, root, own));
+        return isRoot ? Exchange(comm, [], Parts(source, counts, offsets, _ => type!)) : Exchange(comm, [new Part(root, target, receives, received)], []);
+    }
 
-    public static void MPI_Iallgather(nint source, int sends, nint sendType, nint target, int receives, Datatype type, Comm comm, HandlePointer request) => request.Value = Allgather(source, sends, sendType, target, receives, type, comm).Handle;
+    // ---- from all to all ----
 
-    public static void MPI_Allgatherv(nint source, int sends, nint sendType, nint target, int* counts, int* offsets, Datatype type, Comm comm) => Wait(Allgatherv(source, sends, sendType, target, counts, offsets, type, comm));
+    public static CollectiveCall MPI_Allgather(nint source, Count sends, nint sendType, nint target, Count receives, Datatype type, Comm comm)
+        => Allgather(source, sends, sendType, target, Even(receives, type, comm.Peers.Size), type, comm);
 
-    public static void MPI_Iallgatherv(nint source, int sends, nint sendType, nint target, int* counts, int* offsets, Datatype type, Comm comm, HandlePointer request) => request.Value = Allgatherv(source, sends, sendType, target, counts, offsets, type, comm).Handle;
+    public static CollectiveCall MPI_Allgatherv(nint source, Count sends, nint sendType, nint target, Counts counts, Counts offsets, Datatype type, Comm comm)
+        => Allgather(source, sends, sendType, target, Given(counts, offsets, type.Extent, type, comm.Peers.Size), type, comm);
 
-    public static void MPI_Alltoall(nint source, int sends, nint sendType, nint target, int receives, Datatype type, Comm comm) => Wait(Alltoall(source, sends, sendType, target, receives, type, comm));
+    private static CollectiveCall Allgather(nint source, Count sends, nint sendType, nint target, (long[] Counts, long[] Offsets) parts, Datatype type, Comm comm)
+    {
+        if (IsInPlace(source, comm)) return new(comm, s => Algorithms.Allgather(s, 0, 0, type, target, parts.Counts, parts.Offsets, type));
+        Datatype sent = Datatype.From(sendType);
+        Check(sends, sent);
+        if (!comm.IsInter) return new(comm, s => Algorithms.Allgather(s, source, sends, sent, target, parts.Counts, parts.Offsets, type));
+        return Exchange(comm, Parts(target, parts.Counts, parts.Offsets, _ => type), ToEach(comm.Peers.Size, source, sends, sent));
+    }
 
-    public static void MPI_Ialltoall(nint source, int sends, nint sendType, nint target, int receives, Datatype type, Comm comm, HandlePointer request) => request.Value = Alltoall(source, sends, sendType, target, receives, type, comm).Handle;
+    public static CollectiveCall MPI_Alltoall(nint source, Count sends, nint sendType, nint target, Count receives, Datatype type, Comm comm)
+    {
+        bool inPlace = IsInPlace(source, comm);
+        Datatype sent = inPlace ? type : Datatype.From(sendType);
+        int ranks = comm.Peers.Size;
+        return Alltoall(source, Even(inPlace ? receives : sends, sent, ranks), Same(sent, ranks), target, Even(receives, type, ranks), Same(type, ranks), inPlace, comm);
+    }
 
-    public static void MPI_Alltoallv(nint source, int* sends, int* sendOffsets, nint sendType, nint target, int* counts, int* offsets, Datatype type, Comm comm) => Wait(Alltoallv(source, sends, sendOffsets, sendType, target, counts, offsets, type, comm));
+    public static CollectiveCall MPI_Alltoallv(nint source, Counts sends, Counts sendOffsets, nint sendType, nint target, Counts counts, Counts offsets, Datatype type, Comm comm)
+    {
+        bool inPlace = IsInPlace(source, comm);
+        Datatype sent = inPlace ? type : Datatype.From(sendType);
+        int ranks = comm.Peers.Size;
+        var parts = Given(counts, offsets, type.Extent, type, ranks);
+        return Alltoall(source, inPlace ? parts : Given(sends, sendOffsets, sent.Extent, sent, ranks), Same(sent, ranks), target, parts, Same(type, ranks), inPlace, comm);
+    }
 
-    public static void MPI_Ialltoallv(nint source, int* sends, int* sendOffsets, nint sendType, nint target, int* counts, int* offsets, Datatype type, Comm comm, HandlePointer request) => request.Value = Alltoallv(source, sends, sendOffsets, sendType, target, counts, offsets, type, comm).Handle;
+    public static CollectiveCall MPI_Alltoallw(nint source, Counts sends, Counts sendOffsets, nint sendTypes, nint target, Counts counts, Counts offsets, nint types, Comm comm)
+    {
+        bool inPlace = IsInPlace(source, comm);
+        int ranks = comm.Peers.Size;
+        var parts = Given(counts, offsets, 1, null, ranks);
+        var given = inPlace ? parts : Given(sends, sendOffsets, 1, null, ranks);
+        Datatype[] receiveTypes = Types(types, parts.Counts);
+        return Alltoall(source, given, inPlace ? receiveTypes : Types(sendTypes, given.Counts), target, parts, receiveTypes, inPlace, comm);
+    }
 
-    public static void MPI_Alltoallw(nint source, int* sends, int* sendOffsets, nint sendTypes, nint target, int* counts, int* offsets, nint types, Comm comm) => Wait(Alltoallw(source, sends, sendOffsets, sendTypes, target, counts, offsets, types, comm));
-
-    public static void MPI_Ialltoallw(nint source, int* sends, int* sendOffsets, nint sendTypes, nint target, int* counts, int* offsets, nint types, Comm comm, HandlePointer request) => request.Value = Alltoallw(source, sends, sendOffsets, sendTypes, target, counts, offsets, types, comm).Handle;
-
-    public static void MPI_Scan(nint source, nint target, int count, Datatype type, Op op, Comm comm) => Wait(Scan(source, target, count, type, op, comm));
-
-    public static void MPI_Iscan(nint source, nint target, int count, Datatype type, Op op, Comm comm, HandlePointer request) => request.Value = Scan(source, target, count, type, op, comm).Handle;
-
-    public static void MPI_Exscan(nint source, nint target, int count, Datatype type, Op op, Comm comm) => Wait(Exscan(source, target, count, type, op, comm));
-
-    public static void MPI_Iexscan(nint source, nint target, int count, Datatype type, Op op, Comm comm, HandlePointer request) => request.Value = Exscan(source, target, count, type, op, comm).Handle;
-
-    public static void MPI_Reduce_scatter(nint source, nint target, int* counts, Datatype type, Op op, Comm comm) => Wait(Reduce_scatter(source, target, counts, type, op, comm));
-
-    public static void MPI_Ireduce_scatter(nint source, nint target, int* counts, Datatype type, Op op, Comm comm, HandlePointer request) => request.Value = Reduce_scatter(source, target, counts, type, op, comm).Handle;
-
-    public static void MPI_Reduce_scatter_block(nint source, nint target, int count, Datatype type, Op op, Comm comm) => Wait(Reduce_scatter_block(source, target, count, type, op, comm));
-
-    public static void MPI_Ireduce_scatter_block(nint source, nint target, int count, Datatype type, Op op, Comm comm, HandlePointer request) => request.Value = Reduce_scatter_block(source, target, count, type, op, comm).Handle;
+    private static CollectiveCall Alltoall(nint source, (long[] Counts, long[] Offsets) sends, Datatype[] sendTypes, nint target, (long[] Counts, long[] Offsets) receives, Datatype[] types, bool inPlace, Comm comm)
+        => comm.IsInter ? Exchange(comm, Parts(target, receives.Counts, receives.Offsets, i => types[i]), Parts(source, sends.Counts, sends.Offsets, i => sendTypes[i]))
+            : new(comm, s => Algorithms.Alltoall(s, source, sends.Counts, sends.Offsets, sendTypes, target, receives.Counts, receives.Offsets, types, inPlace));
 }

@@ -6,28 +6,17 @@ namespace TreCr.Wrapper.Mpi;
 [LocalExports(typeof(Library), "P")]
 internal static unsafe class CommunicatorCalls
 {
-    private const uint FirstNumber = 2;
-    private static uint s_next = FirstNumber;
-
-    /// <summary>A number that no communicator of any member has: the largest of what the members would take next.</summary>
-    private static uint Agree(Comm comm)
-    {
-        long[] mine = [s_next], largest = [0];
-        fixed (long* a = mine, b = largest)
-        {
-            nint from = (nint)a, to = (nint)b;
-            Schedule.Run(comm, s => Algorithms.Allreduce(s, from, to, 1, PredefinedTypes.Int64, Max));
-        }
-        s_next = checked((uint)largest[0] + 1);
-        return (uint)largest[0];
-    }
-
     /// <summary>A communicator of the same ranks that the program does not know, for a window or a file, and the number of another for calls to its ranks. Collective.</summary>
-    internal static (Comm Comm, uint CallsNumber) MakePrivate(Comm comm) => (new Comm(new Group(comm.Group.Ranks), Agree(comm)), Agree(comm));
+    internal static (Comm Comm, uint CallsNumber) MakePrivate(Comm comm)
+    {
+        comm.RequireIntra();
+        uint number = Agreement.Number(comm);
+        return (new Comm(new Group(comm.Group.Ranks), number), number + 1);
+    }
 
     internal static Op Max => field ??= new() { Kind = OpKind.Max };
 
-    private static Comm Inherit(Comm child, Comm parent)
+    internal static Comm Inherit(Comm child, Comm parent)
     {
         child.Errhandler = parent.Errhandler;
         Handles.Add(child);
@@ -38,29 +27,52 @@ internal static unsafe class CommunicatorCalls
 
     public static void MPI_Comm_size(Comm comm, int* size) => *size = comm.Size;
 
-    public static void MPI_Comm_group(Comm comm, HandlePointer group) => group.Value = comm.Group.Handle == 0 ? Handles.Add(new Group(comm.Group.Ranks)) : comm.Group.Handle;
+    public static void MPI_Comm_group(Comm comm, HandlePointer group) => group.Value = Handles.Add(new Group(comm.Group.Ranks));
 
     public static void MPI_Comm_compare(Comm a, Comm b, int* result)
-        => *result = a == b ? MpiAbi.Ident : Group.Compare(a.Group, b.Group) switch { MpiAbi.Ident => MpiAbi.Congruent, int other => other };
+        => *result = a == b ? MpiAbi.Ident : a.IsInter != b.IsInter ? MpiAbi.Unequal : Math.Max(Compare(a.Group, b.Group), a.Remote is null ? MpiAbi.Congruent : Compare(a.Remote, b.Remote!));
 
-    public static void MPI_Comm_test_inter(Comm comm, int* flag) => *flag = 0;
+    /// <summary>As a part of two different communicators.</summary>
+    private static int Compare(Group a, Group b) => Math.Max(MpiAbi.Congruent, Group.Compare(a, b));
+
+    public static void MPI_Comm_test_inter(Comm comm, int* flag) => *flag = comm.IsInter ? 1 : 0;
 
     public static void MPI_Comm_dup(Comm comm, HandlePointer copy) => copy.Value = Duplicate(comm).Handle;
 
-    public static void MPI_Comm_dup_with_info(Comm comm, nint info, HandlePointer copy) => copy.Value = Duplicate(comm).Handle;
-
-    /// <summary>Done when it returns, which the standard allows: the request only says so.</summary>
-    public static void MPI_Comm_idup(Comm comm, HandlePointer copy, HandlePointer request)
+    public static void MPI_Comm_dup_with_info(Comm comm, nint info, HandlePointer copy)
     {
+        InfoObject.Check(info);
         copy.Value = Duplicate(comm).Handle;
-        Request done = Request.Take(RequestKind.Schedule);
-        done.IsDone = true;
-        request.Value = done.Handle;
     }
 
-    private static Comm Duplicate(Comm comm)
+    /// <summary>The attributes are copied at once; the communicator may be used when the request is done.</summary>
+    public static void MPI_Comm_idup(Comm comm, HandlePointer copy, HandlePointer request)
     {
-        Comm copy = Inherit(new Comm(comm.Group, Agree(comm)) { Topology = comm.Topology }, comm);
+        Comm made = Copy(comm, 0);
+        request.Value = Schedule.Begin(comm, s => Number(s, comm, made)).Handle;
+        copy.Value = made.Handle;
+    }
+
+    public static void MPI_Comm_idup_with_info(Comm comm, nint info, HandlePointer copy, HandlePointer request)
+    {
+        InfoObject.Check(info);
+        MPI_Comm_idup(comm, copy, request);
+    }
+
+    private static IEnumerator<bool> Number(Schedule s, Comm comm, Comm made)
+    {
+        nint place = s.Allocate(sizeof(long), PredefinedTypes.Byte);
+        for (IEnumerator<bool> steps = Agreement.Number(s, comm.IsInter, place); steps.MoveNext();) yield return true;
+        made.Open(At(place));
+    }
+
+    private static uint At(nint place) => (uint)*(long*)place;
+
+    private static Comm Duplicate(Comm comm) => Copy(comm, Agreement.Number(comm));
+
+    private static Comm Copy(Comm comm, uint number)
+    {
+        Comm copy = Inherit(new Comm(comm.Group, number, comm.Remote) { Topology = comm.Topology }, comm);
         try { comm.Attributes.CopyTo(comm, copy.Attributes); }
         catch
         {
@@ -70,33 +82,28 @@ internal static unsafe class CommunicatorCalls
         return copy;
     }
 
+    /// <summary>With an intercommunicator each group's ranks name those of their own that are in the new one's.</summary>
     public static void MPI_Comm_create(Comm comm, Group group, HandlePointer result)
     {
-        uint number = Agree(comm);
-        result.Value = group.OwnRank == MpiAbi.Undefined ? Handles.Null<Comm>() : Inherit(new Comm(new Group(group.Ranks), number), comm).Handle;
+        if (group.Ranks.Except(comm.Group.Ranks).Any()) throw new MpiException(ErrorClass.Group, "a rank of the group is not in the communicator");
+        Group? remote = null;
+        if (comm.IsInter)
+        {
+            int[][] places = Agreement.Collect(comm, group.OwnRank).Remote;
+            remote = new Group([.. Enumerable.Range(0, places.Length).Where(i => places[i][0] >= 0).OrderBy(i => places[i][0]).Select(i => comm.Remote!.Ranks[i])]);
+        }
+        uint number = Agreement.Number(comm);
+        bool isIn = group.OwnRank != MpiAbi.Undefined && remote is not { Size: 0 };
+        result.Value = isIn ? Inherit(new Comm(new Group(group.Ranks), number, remote), comm).Handle : Handles.Null<Comm>();
     }
 
     /// <summary>Only the members of the group call it.</summary>
     public static void MPI_Comm_create_group(Comm comm, Group group, int tag, HandlePointer result)
     {
-        if (group.OwnRank == MpiAbi.Undefined)
-        {
-            result.Value = Handles.Null<Comm>();
-            return;
-        }
-        // Members agree in a context that only this group's calls with this tag use; those of one tag follow each other.
-        Comm among = new(new Group(group.Ranks), GroupContext(group, tag));
-        result.Value = Inherit(new Comm(new Group(group.Ranks), Agree(among)), comm).Handle;
-        Mailbox.Forget(2 * among.Number);
-        Mailbox.Forget(2 * among.Number + 1);
-    }
-
-    /// <summary>A number in the upper half for a set of members and a tag.</summary>
-    private static uint GroupContext(Group group, int tag)
-    {
-        uint hash = 2166136261;
-        foreach (int word in group.Ranks.Append(tag)) hash = (hash ^ (uint)word) * 16777619;
-        return 0x40000000 | hash & 0x3fffffff;
+        comm.RequireIntra();
+        if (tag < 0) throw new MpiException(ErrorClass.Tag, $"tag {tag}");
+        if (group.Ranks.Except(comm.Group.Ranks).Any()) throw new MpiException(ErrorClass.Group, "a rank of the group is not in the communicator");
+        result.Value = group.OwnRank == MpiAbi.Undefined ? Handles.Null<Comm>() : Inherit(new Comm(new Group(group.Ranks), Agreement.Number(group, tag)), comm).Handle;
     }
 
     public static void MPI_Comm_split(Comm comm, int color, int key, HandlePointer result)
@@ -105,23 +112,19 @@ internal static unsafe class CommunicatorCalls
         result.Value = Split(comm, color, key) is { } made ? made.Handle : Handles.Null<Comm>();
     }
 
-    /// <returns>null: the color is MPI_UNDEFINED</returns>
-    private static Comm? Split(Comm comm, int color, int key)
+    /// <returns>null: the color is MPI_UNDEFINED, or the other group has nobody of it</returns>
+    internal static Comm? Split(Comm comm, int color, int key)
     {
-        int[] all = new int[2 * comm.Size];
-        (all[2 * comm.Rank], all[2 * comm.Rank + 1]) = (color, key);
-        fixed (int* words = all)
-        {
-            nint target = (nint)words;
-            long[] counts = new long[comm.Size], offsets = new long[comm.Size];
-            for (int i = 0; i < comm.Size; i++) (counts[i], offsets[i]) = (8, 8 * i);
-            Schedule.Run(comm, s => Algorithms.Allgather(s, target, counts, offsets, PredefinedTypes.Byte));
-        }
-        uint number = Agree(comm);
+        (int[][] own, int[][] other) = Agreement.Collect(comm, color, key);
+        uint number = Agreement.Number(comm);
         if (color == MpiAbi.Undefined) return null;
-        int[] members = [.. Enumerable.Range(0, comm.Size).Where(r => all[2 * r] == color).OrderBy(r => all[2 * r + 1]).ThenBy(r => r).Select(r => comm.Group.Ranks[r])];
-        return Inherit(new Comm(new Group(members), number), comm);
+        Group members = OfColor(own, comm.Group, color);
+        Group? remote = comm.IsInter ? OfColor(other, comm.Remote!, color) : null;
+        return remote is { Size: 0 } ? null : Inherit(new Comm(members, number, remote), comm);
     }
+
+    private static Group OfColor(int[][] choices, Group group, int color)
+        => new([.. Enumerable.Range(0, choices.Length).Where(r => choices[r][0] == color).OrderBy(r => choices[r][1]).ThenBy(r => r).Select(r => group.Ranks[r])]);
 
     /// <summary>By host: which ranks share one is recorded here and stays, wherever they are restarted.</summary>
     public static void MPI_Comm_split_type(Comm comm, int type, int key, nint info, HandlePointer result)
@@ -150,8 +153,4 @@ internal static unsafe class CommunicatorCalls
     public static void MPI_Comm_set_info(Comm comm, nint info) { }
 
     public static void MPI_Comm_get_info(Comm comm, HandlePointer info) => info.Value = Handles.Add(new InfoObject());
-
-    public static void MPI_Comm_remote_size(Comm comm, int* size) => throw new MpiException(ErrorClass.Comm, "not an intercommunicator");
-
-    public static void MPI_Comm_remote_group(Comm comm, HandlePointer group) => throw new MpiException(ErrorClass.Comm, "not an intercommunicator");
 }

@@ -8,85 +8,71 @@ internal static unsafe class DatatypeCalls
 {
     private static void Give(HandlePointer result, Datatype type) => result.Value = Handles.Add(type);
 
-    private static void CheckCount(int count)
+    private static void CheckCount(long count)
     {
         if (count < 0) throw new MpiException(ErrorClass.Count, $"count {count}");
     }
 
-    private static int[] Words(int* words, int count)
+    public static void MPI_Type_contiguous(Count count, Datatype type, HandlePointer result)
     {
         CheckCount(count);
-        return new ReadOnlySpan<int>(words, count).ToArray();
+        Give(result, Datatype.Make(Combiner.Contiguous, [(0, count, type)], Contents.Of(count.IsLarge, [count]), [type]));
     }
 
-    public static void MPI_Type_contiguous(int count, Datatype type, HandlePointer result)
-    {
-        CheckCount(count);
-        Give(result, Datatype.Make(Combiner.Contiguous, [(0, count, type)], [count], [], [type]));
-    }
+    public static void MPI_Type_vector(Count count, Count block, Count stride, Datatype type, HandlePointer result)
+        => Give(result, Strided(Combiner.Vector, count, block, stride * type.Extent, type, Contents.Of(count.IsLarge, [count, block, stride])));
 
-    public static void MPI_Type_vector(int count, int block, int stride, Datatype type, HandlePointer result)
-        => Give(result, Strided(Combiner.Vector, count, block, stride * type.Extent, type, [count, block, stride], []));
+    public static void MPI_Type_create_hvector(Count count, Count block, Distance stride, Datatype type, HandlePointer result)
+        => Give(result, Strided(Combiner.Hvector, count, block, stride, type, Contents.Of(count.IsLarge, [count, block], [stride])));
 
-    public static void MPI_Type_create_hvector(int count, int block, nint stride, Datatype type, HandlePointer result)
-        => Give(result, Strided(Combiner.Hvector, count, block, stride, type, [count, block], [stride]));
+    public static void MPI_Type_hvector(int count, int block, nint stride, Datatype type, HandlePointer result) => MPI_Type_create_hvector(Count.From(count), Count.From(block), Distance.From(stride), type, result);
 
-    public static void MPI_Type_hvector(int count, int block, nint stride, Datatype type, HandlePointer result) => MPI_Type_create_hvector(count, block, stride, type, result);
-
-    private static Datatype Strided(Combiner combiner, int count, int block, long stride, Datatype type, int[] integers, long[] addresses)
+    private static Datatype Strided(Combiner combiner, long count, long block, long stride, Datatype type, Contents contents)
     {
         CheckCount(count);
         CheckCount(block);
         List<(long, long, Datatype)> blocks = [];
-        for (int i = 0; i < count; i++) blocks.Add((i * stride, block, type));
-        return Datatype.Make(combiner, blocks, integers, addresses, [type]);
+        if (block > 0 && stride == block * type.Extent) blocks.Add((0, count * block, type));
+        else
+            for (long i = 0; i < count; i++) blocks.Add((i * stride, block, type));
+        return Datatype.Make(combiner, blocks, contents, [type]);
     }
 
-    public static void MPI_Type_indexed(int count, int* blocks, int* places, Datatype type, HandlePointer result)
+    public static void MPI_Type_indexed(Count count, Counts blocks, Counts places, Datatype type, HandlePointer result)
     {
-        int[] lengths = Words(blocks, count), offsets = Words(places, count);
-        Give(result, Indexed(Combiner.Indexed, lengths, [.. offsets.Select(o => o * type.Extent)], type, [count, .. lengths, .. offsets], []));
+        long[] lengths = blocks.Take(count), offsets = places.Take(count);
+        Give(result, Indexed(Combiner.Indexed, lengths, [.. offsets.Select(o => o * type.Extent)], type, Contents.Of(count.IsLarge, [count, .. lengths, .. offsets])));
     }
 
-    public static void MPI_Type_create_hindexed(int count, int* blocks, nint* places, Datatype type, HandlePointer result)
+    public static void MPI_Type_create_hindexed(Count count, Counts blocks, Distances places, Datatype type, HandlePointer result)
     {
-        int[] lengths = Words(blocks, count);
-        long[] offsets = Long(places, count);
-        Give(result, Indexed(Combiner.Hindexed, lengths, offsets, type, [count, .. lengths], offsets));
+        long[] lengths = blocks.Take(count), offsets = places.Take(count);
+        Give(result, Indexed(Combiner.Hindexed, lengths, offsets, type, Contents.Of(count.IsLarge, [count, .. lengths], offsets)));
     }
 
-    public static void MPI_Type_hindexed(int count, int* blocks, nint* places, Datatype type, HandlePointer result) => MPI_Type_create_hindexed(count, blocks, places, type, result);
+    public static void MPI_Type_hindexed(int count, int* blocks, nint* places, Datatype type, HandlePointer result) => MPI_Type_create_hindexed(Count.From(count), Counts.From(blocks), Distances.From(places), type, result);
 
-    public static void MPI_Type_create_indexed_block(int count, int block, int* places, Datatype type, HandlePointer result)
+    public static void MPI_Type_create_indexed_block(Count count, Count block, Counts places, Datatype type, HandlePointer result)
     {
-        int[] offsets = Words(places, count);
-        Give(result, Indexed(Combiner.IndexedBlock, Same(block, count), [.. offsets.Select(o => o * type.Extent)], type, [count, block, .. offsets], []));
+        long[] offsets = places.Take(count);
+        Give(result, Indexed(Combiner.IndexedBlock, Same(block, count), [.. offsets.Select(o => o * type.Extent)], type, Contents.Of(count.IsLarge, [count, block, .. offsets])));
     }
 
-    public static void MPI_Type_create_hindexed_block(int count, int block, nint* places, Datatype type, HandlePointer result)
+    public static void MPI_Type_create_hindexed_block(Count count, Count block, Distances places, Datatype type, HandlePointer result)
     {
-        long[] offsets = Long(places, count);
-        Give(result, Indexed(Combiner.HindexedBlock, Same(block, count), offsets, type, [count, block], offsets));
+        long[] offsets = places.Take(count);
+        Give(result, Indexed(Combiner.HindexedBlock, Same(block, count), offsets, type, Contents.Of(count.IsLarge, [count, block], offsets)));
     }
 
-    private static long[] Long(nint* words, int count)
+    private static long[] Same(long value, long count)
     {
-        CheckCount(count);
-        long[] all = new long[count];
-        for (int i = 0; i < count; i++) all[i] = words[i];
-        return all;
-    }
-
-    private static int[] Same(int value, int count)
-    {
-        CheckCount(count);
         CheckCount(value);
-        int[] all = new int[count];
+        long[] all = new long[count];
         Array.Fill(all, value);
         return all;
     }
 
-    private static Datatype Indexed(Combiner combiner, int[] lengths, long[] offsets, Datatype type, int[] integers, long[] addresses)
+    private static Datatype Indexed(Combiner combiner, long[] lengths, long[] offsets, Datatype type, Contents contents)
     {
         List<(long, long, Datatype)> blocks = [];
         for (int i = 0; i < lengths.Length; i++)
@@ -94,13 +80,12 @@ internal static unsafe class DatatypeCalls
             CheckCount(lengths[i]);
             blocks.Add((offsets[i], lengths[i], type));
         }
-        return Datatype.Make(combiner, blocks, integers, addresses, [type]);
+        return Datatype.Make(combiner, blocks, contents, [type]);
     }
 
-    public static void MPI_Type_create_struct(int count, int* blocks, nint* places, nint types, HandlePointer result)
+    public static void MPI_Type_create_struct(Count count, Counts blocks, Distances places, nint types, HandlePointer result)
     {
-        int[] lengths = Words(blocks, count);
-        long[] offsets = Long(places, count);
+        long[] lengths = blocks.Take(count), offsets = places.Take(count);
         List<(long Offset, long Count, Datatype Type)> all = [];
         long? lower = null, upper = null;
         Datatype[] used = new Datatype[count];
@@ -112,46 +97,35 @@ internal static unsafe class DatatypeCalls
             else if (used[i].Name == "MPI_UB") upper = offsets[i];
             else all.Add((offsets[i], lengths[i], used[i]));
         }
-        Give(result, Datatype.Make(Combiner.Struct, all, [count, .. lengths], offsets, used, lower, upper, pad: upper is null));
+        Give(result, Datatype.Make(Combiner.Struct, all, Contents.Of(count.IsLarge, [count, .. lengths], offsets), used, lower, upper, pad: upper is null));
     }
 
-    public static void MPI_Type_struct(int count, int* blocks, nint* places, nint types, HandlePointer result) => MPI_Type_create_struct(count, blocks, places, types, result);
+    public static void MPI_Type_struct(int count, int* blocks, nint* places, nint types, HandlePointer result) => MPI_Type_create_struct(Count.From(count), Counts.From(blocks), Distances.From(places), types, result);
 
-    public static void MPI_Type_create_resized(Datatype type, nint lower, nint extent, HandlePointer result)
-        => Give(result, Datatype.Make(Combiner.Resized, [(0, 1, type)], [], [lower, extent], [type], lower, lower + extent));
+    public static void MPI_Type_create_resized(Datatype type, Distance lower, Distance extent, HandlePointer result)
+        => Give(result, Datatype.Make(Combiner.Resized, [(0, 1, type)], Contents.Of(lower.IsLarge, [], [lower, extent]), [type], lower, lower + extent));
 
-    public static void MPI_Type_create_subarray(int dims, int* sizes, int* subsizes, int* starts, int order, Datatype type, HandlePointer result)
+    public static void MPI_Type_create_subarray(int dims, Counts sizes, Counts subsizes, Counts starts, int order, Datatype type, HandlePointer result)
     {
-        int[] all = Words(sizes, dims), parts = Words(subsizes, dims), first = Words(starts, dims);
         if (dims < 1) throw new MpiException(ErrorClass.Arg, $"{dims} dimensions");
+        long[] all = sizes.Take(dims), parts = subsizes.Take(dims), first = starts.Take(dims);
         for (int i = 0; i < dims; i++)
             if (parts[i] < 1 || first[i] < 0 || first[i] + parts[i] > all[i]) throw new MpiException(ErrorClass.Arg, $"dimension {i}: {parts[i]} of {all[i]} from {first[i]}");
-        bool rows = order == (MpiAbi.IsMpich ? 56 : 0);
-        int[] fastest = [.. Enumerable.Range(0, dims)];
-        if (rows) Array.Reverse(fastest);
-        // One line along the fastest dimension for each place in the others.
-        long[] strides = new long[dims];
-        long stride = type.Extent;
-        foreach (int d in fastest) (strides[d], stride) = (stride, stride * all[d]);
-        List<(long, long, Datatype)> blocks = [];
-        int[] at = new int[dims];
-        for (bool more = true; more;)
-        {
-            long offset = 0;
-            for (int d = 0; d < dims; d++) offset += (first[d] + (d == fastest[0] ? 0 : at[d])) * strides[d];
-            blocks.Add((offset, parts[fastest[0]], type));
-            more = false;
-            foreach (int d in fastest.Skip(1))
-            {
-                if (++at[d] < parts[d])
-                {
-                    more = true;
-                    break;
-                }
-                at[d] = 0;
-            }
-        }
-        Give(result, Datatype.Make(Combiner.Subarray, blocks, [dims, .. all, .. parts, .. first, order], [], [type], 0, stride));
+        Give(result, Arrays.Part(Combiner.Subarray, all, [.. first.Zip(parts, (f, n) => ((long, long)[])[(f, n)])], Arrays.IsRows(order), type, Contents.Of(sizes.IsLarge, [.. all, .. parts, .. first], before: [dims], after: [order])));
+    }
+
+    /// <summary>A rank's part of an array that is spread over a grid of ranks.</summary>
+    public static void MPI_Type_create_darray(int size, int rank, int dims, Counts sizes, int* distributions, int* arguments, int* grid, int order, Datatype type, HandlePointer result)
+    {
+        if (dims < 1 || size < 1 || (uint)rank >= (uint)size) throw new MpiException(ErrorClass.Arg, $"rank {rank} of {size} in {dims} dimensions");
+        long[] all = sizes.Take(dims);
+        int[] how = new ReadOnlySpan<int>(distributions, dims).ToArray(), with = new ReadOnlySpan<int>(arguments, dims).ToArray(), ranks = new ReadOnlySpan<int>(grid, dims).ToArray();
+        if (ranks.Any(n => n < 1) || ranks.Aggregate(1L, (a, n) => a * n) != size) throw new MpiException(ErrorClass.Arg, $"the grid is not one of {size} ranks");
+        (long, long)[][] parts = new (long, long)[dims][];
+        // The rank's place in the grid: rows first, whatever the order of the array.
+        for (int d = dims - 1, rest = rank; d >= 0; rest /= ranks[d], d--) parts[d] = Arrays.Spread(all[d], how[d], with[d], ranks[d], rest % ranks[d]);
+        Give(result, Arrays.Part(Combiner.Darray, all, parts, Arrays.IsRows(order), type, sizes.IsLarge
+            ? new([size, rank, dims, .. how, .. with, .. ranks, order], [], all, true) : new([size, rank, dims, .. all.Select(n => (int)n), .. how, .. with, .. ranks, order], [], [], false)));
     }
 
     public static void MPI_Type_dup(Datatype type, HandlePointer result)
@@ -172,11 +146,11 @@ internal static unsafe class DatatypeCalls
         type.Value = Handles.Null<Datatype>();
     }
 
-    public static void MPI_Type_size(Datatype type, int* bytes) => *bytes = type.SizeBytes > int.MaxValue ? MpiAbi.Undefined : (int)type.SizeBytes;
+    public static void MPI_Type_size(Datatype type, CountPointer bytes) => bytes.Value = type.SizeBytes;
     public static void MPI_Type_size_x(Datatype type, long* bytes) => *bytes = type.SizeBytes;
-    public static void MPI_Type_get_extent(Datatype type, nint* lower, nint* extent) => (*lower, *extent) = ((nint)type.LowerBound, (nint)type.Extent);
+    public static void MPI_Type_get_extent(Datatype type, DistancePointer lower, DistancePointer extent) => (lower.Value, extent.Value) = (type.LowerBound, type.Extent);
     public static void MPI_Type_get_extent_x(Datatype type, long* lower, long* extent) => (*lower, *extent) = (type.LowerBound, type.Extent);
-    public static void MPI_Type_get_true_extent(Datatype type, nint* lower, nint* extent) => (*lower, *extent) = ((nint)type.TrueLowerBound, (nint)(type.TrueUpperBound - type.TrueLowerBound));
+    public static void MPI_Type_get_true_extent(Datatype type, DistancePointer lower, DistancePointer extent) => (lower.Value, extent.Value) = (type.TrueLowerBound, type.TrueUpperBound - type.TrueLowerBound);
     public static void MPI_Type_get_true_extent_x(Datatype type, long* lower, long* extent) => (*lower, *extent) = (type.TrueLowerBound, type.TrueUpperBound - type.TrueLowerBound);
     public static void MPI_Type_extent(Datatype type, nint* extent) => *extent = (nint)type.Extent;
     public static void MPI_Type_lb(Datatype type, nint* lower) => *lower = (nint)type.LowerBound;
@@ -186,16 +160,30 @@ internal static unsafe class DatatypeCalls
     public static void MPI_Type_get_name(Datatype type, byte* name, int* length) => *length = Text.Write(name, type.Name, MpiAbi.MaxObjectName);
 
     public static void MPI_Type_get_envelope(Datatype type, int* integers, int* addresses, int* types, int* combiner)
-        => (*integers, *addresses, *types, *combiner) = (type.Integers.Length, type.Addresses.Length, type.Types.Length, MpiAbi.IsMpich ? s_mpichCombiners[(int)type.Combiner] : (int)type.Combiner);
+    {
+        if (type.Contents.IsLarge) throw new MpiException(ErrorClass.Type, "the datatype was made with large counts");
+        (*integers, *addresses, *types, *combiner) = (type.Contents.Integers.Length, type.Contents.Addresses.Length, type.Types.Length, NumberOf(type.Combiner));
+    }
 
-    /// <summary>MPICH's numbers of the combiners, in the order of <see cref="Combiner"/>.</summary>
-    private static readonly int[] s_mpichCombiners = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19];
+    public static void MPI_Type_get_envelope_c(Datatype type, long* integers, long* addresses, long* counts, long* types, int* combiner)
+        => (*integers, *addresses, *counts, *types, *combiner) = (type.Contents.Integers.Length, type.Contents.Addresses.Length, type.Contents.Counts.Length, type.Types.Length, NumberOf(type.Combiner));
+
+    /// <summary>MPICH's numbers begin with 1.</summary>
+    private static int NumberOf(Combiner combiner) => (int)combiner + (MpiAbi.IsMpich ? 1 : 0);
 
     public static void MPI_Type_get_contents(Datatype type, int maxIntegers, int maxAddresses, int maxTypes, int* integers, nint* addresses, HandlePointer types)
     {
-        if (type.Combiner == Combiner.Named || maxIntegers < type.Integers.Length || maxAddresses < type.Addresses.Length || maxTypes < type.Types.Length) throw new MpiException(ErrorClass.Arg, "a named type, or too little room");
-        for (int i = 0; i < type.Integers.Length; i++) integers[i] = type.Integers[i];
-        for (int i = 0; i < type.Addresses.Length; i++) addresses[i] = (nint)type.Addresses[i];
+        if (type.Contents.IsLarge) throw new MpiException(ErrorClass.Type, "the datatype was made with large counts");
+        MPI_Type_get_contents_c(type, maxIntegers, maxAddresses, 0, maxTypes, integers, addresses, null, types);
+    }
+
+    public static void MPI_Type_get_contents_c(Datatype type, long maxIntegers, long maxAddresses, long maxCounts, long maxTypes, int* integers, nint* addresses, long* counts, HandlePointer types)
+    {
+        Contents c = type.Contents;
+        if (type.Combiner == Combiner.Named || maxIntegers < c.Integers.Length || maxAddresses < c.Addresses.Length || maxCounts < c.Counts.Length || maxTypes < type.Types.Length) throw new MpiException(ErrorClass.Arg, "a named type, or too little room");
+        for (int i = 0; i < c.Integers.Length; i++) integers[i] = c.Integers[i];
+        for (int i = 0; i < c.Addresses.Length; i++) addresses[i] = (nint)c.Addresses[i];
+        for (int i = 0; i < c.Counts.Length; i++) counts[i] = c.Counts[i];
         for (int i = 0; i < type.Types.Length; i++)
         {
             // The standard gives new handles for types of the program, to be freed by it.
@@ -204,23 +192,27 @@ internal static unsafe class DatatypeCalls
         }
     }
 
-    public static void MPI_Pack(nint source, int count, Datatype type, nint target, int targetBytes, int* position, Comm comm)
+    public static void MPI_Pack(nint source, Count count, Datatype type, nint target, Count targetBytes, CountPointer position, Comm comm)
     {
-        CheckCount(count);
-        long bytes = count * type.SizeBytes;
-        if (*position < 0 || *position + bytes > targetBytes) throw new MpiException(ErrorClass.Truncate, $"{bytes} bytes do not fit behind {*position} of {targetBytes}");
-        new PackCursor(type, source).Pack((byte*)target + *position, bytes);
-        *position += (int)bytes;
+        CollectiveCalls.Check(count, type);
+        long bytes = count * type.SizeBytes, at = position.Value;
+        if (at < 0 || at + bytes > targetBytes) throw new MpiException(MpiAbi.IsMpich ? ErrorClass.Arg : ErrorClass.Truncate, $"{bytes} bytes do not fit behind {at} of {targetBytes.Value}");
+        new PackCursor(type, source).Pack((byte*)target + at, bytes);
+        position.Value = at + bytes;
     }
 
-    public static void MPI_Unpack(nint source, int sourceBytes, int* position, nint target, int count, Datatype type, Comm comm)
+    public static void MPI_Unpack(nint source, Count sourceBytes, CountPointer position, nint target, Count count, Datatype type, Comm comm)
     {
-        CheckCount(count);
-        long bytes = count * type.SizeBytes;
-        if (*position < 0 || *position + bytes > sourceBytes) throw new MpiException(ErrorClass.Truncate, $"{bytes} bytes are not behind {*position} of {sourceBytes}");
-        new PackCursor(type, target).Unpack((byte*)source + *position, bytes);
-        *position += (int)bytes;
+        CollectiveCalls.Check(count, type);
+        long bytes = count * type.SizeBytes, at = position.Value;
+        if (at < 0 || at + bytes > sourceBytes) throw new MpiException(MpiAbi.IsMpich ? ErrorClass.Arg : ErrorClass.Truncate, $"{bytes} bytes are not behind {at} of {sourceBytes.Value}");
+        new PackCursor(type, target).Unpack((byte*)source + at, bytes);
+        position.Value = at + bytes;
     }
 
-    public static void MPI_Pack_size(int count, Datatype type, Comm comm, int* bytes) => *bytes = checked((int)(count * type.SizeBytes));
+    public static void MPI_Pack_size(Count count, Datatype type, Comm comm, CountPointer bytes)
+    {
+        CheckCount(count);
+        bytes.Value = count * type.SizeBytes;
+    }
 }

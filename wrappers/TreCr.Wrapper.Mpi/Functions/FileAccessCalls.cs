@@ -40,7 +40,7 @@ internal static unsafe class FileAccessCalls
         fixed (long* words = items)
         {
             nint all = (nint)words, first = (nint)(words + comm.Size);
-            Schedule.Run(comm, s => Algorithms.Allgather(s, all, counts, offsets, PredefinedTypes.Byte));
+            Schedule.Run(comm, s => Algorithms.Allgather(s, 0, 0, PredefinedTypes.Byte, all, counts, offsets, PredefinedTypes.Byte));
             if (comm.Rank == 0) items[^1] = file.Shared.FetchAdd(items[..comm.Size].Sum());
             Schedule.Run(comm, s => Algorithms.Bcast(s, first, 8, PredefinedTypes.Byte, 0));
         }

@@ -57,6 +57,20 @@ internal static unsafe class InfoCalls
         if (at >= 0) *length = System.Text.Encoding.UTF8.GetByteCount(info.Pairs[at].Value);
     }
 
+    /// <summary>The length in and out counts the NUL.</summary>
+    public static void MPI_Info_get_string(InfoObject info, byte* key, int* length, byte* value, int* flag)
+    {
+        string k = Key(key);
+        int at = info.Pairs.FindIndex(p => p.Key == k);
+        *flag = at < 0 ? 0 : 1;
+        if (at < 0) return;
+        if (*length > 0) Text.Write(value, info.Pairs[at].Value, *length);
+        *length = System.Text.Encoding.UTF8.GetByteCount(info.Pairs[at].Value) + 1;
+    }
+
+    /// <summary>What MPI_INFO_ENV would say: nothing of how a program was started is known here.</summary>
+    public static void MPI_Info_create_env(int argc, nint argv, HandlePointer info) => MPI_Info_create(info);
+
     public static void MPI_Info_get_nkeys(InfoObject info, int* count) => *count = info.Pairs.Count;
 
     public static void MPI_Info_get_nthkey(InfoObject info, int index, byte* key)
@@ -72,6 +86,12 @@ internal sealed class InfoObject : MpiObject
     public List<(string Key, string Value)> Pairs { get; } = [];
 
     public static InfoObject From(nint raw) => Handles.Get<InfoObject>(raw, ErrorClass.Info);
+
+    /// <exception cref="MpiException">neither an info object nor MPI_INFO_NULL</exception>
+    public static void Check(nint raw)
+    {
+        if (!Handles.IsNull<InfoObject>(raw)) From(raw);
+    }
 
     public static void Define()
     {

@@ -9,6 +9,10 @@ internal static unsafe class OpCalls
     public static void MPI_Op_create(delegate* unmanaged[Cdecl]<void*, void*, int*, void*, void> function, int commutes, HandlePointer op)
         => op.Value = Handles.Add(new Op { Kind = OpKind.User, Function = function, IsCommutative = commutes != 0 });
 
+    /// <summary>The function gets the number of items as an MPI_Count.</summary>
+    public static void MPI_Op_create_c(delegate* unmanaged[Cdecl]<void*, void*, long*, void*, void> function, int commutes, HandlePointer op)
+        => op.Value = Handles.Add(new Op { Kind = OpKind.User, LargeFunction = function, IsCommutative = commutes != 0 });
+
     public static void MPI_Op_free(HandlePointer op)
     {
         Op freed = Op.From(op.Value);
@@ -19,5 +23,9 @@ internal static unsafe class OpCalls
 
     public static void MPI_Op_commutative(Op op, int* commutes) => *commutes = op.IsCommutative ? 1 : 0;
 
-    public static void MPI_Reduce_local(nint source, nint inout, int count, Datatype type, Op op) => op.Apply(source, inout, count, type);
+    public static void MPI_Reduce_local(nint source, nint inout, Count count, Datatype type, Op op)
+    {
+        CollectiveCalls.Check(count, type);
+        op.Apply(source, inout, count, type);
+    }
 }

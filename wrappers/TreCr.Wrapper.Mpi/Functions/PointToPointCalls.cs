@@ -8,10 +8,10 @@ namespace TreCr.Wrapper.Mpi;
 internal static unsafe class PointToPointCalls
 {
     private static nint s_attached;
-    private static int s_attachedBytes;
+    private static long s_attachedBytes;
 
     /// <summary>A checked send that has not begun.</summary>
-    private static Request NewSend(nint buffer, int count, Datatype type, Rank dest, int tag, Comm comm, SendMode mode)
+    private static Request NewSend(nint buffer, long count, Datatype type, Rank dest, int tag, Comm comm, SendMode mode)
     {
         Check(count, type, tag, anyTag: false);
         Request r = Request.Take(RequestKind.Send);
@@ -25,7 +25,7 @@ internal static unsafe class PointToPointCalls
         return r;
     }
 
-    private static Request NewReceive(nint buffer, int count, Datatype type, Rank source, int tag, Comm comm)
+    private static Request NewReceive(nint buffer, long count, Datatype type, Rank source, int tag, Comm comm)
     {
         Check(count, type, tag, anyTag: true);
         if (source != MpiAbi.AnySource && source != MpiAbi.ProcNull) comm.WorldRank(source);
@@ -34,7 +34,7 @@ internal static unsafe class PointToPointCalls
         return r;
     }
 
-    private static void Check(int count, Datatype type, int tag, bool anyTag)
+    private static void Check(long count, Datatype type, int tag, bool anyTag)
     {
         if (count < 0) throw new MpiException(ErrorClass.Count, $"count {count}");
         if (!type.IsCommitted) throw new MpiException(ErrorClass.Type, "the datatype is not committed");
@@ -46,14 +46,16 @@ internal static unsafe class PointToPointCalls
     {
         Waiting.Until(request);
         MessageStatus s = request.Status;
+        Comm? comm = request.Comm;
         request.Free();
         status.Set(s);
-        if (s.Error != ErrorClass.Success) throw new MpiException(s.Error, $"the message from rank {s.Source}, tag {s.Tag}, is longer than the buffer");
+        if (s.Error != ErrorClass.Success) throw new MpiException(s.Error, $"the message from rank {s.Source}, tag {s.Tag}, is longer than the buffer", comm);
     }
 
     private static void Begin(Request request)
     {
-        if (request.Kind == RequestKind.Receive) Messages.Receive(request);
+        if (request.Again is { } again) again();
+        else if (request.Kind == RequestKind.Receive) Messages.Receive(request);
         else if (request.Mode == SendMode.Buffered) BeginBuffered(request);
         else Messages.Send(request);
     }
@@ -78,7 +80,7 @@ internal static unsafe class PointToPointCalls
         send.IsDone = true;
     }
 
-    private static void Send(nint buffer, int count, Datatype type, Rank dest, int tag, Comm comm, SendMode mode)
+    private static void Send(nint buffer, long count, Datatype type, Rank dest, int tag, Comm comm, SendMode mode)
     {
         Request r = NewSend(buffer, count, type, dest, tag, comm, mode);
         Begin(r);
@@ -91,76 +93,90 @@ internal static unsafe class PointToPointCalls
         result.Value = request.Handle;
     }
 
-    public static void MPI_Send(nint buffer, int count, Datatype type, Rank dest, int tag, Comm comm) => Send(buffer, count, type, dest, tag, comm, SendMode.Standard);
-    public static void MPI_Ssend(nint buffer, int count, Datatype type, Rank dest, int tag, Comm comm) => Send(buffer, count, type, dest, tag, comm, SendMode.Synchronous);
-    public static void MPI_Bsend(nint buffer, int count, Datatype type, Rank dest, int tag, Comm comm) => Send(buffer, count, type, dest, tag, comm, SendMode.Buffered);
-    public static void MPI_Rsend(nint buffer, int count, Datatype type, Rank dest, int tag, Comm comm) => Send(buffer, count, type, dest, tag, comm, SendMode.Ready);
+    public static void MPI_Send(nint buffer, Count count, Datatype type, Rank dest, int tag, Comm comm) => Send(buffer, count, type, dest, tag, comm, SendMode.Standard);
+    public static void MPI_Ssend(nint buffer, Count count, Datatype type, Rank dest, int tag, Comm comm) => Send(buffer, count, type, dest, tag, comm, SendMode.Synchronous);
+    public static void MPI_Bsend(nint buffer, Count count, Datatype type, Rank dest, int tag, Comm comm) => Send(buffer, count, type, dest, tag, comm, SendMode.Buffered);
+    public static void MPI_Rsend(nint buffer, Count count, Datatype type, Rank dest, int tag, Comm comm) => Send(buffer, count, type, dest, tag, comm, SendMode.Ready);
 
-    public static void MPI_Isend(nint buffer, int count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Begin(NewSend(buffer, count, type, dest, tag, comm, SendMode.Standard), request);
-    public static void MPI_Issend(nint buffer, int count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Begin(NewSend(buffer, count, type, dest, tag, comm, SendMode.Synchronous), request);
-    public static void MPI_Ibsend(nint buffer, int count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Begin(NewSend(buffer, count, type, dest, tag, comm, SendMode.Buffered), request);
-    public static void MPI_Irsend(nint buffer, int count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Begin(NewSend(buffer, count, type, dest, tag, comm, SendMode.Ready), request);
+    public static void MPI_Isend(nint buffer, Count count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Begin(NewSend(buffer, count, type, dest, tag, comm, SendMode.Standard), request);
+    public static void MPI_Issend(nint buffer, Count count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Begin(NewSend(buffer, count, type, dest, tag, comm, SendMode.Synchronous), request);
+    public static void MPI_Ibsend(nint buffer, Count count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Begin(NewSend(buffer, count, type, dest, tag, comm, SendMode.Buffered), request);
+    public static void MPI_Irsend(nint buffer, Count count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Begin(NewSend(buffer, count, type, dest, tag, comm, SendMode.Ready), request);
 
-    public static void MPI_Recv(nint buffer, int count, Datatype type, Rank source, int tag, Comm comm, StatusPointer status)
+    public static void MPI_Recv(nint buffer, Count count, Datatype type, Rank source, int tag, Comm comm, StatusPointer status)
     {
         Request r = NewReceive(buffer, count, type, source, tag, comm);
         Begin(r);
         Complete(r, status);
     }
 
-    public static void MPI_Irecv(nint buffer, int count, Datatype type, Rank source, int tag, Comm comm, HandlePointer request) => Begin(NewReceive(buffer, count, type, source, tag, comm), request);
+    public static void MPI_Irecv(nint buffer, Count count, Datatype type, Rank source, int tag, Comm comm, HandlePointer request) => Begin(NewReceive(buffer, count, type, source, tag, comm), request);
 
-    public static void MPI_Sendrecv(nint sendBuffer, int sendCount, Datatype sendType, Rank dest, int sendTag, nint buffer, int count, Datatype type, Rank source, int tag, Comm comm, StatusPointer status)
+    // ---- both at once ----
+
+    public static void MPI_Sendrecv(nint sendBuffer, Count sendCount, Datatype sendType, Rank dest, int sendTag, nint buffer, Count count, Datatype type, Rank source, int tag, Comm comm, StatusPointer status)
     {
-        Request receive = NewReceive(buffer, count, type, source, tag, comm), send;
-        try { send = NewSend(sendBuffer, sendCount, sendType, dest, sendTag, comm, SendMode.Standard); }
-        catch
-        {
-            receive.Free();
-            throw;
-        }
+        (Request receive, Request send) = NewPair(sendBuffer, sendCount, sendType, dest, sendTag, buffer, count, type, source, tag, comm);
         Begin(receive);
         Begin(send);
         Complete(send, default);
         Complete(receive, status);
     }
 
-    public static void MPI_Sendrecv_replace(nint buffer, int count, Datatype type, Rank dest, int sendTag, Rank source, int tag, Comm comm, StatusPointer status)
+    public static void MPI_Isendrecv(nint sendBuffer, Count sendCount, Datatype sendType, Rank dest, int sendTag, nint buffer, Count count, Datatype type, Rank source, int tag, Comm comm, HandlePointer request)
     {
-        if (count < 0) throw new MpiException(ErrorClass.Count, $"count {count}");
-        long bytes = count * type.SizeBytes;
-        byte* copy = (byte*)NativeMemory.Alloc((nuint)Math.Max(1, bytes));
-        try
-        {
-            new PackCursor(type, buffer).Pack(copy, bytes);
-            Request send = NewSend((nint)copy, 0, PredefinedTypes.Byte, dest, sendTag, comm, SendMode.Standard);
-            send.Count = bytes;
-            Request receive;
-            try { receive = NewReceive(buffer, count, type, source, tag, comm); }
-            catch
-            {
-                send.Free();
-                throw;
-            }
-            Begin(receive);
-            Begin(send);
-            Complete(send, default);
-            Complete(receive, status);
-        }
-        finally { NativeMemory.Free(copy); }
+        (Request receive, Request send) = NewPair(sendBuffer, sendCount, sendType, dest, sendTag, buffer, count, type, source, tag, comm);
+        request.Value = Schedule.Begin(comm, s => Both(s, receive, send), Request.Take(RequestKind.Schedule), tag: 0).Handle;
     }
 
-    public static void MPI_Buffer_attach(nint buffer, int bytes)
+    public static void MPI_Sendrecv_replace(nint buffer, Count count, Datatype type, Rank dest, int sendTag, Rank source, int tag, Comm comm, StatusPointer status)
+        => Complete(BeginReplacing(buffer, count, type, dest, sendTag, source, tag, comm), status);
+
+    public static void MPI_Isendrecv_replace(nint buffer, Count count, Datatype type, Rank dest, int sendTag, Rank source, int tag, Comm comm, HandlePointer request)
+        => request.Value = BeginReplacing(buffer, count, type, dest, sendTag, source, tag, comm).Handle;
+
+    private static (Request Receive, Request Send) NewPair(nint sendBuffer, long sendCount, Datatype sendType, Rank dest, int sendTag, nint buffer, long count, Datatype type, Rank source, int tag, Comm comm)
+    {
+        Request receive = NewReceive(buffer, count, type, source, tag, comm);
+        try { return (receive, NewSend(sendBuffer, sendCount, sendType, dest, sendTag, comm, SendMode.Standard)); }
+        catch
+        {
+            receive.Free();
+            throw;
+        }
+    }
+
+    /// <summary>What is sent is copied first.</summary>
+    private static Request BeginReplacing(nint buffer, long count, Datatype type, Rank dest, int sendTag, Rank source, int tag, Comm comm)
+    {
+        (Request receive, Request send) = NewPair(buffer, count, type, dest, sendTag, buffer, count, type, source, tag, comm);
+        return Schedule.Begin(comm, s =>
+        {
+            (send.Count, send.Type) = (count * type.SizeBytes, PredefinedTypes.Byte);
+            send.Buffer = s.Allocate(send.Count, send.Type);
+            new PackCursor(type, buffer).Pack((byte*)send.Buffer, send.Count);
+            return Both(s, receive, send);
+        }, Request.Take(RequestKind.Schedule), tag: 0);
+    }
+
+    private static IEnumerator<bool> Both(Schedule s, Request receive, Request send)
+    {
+        s.Begin(receive, isAnswer: true);
+        s.Begin(send);
+        yield return true;
+    }
+
+    public static void MPI_Buffer_attach(nint buffer, Count bytes)
     {
         if (s_attached != 0) throw new MpiException(ErrorClass.Buffer, "a buffer is attached already");
         if (bytes < 0) throw new MpiException(ErrorClass.Arg, "a negative size");
         (s_attached, s_attachedBytes) = (buffer, bytes);
     }
 
-    public static void MPI_Buffer_detach(nint* buffer, int* bytes)
+    public static void MPI_Buffer_detach(nint* buffer, CountPointer bytes)
     {
         Waiting.Until(static _ => !Messages.HasUnsent, 0); // the copies are our own, but all of them are on their way then
-        (*buffer, *bytes) = (s_attached, s_attachedBytes);
+        (*buffer, bytes.Value) = (s_attached, s_attachedBytes);
         (s_attached, s_attachedBytes) = (0, 0);
     }
 
@@ -173,11 +189,11 @@ internal static unsafe class PointToPointCalls
         result.Value = request.Handle;
     }
 
-    public static void MPI_Send_init(nint buffer, int count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Init(NewSend(buffer, count, type, dest, tag, comm, SendMode.Standard), request);
-    public static void MPI_Ssend_init(nint buffer, int count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Init(NewSend(buffer, count, type, dest, tag, comm, SendMode.Synchronous), request);
-    public static void MPI_Bsend_init(nint buffer, int count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Init(NewSend(buffer, count, type, dest, tag, comm, SendMode.Buffered), request);
-    public static void MPI_Rsend_init(nint buffer, int count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Init(NewSend(buffer, count, type, dest, tag, comm, SendMode.Ready), request);
-    public static void MPI_Recv_init(nint buffer, int count, Datatype type, Rank source, int tag, Comm comm, HandlePointer request) => Init(NewReceive(buffer, count, type, source, tag, comm), request);
+    public static void MPI_Send_init(nint buffer, Count count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Init(NewSend(buffer, count, type, dest, tag, comm, SendMode.Standard), request);
+    public static void MPI_Ssend_init(nint buffer, Count count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Init(NewSend(buffer, count, type, dest, tag, comm, SendMode.Synchronous), request);
+    public static void MPI_Bsend_init(nint buffer, Count count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Init(NewSend(buffer, count, type, dest, tag, comm, SendMode.Buffered), request);
+    public static void MPI_Rsend_init(nint buffer, Count count, Datatype type, Rank dest, int tag, Comm comm, HandlePointer request) => Init(NewSend(buffer, count, type, dest, tag, comm, SendMode.Ready), request);
+    public static void MPI_Recv_init(nint buffer, Count count, Datatype type, Rank source, int tag, Comm comm, HandlePointer request) => Init(NewReceive(buffer, count, type, source, tag, comm), request);
 
     public static void MPI_Start(HandlePointer request)
     {
@@ -258,7 +274,7 @@ internal static unsafe class PointToPointCalls
         status.Set(new MessageStatus { Source = found.Source, Tag = found.Tag, LengthBytes = found.LengthBytes });
     }
 
-    private static Request ReceiveTaken(nint buffer, int count, Datatype type, HandlePointer message)
+    private static Request ReceiveTaken(nint buffer, long count, Datatype type, HandlePointer message)
     {
         PendingMessage taken = Handles.Get<PendingMessage>(message.Value, ErrorClass.Request);
         if (count < 0) throw new MpiException(ErrorClass.Count, $"count {count}");
@@ -274,20 +290,16 @@ internal static unsafe class PointToPointCalls
         return r;
     }
 
-    public static void MPI_Mrecv(nint buffer, int count, Datatype type, HandlePointer message, StatusPointer status) => Complete(ReceiveTaken(buffer, count, type, message), status);
+    public static void MPI_Mrecv(nint buffer, Count count, Datatype type, HandlePointer message, StatusPointer status) => Complete(ReceiveTaken(buffer, count, type, message), status);
 
-    public static void MPI_Imrecv(nint buffer, int count, Datatype type, HandlePointer message, HandlePointer request) => request.Value = ReceiveTaken(buffer, count, type, message).Handle;
+    public static void MPI_Imrecv(nint buffer, Count count, Datatype type, HandlePointer message, HandlePointer request) => request.Value = ReceiveTaken(buffer, count, type, message).Handle;
 
     // ---- what a status says ----
 
-    public static void MPI_Get_count(StatusPointer status, Datatype type, int* count)
-        => *count = type.SizeBytes == 0 ? 0 : status.LengthBytes % type.SizeBytes != 0 || status.LengthBytes / type.SizeBytes > int.MaxValue ? MpiAbi.Undefined : (int)(status.LengthBytes / type.SizeBytes);
+    public static void MPI_Get_count(StatusPointer status, Datatype type, CountPointer count)
+        => count.Value = type.SizeBytes == 0 ? 0 : status.LengthBytes % type.SizeBytes != 0 ? MpiAbi.Undefined : status.LengthBytes / type.SizeBytes;
 
-    public static void MPI_Get_elements(StatusPointer status, Datatype type, int* count)
-    {
-        long elements = Elements(status, type);
-        *count = elements > int.MaxValue ? MpiAbi.Undefined : (int)elements;
-    }
+    public static void MPI_Get_elements(StatusPointer status, Datatype type, CountPointer count) => count.Value = Elements(status, type);
 
     public static void MPI_Get_elements_x(StatusPointer status, Datatype type, long* count) => *count = Elements(status, type);
 
@@ -303,7 +315,15 @@ internal static unsafe class PointToPointCalls
         return elements;
     }
 
-    public static void MPI_Status_set_elements(StatusPointer status, Datatype type, int count) => status.LengthBytes = count * type.SizeBytes;
+    public static void MPI_Status_set_elements(StatusPointer status, Datatype type, int count) => MPI_Status_set_elements_x(status, type, count);
+
+    public static void MPI_Status_set_elements_x(StatusPointer status, Datatype type, long count)
+    {
+        if (count < 0) throw new MpiException(ErrorClass.Count, $"count {count}");
+        long whole = count / type.BasicSizes.Length, bytes = type.BasicSizes.Length == 1 ? count * type.BasicSizes[0] : whole * type.SizeBytes;
+        for (int i = 0; i < count % type.BasicSizes.Length; i++) bytes += type.BasicSizes[i];
+        status.LengthBytes = bytes;
+    }
 
     public static void MPI_Status_set_cancelled(StatusPointer status, int flag) => status.IsCancelled = flag != 0;
 

@@ -22,10 +22,15 @@ internal static unsafe class RequestCalls
         return error;
     }
 
-    private static void Throw(ErrorClass error)
+    /// <summary>One request is done: its communicator's error handler hears of what went wrong.</summary>
+    private static void DeliverOnly(Request r, HandlePointer requests, int index, StatusPointer status)
     {
-        if (error != ErrorClass.Success) throw new MpiException(error, "a message is longer than its buffer");
+        Comm? comm = r.Comm;
+        ErrorClass error = Deliver(r, requests, index, status);
+        if (error != ErrorClass.Success) throw new MpiException(error, Why, comm);
     }
+
+    private const string Why = "a message is longer than its buffer, or a function of the program failed";
 
     public static void MPI_Wait(HandlePointer request, StatusPointer status)
     {
@@ -36,7 +41,7 @@ internal static unsafe class RequestCalls
             return;
         }
         Waiting.Until(r);
-        Throw(Deliver(r, request, 0, status));
+        DeliverOnly(r, request, 0, status);
     }
 
     public static void MPI_Test(HandlePointer request, int* flag, StatusPointer status)
@@ -49,7 +54,7 @@ internal static unsafe class RequestCalls
             return;
         }
         if (!r.IsDone) Messages.Progress();
-        if (r.IsDone) Throw(Deliver(r, request, 0, status));
+        if (r.IsDone) DeliverOnly(r, request, 0, status);
         else
         {
             *flag = 0;
@@ -95,17 +100,18 @@ internal static unsafe class RequestCalls
 
     private static void DeliverAll(Request?[] live, HandlePointer requests, StatusPointer statuses)
     {
-        bool failed = false;
+        Comm? failed = null;
         for (int i = 0; i < live.Length; i++)
         {
             StatusPointer status = statuses.At(i);
             ErrorClass error = ErrorClass.Success;
+            Comm? comm = live[i]?.Comm;
             if (live[i] is { } r) error = Deliver(r, requests, i, status);
             else status.Set(MessageStatus.Empty);
             status.SetError(error);
-            failed |= error != ErrorClass.Success;
+            if (error != ErrorClass.Success) failed ??= comm ?? Comm.World;
         }
-        if (failed) throw new MpiException(ErrorClass.InStatus, "a message is longer than its buffer");
+        if (failed is not null) throw new MpiException(ErrorClass.InStatus, Why, failed);
     }
 
     private static int FindDone(Request?[] live)
@@ -126,7 +132,7 @@ internal static unsafe class RequestCalls
         Waiting.Until(static all => FindDone(all) != -1, live);
         *index = FindDone(live);
         if (*index == MpiAbi.Undefined) status.Set(MessageStatus.Empty);
-        else Throw(Deliver(live[*index]!, requests, *index, status));
+        else DeliverOnly(live[*index]!, requests, *index, status);
     }
 
     public static void MPI_Testany(int count, HandlePointer requests, int* index, int* flag, StatusPointer status)
@@ -136,7 +142,7 @@ internal static unsafe class RequestCalls
         int found = FindDone(live);
         *flag = found == -1 ? 0 : 1;
         *index = found < 0 ? MpiAbi.Undefined : found;
-        if (found >= 0) Throw(Deliver(live[found]!, requests, found, status));
+        if (found >= 0) DeliverOnly(live[found]!, requests, found, status);
         else if (found == MpiAbi.Undefined) status.Set(MessageStatus.Empty);
         else Idle.Turn();
     }
@@ -159,18 +165,19 @@ internal static unsafe class RequestCalls
     private static void DeliverSome(Request?[] live, HandlePointer requests, int* done, int* indexes, StatusPointer statuses)
     {
         int n = 0;
-        bool failed = false;
+        Comm? failed = null;
         for (int i = 0; i < live.Length; i++)
         {
             if (live[i] is not { IsDone: true } r) continue;
             StatusPointer status = statuses.At(n);
+            Comm? comm = r.Comm;
             ErrorClass error = Deliver(r, requests, i, status);
             status.SetError(error);
-            failed |= error != ErrorClass.Success;
+            if (error != ErrorClass.Success) failed ??= comm ?? Comm.World;
             indexes[n++] = i;
         }
         *done = n == 0 && Array.TrueForAll(live, r => r is null) ? MpiAbi.Undefined : n;
-        if (failed) throw new MpiException(ErrorClass.InStatus, "a message is longer than its buffer");
+        if (failed is not null) throw new MpiException(ErrorClass.InStatus, Why, failed);
     }
 
     public static void MPI_Request_free(HandlePointer request)

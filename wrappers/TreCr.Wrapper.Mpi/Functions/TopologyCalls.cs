@@ -2,7 +2,7 @@ using TreCr.Calls;
 
 namespace TreCr.Wrapper.Mpi;
 
-/// <summary>MPI-3.1 chapter 7: grids. Ranks are never reordered.</summary>
+/// <summary>MPI-3.1 chapter 7: grids and graphs. Ranks are never reordered.</summary>
 [LocalExports(typeof(Library), "P")]
 internal static unsafe class TopologyCalls
 {
@@ -48,6 +48,8 @@ internal static unsafe class TopologyCalls
 
     public static void MPI_Cart_create(Comm comm, int count, int* dims, int* periods, int reorder, HandlePointer result)
     {
+        comm.RequireIntra();
+        if (count < 0) throw new MpiException(ErrorClass.Dims, $"{count} dimensions");
         int[] sizes = new int[count];
         bool[] around = new bool[count];
         long total = 1;
@@ -58,17 +60,23 @@ internal static unsafe class TopologyCalls
             total *= sizes[i];
         }
         if (total > comm.Size) throw new MpiException(ErrorClass.Dims, $"a grid of {total} for {comm.Size} ranks");
-        Comm made = comm;
-        CommunicatorCalls.MPI_Comm_split(comm, comm.Rank < total ? 0 : MpiAbi.Undefined, comm.Rank, result);
-        if (comm.Rank >= total) return;
-        made = Comm.From(result.Value);
-        made.Topology = new CartTopology(sizes, around);
+        Give(First(comm, (int)total), new CartTopology(sizes, around), result);
+    }
+
+    /// <summary>A communicator of so many ranks; null at the others.</summary>
+    private static Comm? First(Comm comm, int ranks) => CommunicatorCalls.Split(comm, comm.Rank < ranks ? 0 : MpiAbi.Undefined, comm.Rank);
+
+    private static void Give(Comm? made, Topology topology, HandlePointer result)
+    {
+        result.Value = made?.Handle ?? Handles.Null<Comm>();
+        if (made is not null) made.Topology = topology;
     }
 
     public static void MPI_Cart_map(Comm comm, int count, int* dims, int* periods, int* rank)
     {
         long total = 1;
-        for (int i = 0; i < count; i++) total *= dims[i];
+        for (int i = 0; i < count; i++) total *= dims[i] > 0 ? dims[i] : throw new MpiException(ErrorClass.Dims, $"dimension {i} is {dims[i]}");
+        if (total > comm.Size) throw new MpiException(ErrorClass.Dims, $"a grid of {total} for {comm.Size} ranks");
         *rank = comm.Rank < total ? comm.Rank : MpiAbi.Undefined;
     }
 
@@ -121,9 +129,124 @@ internal static unsafe class TopologyCalls
                 periods.Add(cart.Periods[i]);
             }
             else color = color * cart.Dims[i] + at[i];
-        CommunicatorCalls.MPI_Comm_split(comm, color, key, result);
-        Comm.From(result.Value).Topology = new CartTopology([.. dims], [.. periods]);
+        Give(CommunicatorCalls.Split(comm, color, key), new CartTopology([.. dims], [.. periods]), result);
     }
 
-    public static void MPI_Topo_test(Comm comm, int* kind) => *kind = comm.Topology is CartTopology ? MpiAbi.CartTopology : MpiAbi.Undefined;
+    public static void MPI_Topo_test(Comm comm, int* kind)
+        => *kind = comm.Topology switch { CartTopology => MpiAbi.IsMpich ? 2 : 1, GraphTopology => MpiAbi.IsMpich ? 1 : 2, DistGraphTopology => 3, _ => MpiAbi.Undefined };
+
+    // ---- graphs ----
+
+    private static GraphTopology Graph(Comm comm) => comm.Topology as GraphTopology ?? throw new MpiException(ErrorClass.Topology, "the communicator has no graph");
+
+    private static GraphTopology ReadGraph(Comm comm, int nodes, int* index, int* edges)
+    {
+        comm.RequireIntra();
+        if (nodes < 0 || nodes > comm.Size) throw new MpiException(ErrorClass.Arg, $"a graph of {nodes} for {comm.Size} ranks");
+        int[] upTo = new ReadOnlySpan<int>(index, nodes).ToArray();
+        for (int i = 0; i < nodes; i++)
+            if (upTo[i] < (i == 0 ? 0 : upTo[i - 1])) throw new MpiException(ErrorClass.Arg, $"index {i} is {upTo[i]}");
+        int[] all = new ReadOnlySpan<int>(edges, nodes == 0 ? 0 : upTo[^1]).ToArray();
+        return Array.TrueForAll(all, e => (uint)e < (uint)nodes) ? new GraphTopology(upTo, all) : throw new MpiException(ErrorClass.Arg, "an edge leads out of the graph");
+    }
+
+    public static void MPI_Graph_create(Comm comm, int nodes, int* index, int* edges, int reorder, HandlePointer result)
+    {
+        GraphTopology graph = ReadGraph(comm, nodes, index, edges);
+        Give(First(comm, nodes), graph, result);
+    }
+
+    public static void MPI_Graph_map(Comm comm, int nodes, int* index, int* edges, int* rank)
+    {
+        if (nodes < 1) throw new MpiException(ErrorClass.Arg, $"a graph of {nodes}");
+        ReadGraph(comm, nodes, index, edges);
+        *rank = comm.Rank < nodes ? comm.Rank : MpiAbi.Undefined;
+    }
+
+    public static void MPI_Graphdims_get(Comm comm, int* nodes, int* edges) => (*nodes, *edges) = (Graph(comm).Index.Length, Graph(comm).Edges.Length);
+
+    public static void MPI_Graph_get(Comm comm, int mostIndex, int mostEdges, int* index, int* edges)
+    {
+        GraphTopology graph = Graph(comm);
+        Write(graph.Index, mostIndex, index);
+        Write(graph.Edges, mostEdges, edges);
+    }
+
+    public static void MPI_Graph_neighbors_count(Comm comm, int rank, int* count)
+    {
+        comm.WorldRank(rank);
+        *count = Graph(comm).EdgesOf(rank).Length;
+    }
+
+    public static void MPI_Graph_neighbors(Comm comm, int rank, int most, int* neighbours)
+    {
+        comm.WorldRank(rank);
+        Write(Graph(comm).EdgesOf(rank), most, neighbours);
+    }
+
+    private static void Write(int[] numbers, int most, int* into) => numbers.AsSpan(0, Math.Clamp(most, 0, numbers.Length)).CopyTo(new Span<int>(into, Math.Clamp(most, 0, numbers.Length)));
+
+    // ---- graphs of which each rank knows its own edges ----
+
+    private static DistGraphTopology DistGraph(Comm comm) => comm.Topology as DistGraphTopology ?? throw new MpiException(ErrorClass.Topology, "the communicator has no distributed graph");
+
+    public static void MPI_Dist_graph_create_adjacent(Comm comm, int inCount, int* sources, int* sourceWeights, int outCount, int* destinations, int* destinationWeights, nint info, int reorder, HandlePointer result)
+    {
+        comm.RequireIntra();
+        InfoObject.Check(info);
+        int[] from = Neighbours(comm, inCount, sources), to = Neighbours(comm, outCount, destinations);
+        DistGraphTopology graph = new(from, Weights(inCount, sourceWeights), to, Weights(outCount, destinationWeights));
+        Give(First(comm, comm.Size), graph, result);
+    }
+
+    public static void MPI_Dist_graph_create(Comm comm, int count, int* sources, int* degrees, int* destinations, int* weights, nint info, int reorder, HandlePointer result)
+    {
+        comm.RequireIntra();
+        InfoObject.Check(info);
+        int[] from = Neighbours(comm, count, sources), degree = new ReadOnlySpan<int>(degrees, count).ToArray();
+        if (Array.Exists(degree, d => d < 0)) throw new MpiException(ErrorClass.Arg, "a negative degree");
+        int[] to = Neighbours(comm, degree.Sum(), destinations);
+        int[]? heavy = Weights(to.Length, weights);
+        // Everybody hears of all edges (source, destination, weight) and keeps its own.
+        int[] own = new int[3 * to.Length];
+        for (int i = 0, edge = 0; i < count; i++)
+            for (int k = 0; k < degree[i]; k++, edge++) (own[3 * edge], own[3 * edge + 1], own[3 * edge + 2]) = (from[i], to[edge], heavy?[edge] ?? 0);
+        bool isWeighted = Agreement.Collect(comm, heavy is null ? 0 : 1).Own.All(w => w[0] != 0);
+        int[][] all = [.. Agreement.CollectAll(comm, own).Chunk(3)], into = [.. all.Where(e => e[1] == comm.Rank)], outOf = [.. all.Where(e => e[0] == comm.Rank)];
+        DistGraphTopology graph = new([.. into.Select(e => e[0])], isWeighted ? [.. into.Select(e => e[2])] : null, [.. outOf.Select(e => e[1])], isWeighted ? [.. outOf.Select(e => e[2])] : null);
+        Give(First(comm, comm.Size), graph, result);
+    }
+
+    private static int[] Neighbours(Comm comm, int count, int* ranks)
+    {
+        if (count < 0) throw new MpiException(ErrorClass.Arg, $"count {count}");
+        int[] all = new ReadOnlySpan<int>(ranks, count).ToArray();
+        return Array.TrueForAll(all, r => (uint)r < (uint)comm.Size) ? all : throw new MpiException(MpiAbi.IsMpich ? ErrorClass.Rank : ErrorClass.Arg, "a neighbour that is no rank of the communicator");
+    }
+
+    /// <returns>null: MPI_UNWEIGHTED</returns>
+    private static int[]? Weights(int count, int* weights)
+    {
+        if (MpiAbi.IsUnweighted((nint)weights)) return null;
+        if (count == 0) return [];
+        if (weights == null || MpiAbi.IsEmptyWeights((nint)weights)) throw new MpiException(ErrorClass.Arg, "no weights");
+        int[] all = new ReadOnlySpan<int>(weights, count).ToArray();
+        return Array.TrueForAll(all, w => w >= 0) ? all : throw new MpiException(ErrorClass.Arg, "a negative weight");
+    }
+
+    public static void MPI_Dist_graph_neighbors_count(Comm comm, int* inCount, int* outCount, int* isWeighted)
+    {
+        (int[] sources, int[] destinations) = DistGraph(comm).NeighboursOf(comm.Rank);
+        (*inCount, *outCount, *isWeighted) = (sources.Length, destinations.Length, DistGraph(comm).SourceWeights is null ? 0 : 1);
+    }
+
+    public static void MPI_Dist_graph_neighbors(Comm comm, int mostIn, int* sources, int* sourceWeights, int mostOut, int* destinations, int* destinationWeights)
+    {
+        DistGraphTopology graph = DistGraph(comm);
+        (int[] from, int[] to) = graph.NeighboursOf(comm.Rank);
+        Write(from, mostIn, sources);
+        Write(to, mostOut, destinations);
+        if (graph.SourceWeights is { } ins && !MpiAbi.IsUnweighted((nint)sourceWeights)) Write(ins, mostIn, sourceWeights);
+        if (graph.DestinationWeights is { } outs && !MpiAbi.IsUnweighted((nint)destinationWeights)) Write(outs, mostOut, destinationWeights);
+    }
 }

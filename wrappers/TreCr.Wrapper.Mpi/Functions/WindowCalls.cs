@@ -36,7 +36,7 @@ internal static unsafe class WindowCalls
         fixed (long* words = all)
         {
             nint target = (nint)words;
-            Schedule.Run(own, s => Algorithms.Allgather(s, target, counts, offsets, PredefinedTypes.Byte));
+            Schedule.Run(own, s => Algorithms.Allgather(s, 0, 0, PredefinedTypes.Byte, target, counts, offsets, PredefinedTypes.Byte));
         }
         Window window = new(own, callsNumber, flavor, start, sizeBytes, unit, [.. all.Where((_, i) => i % 2 == 0)], [.. all.Where((_, i) => i % 2 == 1).Select(u => (int)u)]);
         if (given is not null) window.Info.Pairs.AddRange(given.Pairs);

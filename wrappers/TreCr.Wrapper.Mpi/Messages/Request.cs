@@ -31,8 +31,14 @@ internal sealed class Request : MpiObject
     // Of a persistent one.
     public bool IsPersistent, IsActive;
 
+    /// <summary>Begins a persistent collective or partitioned operation again; null of a message.</summary>
+    public Action? Again;
+
     /// <summary>Of a collective call, or one that waits for others.</summary>
     public Schedule? Schedule;
+
+    /// <summary>Of a partitioned one.</summary>
+    public Partitions? Partitions;
 
     /// <summary>Frees its own copy of the bytes when it ends (buffered sends).</summary>
     public nint OwnedCopy;
@@ -63,7 +69,7 @@ internal sealed class Request : MpiObject
     {
         nint handle = Handle;
         (IsLive, IsDone, IsPersistent, IsActive, IsDetached, Remote, MovedBytes, MessageBytes, Mode) = (false, false, false, false, false, 0, 0, 0, default);
-        (Schedule, Next, Comm, Completed) = (null, null, null, null);
+        (Schedule, Next, Comm, Completed, Again, Partitions) = (null, null, null, null, null, null);
         (Mailbox, Type) = (null!, null!);
         Handle = handle;
         s_pool.Push(this);
