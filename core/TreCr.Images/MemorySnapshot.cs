@@ -8,6 +8,10 @@ public sealed class MemorySnapshot(MemorySnapshot? baseSnapshot = null) : ISnaps
 {
     private readonly ConcurrentDictionary<string, Part> _parts = new();
     private readonly ConcurrentDictionary<string, byte[]> _records = new();
+    private int _taken;
+
+    /// <summary>Buffers that may be taken at the same time; more are refused, as by a store that has no memory left.</summary>
+    public int MostTaken { get; init; } = int.MaxValue;
 
     public IReadOnlyList<string> Parts => [.. _parts.Keys.Order(StringComparer.Ordinal)];
 
@@ -15,7 +19,7 @@ public sealed class MemorySnapshot(MemorySnapshot? baseSnapshot = null) : ISnaps
 
     IPartWriter ISnapshotWriter.OpenPart(string name, long lengthBytes)
     {
-        Part part = new(lengthBytes, baseSnapshot?._parts.GetValueOrDefault(name));
+        Part part = new(this, lengthBytes, baseSnapshot?._parts.GetValueOrDefault(name));
         return _parts.TryAdd(name, part) ? part : throw new InvalidOperationException($"part {name} is open already");
     }
 
@@ -27,9 +31,18 @@ public sealed class MemorySnapshot(MemorySnapshot? baseSnapshot = null) : ISnaps
 
     public int PrepareFrames(int count) => count;
 
-    public nint TakeFrame(int timeoutMs = 0) => System.Runtime.InteropServices.Marshal.AllocHGlobal(ISnapshotWriter.FrameSizeBytes);
+    public nint TakeFrame(int timeoutMs = 0)
+    {
+        if (Interlocked.Increment(ref _taken) <= MostTaken) return System.Runtime.InteropServices.Marshal.AllocHGlobal(ISnapshotWriter.FrameSizeBytes);
+        Interlocked.Decrement(ref _taken);
+        return 0;
+    }
 
-    public void ReturnFrame(nint frame) => System.Runtime.InteropServices.Marshal.FreeHGlobal(frame);
+    public void ReturnFrame(nint frame)
+    {
+        System.Runtime.InteropServices.Marshal.FreeHGlobal(frame);
+        Interlocked.Decrement(ref _taken);
+    }
 
     public void HoldFrames()
     {
@@ -39,7 +52,7 @@ public sealed class MemorySnapshot(MemorySnapshot? baseSnapshot = null) : ISnaps
 
     public byte[] GetRecord(string name) => _records.GetValueOrDefault(name) ?? throw new ImageException($"no record {name}");
 
-    private sealed class Part(long lengthBytes, Part? basePart) : IPartWriter, IPartReader
+    private sealed class Part(MemorySnapshot owner, long lengthBytes, Part? basePart) : IPartWriter, IPartReader
     {
         private readonly ConcurrentDictionary<long, byte[]> _frames = new();
 
@@ -59,7 +72,7 @@ public sealed class MemorySnapshot(MemorySnapshot? baseSnapshot = null) : ISnaps
         public unsafe void WriteTaken(long offsetBytes, nint frame)
         {
             WriteFrame(offsetBytes, new ReadOnlySpan<byte>((void*)frame, ISnapshotWriter.FrameSizeBytes));
-            System.Runtime.InteropServices.Marshal.FreeHGlobal(frame);
+            owner.ReturnFrame(frame);
         }
 
         public bool CanKeep(long offsetBytes) => basePart is not null;

@@ -253,6 +253,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         if (_writer is null) throw new InvalidOperationException("no capture to finish");
         try
         {
+            _precopy?.EndCapture();
             SnapshotResult result = _writer.Finish();
             _last = _writing;
             _lastManifest = result.ManifestHash.ToByteString();

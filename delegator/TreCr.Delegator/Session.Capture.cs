@@ -90,6 +90,7 @@ internal sealed unsafe partial class Session
             times.Mark($"round {rounds.Count + 1}", bytes);
         }
         while (rounds.Another(bytes));
+        writer.PrepareFrames((int)(bytes / ISnapshotWriter.FrameSizeBytes) + SpareFrames);
     }
 
     /// <summary>

@@ -11,6 +11,8 @@ internal sealed unsafe class FrameQueue : IDisposable
     private const int FramesPerSlab = 64;
     private const ulong SlabBytes = FramesPerSlab * (ulong)Format.FrameSizeBytes;
 
+    private const int MostWaitMs = 10_000;
+
     private readonly object _gate = new();
     private readonly List<nint> _slabs = [];
     private readonly nint[] _free;
@@ -42,17 +44,27 @@ internal sealed unsafe class FrameQueue : IDisposable
         }
     }
 
-    /// <summary>The same for buffers that are not in use.</summary>
+    /// <summary>The same for buffers that are not in use. Where the limit is reached it waits for the workers: what they have to do, a stop that finds no buffer would have to wait for.</summary>
     /// <returns>free buffers</returns>
     internal int PrepareFree(int count)
     {
-        while (true)
+        long end = Environment.TickCount64 + MostWaitMs;
+        lock (_gate)
         {
-            lock (_gate)
+            while (_freeCount < count)
             {
-                if (_freeCount >= count || _slabs.Count >= _maxSlabs || !AddSlab(populate: true)) return _freeCount;
-                if (_waitingForFree > 0) Monitor.PulseAll(_gate);
+                if (_slabs.Count < _maxSlabs && AddSlab(populate: true))
+                {
+                    if (_waitingForFree > 0) Monitor.PulseAll(_gate);
+                    continue;
+                }
+                int left = (int)(end - Environment.TickCount64);
+                if (left <= 0 || _count == 0 || _paused) break; // what is not in the queue is with its owner
+                _waitingForFree++;
+                Monitor.Wait(_gate, left);
+                _waitingForFree--;
             }
+            return _freeCount;
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TreCr.Images;
 
 namespace TreCr.Store;
@@ -6,6 +7,7 @@ namespace TreCr.Store;
 internal sealed unsafe class StorePartWriter(StoreSnapshotWriter writer, long lengthBytes, SnapshotFrames.Part? basePart) : IPartWriter, IDisposable
 {
     private readonly Lock _lock = new();
+    private readonly Dictionary<long, nint> _latest = []; // slots by index, of what was written while the program ran; under _lock
 
     internal FrameList Frames { get; } = new();
 
@@ -17,11 +19,11 @@ internal sealed unsafe class StorePartWriter(StoreSnapshotWriter writer, long le
         long index = IndexOf(offsetBytes);
         if (bytes.Length is < 1 or > Format.FrameSizeBytes) throw new ArgumentException($"{bytes.Length} bytes are not a frame", nameof(bytes));
         if (!bytes.ContainsAnyExcept((byte)0)) Add(index); // a slot with hash zero: an earlier write or the base must not show through
-        else writer.Copy(bytes, Add(index), this);
+        else writer.Copy(bytes, Add(index, out FrameList.Slot* before), this, before);
     }
 
     /// <inheritdoc/>
-    public void WriteTaken(long offsetBytes, nint frame) => writer.HandOver((byte*)frame, Add(IndexOf(offsetBytes)), this);
+    public void WriteTaken(long offsetBytes, nint frame) => writer.HandOver((byte*)frame, Add(IndexOf(offsetBytes), out FrameList.Slot* before), this, before);
 
     /// <inheritdoc/>
     public bool CanKeep(long offsetBytes) => basePart is not null && offsetBytes >= 0 && offsetBytes < basePart.LengthBytes;
@@ -61,6 +63,23 @@ internal sealed unsafe class StorePartWriter(StoreSnapshotWriter writer, long le
     private FrameList.Slot* Add(long index)
     {
         lock (_lock) return Frames.Add(index);
+    }
+
+    /// <param name="before">
+    /// what the same frame was when it was last written while the program ran; null: it was not. It may not be stored yet, or just be: a worker that cannot read it back stores the frame whole
+    /// </param>
+    private FrameList.Slot* Add(long index, out FrameList.Slot* before)
+    {
+        lock (_lock)
+        {
+            FrameList.Slot* slot = Frames.Add(index);
+            before = null;
+            if (writer.IsHolding) return slot; // found when the stop is over
+            ref nint latest = ref CollectionsMarshal.GetValueRefOrAddDefault(_latest, index, out _);
+            before = (FrameList.Slot*)latest;
+            latest = (nint)slot;
+            return slot;
+        }
     }
 
     private long IndexOf(long offsetBytes)

@@ -222,18 +222,23 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
 
     /// <summary>Copies a frame that is not all zero and hands it to the workers, or keeps the copy for them.</summary>
     /// <param name="part">null: of a record</param>
-    internal void Copy(ReadOnlySpan<byte> bytes, FrameList.Slot* slot, StorePartWriter? part)
+    /// <param name="before">as for <see cref="HandOver"/></param>
+    internal void Copy(ReadOnlySpan<byte> bytes, FrameList.Slot* slot, StorePartWriter? part, FrameList.Slot* before = null)
     {
         byte* taken = _holding ? _queue.TakeFree(0) : null, buffer = taken is null ? _queue.Rent() : taken;
         Span<byte> frame = new(buffer, Format.FrameSizeBytes);
         bytes.CopyTo(frame);
         frame[bytes.Length..].Clear();
-        if (taken is null) _queue.Enqueue(buffer, slot, part);
-        else HandOver(buffer, slot, part);
+        if (taken is null) _queue.Enqueue(buffer, slot, part, before);
+        else HandOver(buffer, slot, part, before);
     }
 
+    /// <summary>Frames are only copied now.</summary>
+    internal bool IsHolding => _holding;
+
     /// <summary>Takes over a buffer of <see cref="TakeFrame"/>.</summary>
-    internal void HandOver(byte* buffer, FrameList.Slot* slot, StorePartWriter? part)
+    /// <param name="before">the slot of the same frame's last state in this snapshot; null: none</param>
+    internal void HandOver(byte* buffer, FrameList.Slot* slot, StorePartWriter? part, FrameList.Slot* before)
     {
         lock (_lock)
         {
@@ -243,7 +248,7 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
                 return;
             }
         }
-        _queue.EnqueueTaken(buffer, slot, part);
+        _queue.EnqueueTaken(buffer, slot, part, before);
     }
 
     /// <summary>A worker has made a patch.</summary>

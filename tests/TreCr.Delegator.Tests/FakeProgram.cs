@@ -132,6 +132,7 @@ internal sealed unsafe class FakeProgram : IDisposable
         if (!Session.Gate(TimeSpan.FromSeconds(60), out string? blocker)) throw new InvalidOperationException($"gate: {blocker}");
         MemorySnapshot snapshot = ahead?.Snapshot ?? new(parent);
         LastWritten = Session.Capture(snapshot, known, hashes ?? new FrameHashes(), ahead?.Copied);
+        ahead?.Copied.EndCapture();
         return snapshot;
     }
 

@@ -12,6 +12,7 @@ internal static class EngineLoop
         using ProcessEngine engine = new();
         if (long.TryParse(Environment.GetEnvironmentVariable("TRECR_TEST_SAVE_BELOW"), out long below)) engine.SaveFilesBelowBytes = below;
         Dictionary<string, MemorySnapshot> snapshots = [];
+        int prepared = 0;
         byte[] buffer = new byte[8192];
         int[] descriptors = new int[Sys.MaxPassedDescriptors];
         string last = "";
@@ -29,7 +30,8 @@ internal static class EngineLoop
                     case "fault": Fault.Arm(f[1]); break;
                     case "check": answer = "ok\t" + string.Join("\t", engine.Check(int.Parse(f[1]), Externals(f, 2))); break;
                     case "prepare":
-                        snapshots[f[2]] = new MemorySnapshot(last.Length > 0 ? snapshots[last] : null);
+                        // Every other one has hardly any buffers, so that frames that are written again find none to be held in.
+                        snapshots[f[2]] = new MemorySnapshot(last.Length > 0 ? snapshots[last] : null) { MostTaken = prepared++ % 2 == 0 ? int.MaxValue : 4 };
                         engine.Prepare(int.Parse(f[1]), snapshots[f[2]]);
                         engine.Refine(snapshots[f[2]], 200);
                         break;

@@ -21,8 +21,8 @@ internal static unsafe class FramePart
     /// <param name="precopy">what was written into this snapshot while the program ran; null: nothing</param>
     /// <param name="hashes">receives those of this snapshot</param>
     /// <param name="tracked">who knows what was written, and the address of offset 0; null: every frame is looked at</param>
-    /// <returns>bytes that had to be written</returns>
-    /// <remarks>The hash is computed over the bytes that are copied: nothing runs meanwhile (design.md §4).</remarks>
+    /// <returns>bytes that had to be written in the stop</returns>
+    /// <remarks>The hash is computed over the bytes that are copied: nothing runs meanwhile (design.md §4). Held frames that were not written since need nothing of the stop: <see cref="Precopy.EndCapture"/> hands them over.</remarks>
     public static long Write(ISnapshotWriter writer, string name, long lengthBytes, long[] offsets, Source source, FrameHashes? baseHashes, Precopy? precopy, FrameHashes hashes, (WrittenFrames Frames, ulong Start)? tracked = null)
     {
         IPartWriter part = precopy?.Parts.GetValueOrDefault(name) ?? writer.OpenPart(name, lengthBytes);
@@ -33,13 +33,37 @@ internal static unsafe class FramePart
         bool[] unwritten = tracked?.Frames.Scan(tracked.Value.Start, offsets, computed) ?? new bool[offsets.Length];
         ConcurrentDictionary<long, nint>? held = precopy?.Held(name);
         // What was copied ahead and not written since needs no look.
-        List<int> open = [];
-        for (int i = 0; i < offsets.Length; i++)
-            if (!unwritten[i] || inCopy[i] < 0 || copied.Hashes[inCopy[i]] != computed[i] || held!.ContainsKey(offsets[i])) open.Add(i);
-        long written = 0;
-        Run(open.Count, (n, scratch) =>
+        List<int> open = [], settled = [];
+        long[] heldOffsets = held is null ? [] : [.. held.Keys];
+        Array.Sort(heldOffsets);
+        for (int i = 0, h = 0; i < offsets.Length; i++)
         {
-            int i = open[n];
+            while (h < heldOffsets.Length && heldOffsets[h] < offsets[i]) h++;
+            if (unwritten[i] && h < heldOffsets.Length && heldOffsets[h] == offsets[i]) settled.Add(i);
+            else if (!unwritten[i] || inCopy[i] < 0 || copied.Hashes[inCopy[i]] != computed[i]) open.Add(i);
+        }
+        long written = 0;
+        Run(open.Count, (n, scratch) => Settle(open[n], scratch));
+        // What was freed since it was copied must not be in the image: a frame of zeroes is no frame.
+        int[] gone = new FrameTable(offsets, computed).Locate(copied.Offsets);
+        for (int i = 0; i < gone.Length; i++)
+            if (gone[i] < 0) part.WriteFrame(copied.Offsets[i], [0]);
+        hashes.Set(name, new FrameTable(offsets, computed));
+        tracked?.Frames.Note(tracked.Value.Start, offsets, computed, AllTrue(offsets.Length));
+        precopy?.Later(() =>
+        {
+            foreach (int i in settled) Settle(i, null);
+            foreach (nint unused in held!.Values) writer.ReturnFrame(unused); // freed since
+            held.Clear();
+            HashSet<long> hot = precopy.Hot(name);
+            for (int i = 0; i < offsets.Length; i++)
+                if (changed[i]) hot.Add(offsets[i]);
+                else if (kept[i]) hot.Remove(offsets[i]);
+        });
+        return written;
+
+        void Settle(int i, byte* scratch)
+        {
             byte* bytes = null;
             if (!unwritten[i])
             {
@@ -66,25 +90,7 @@ internal static unsafe class FramePart
                 part.WriteTaken(offsets[i], buffer);
             }
             Interlocked.Add(ref written, FrameBytes);
-        });
-        if (held is not null)
-        {
-            foreach (nint unused in held.Values) writer.ReturnFrame(unused); // freed since
-            held.Clear();
         }
-        // What was freed since it was copied must not be in the image: a frame of zeroes is no frame.
-        int[] gone = new FrameTable(offsets, computed).Locate(copied.Offsets);
-        for (int i = 0; i < gone.Length; i++)
-            if (gone[i] < 0) part.WriteFrame(copied.Offsets[i], [0]);
-        if (precopy?.Hot(name) is { } hot)
-        {
-            for (int i = 0; i < offsets.Length; i++)
-                if (changed[i]) hot.Add(offsets[i]);
-                else if (kept[i]) hot.Remove(offsets[i]);
-        }
-        hashes.Set(name, new FrameTable(offsets, computed));
-        tracked?.Frames.Note(tracked.Value.Start, offsets, computed, AllTrue(offsets.Length));
-        return written;
     }
 
     private static bool[] AllTrue(int count)
@@ -141,7 +147,10 @@ internal static unsafe class FramePart
         tracker?.Note(start, offsets, computed, [.. taken.Zip(unwritten, (now, before) => now || before)]);
     }
 
-    /// <summary>Copies once more, into buffers that are held, what was written since it was copied ahead. The program runs.</summary>
+    /// <summary>
+    /// Copies once more, into buffers that are held, what was written since it was copied ahead. Where there are no more buffers the frame is stored once more (of which only the changed pages take space),
+    /// at the pace of the store: else the stop would have to wait for it. The program runs.
+    /// </summary>
     /// <param name="start">as for <see cref="Copy"/></param>
     /// <returns>bytes copied</returns>
     public static long CopyAgain(ISnapshotWriter writer, string name, long[] offsets, ulong start, Precopy precopy, WrittenFrames tracker)
@@ -152,21 +161,23 @@ internal static unsafe class FramePart
         int[] written = [.. Enumerable.Range(0, offsets.Length).Where(i => !valid[i])];
         long bytes = 0;
         int patienceMs = 1000; // the workers give buffers back, but each round that waits finds more written
-        Run(written.Length, (n, _) =>
+        bool[] stored = new bool[offsets.Length];
+        Run(written.Length, (n, scratch) =>
         {
             int i = written[n];
-            if (!held.TryGetValue(offsets[i], out nint buffer) && (buffer = writer.TakeFrame(Volatile.Read(ref patienceMs))) == 0)
-            {
-                Volatile.Write(ref patienceMs, 0);
-                return;
-            }
-            held[offsets[i]] = buffer;
-            if (!Fetch(start, offsets[i], (byte*)buffer)) return; // being freed; still counts as written
-            computed[i] = XxHash128.HashToUInt128(new ReadOnlySpan<byte>((byte*)buffer, FrameBytes));
+            if (!held.TryGetValue(offsets[i], out nint buffer) && (buffer = writer.TakeFrame(Volatile.Read(ref patienceMs))) == 0) Volatile.Write(ref patienceMs, 0);
+            if (buffer != 0) held[offsets[i]] = buffer;
+            byte* copy = buffer != 0 ? (byte*)buffer : scratch;
+            if (!Fetch(start, offsets[i], copy)) return; // being freed; still counts as written
+            ReadOnlySpan<byte> frame = new(copy, FrameBytes);
+            computed[i] = XxHash128.HashToUInt128(frame);
+            if (buffer == 0) precopy.Parts[name].WriteFrame(offsets[i], frame);
+            stored[i] = buffer == 0;
             valid[i] = true;
             Interlocked.Add(ref bytes, FrameBytes);
         });
         tracker.Note(start, offsets, computed, valid);
+        if (Array.IndexOf(stored, true) >= 0) precopy.Hashes.Set(name, precopy.Hashes.Part(name).With(FrameTable.Of(offsets, computed, stored)));
         return bytes;
     }
 

@@ -14,6 +14,21 @@ internal sealed class FrameTable(long[] offsets, UInt128[] hashes)
     public static FrameTable Of(long[] offsets, UInt128[] hashes, bool[] taken)
         => new([.. offsets.Where((_, i) => taken[i])], [.. hashes.Where((_, i) => taken[i])]);
 
+    /// <summary>This table and another one, whose frames count where both have them.</summary>
+    public FrameTable With(FrameTable other)
+    {
+        List<long> allOffsets = new(offsets.Length + other.Offsets.Length);
+        List<UInt128> allHashes = new(allOffsets.Capacity);
+        for (int i = 0, k = 0; i < offsets.Length || k < other.Offsets.Length;)
+        {
+            bool fromOther = k < other.Offsets.Length && (i == offsets.Length || other.Offsets[k] <= offsets[i]);
+            if (fromOther && i < offsets.Length && other.Offsets[k] == offsets[i]) i++;
+            allOffsets.Add(fromOther ? other.Offsets[k] : offsets[i]);
+            allHashes.Add(fromOther ? other.Hashes[k++] : hashes[i++]);
+        }
+        return new([.. allOffsets], [.. allHashes]);
+    }
+
     /// <summary>Where frames stand in this table.</summary>
     /// <param name="wanted">offsets, ascending</param>
     /// <returns>an index for each; -1: not here</returns>

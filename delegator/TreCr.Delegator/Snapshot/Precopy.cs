@@ -29,4 +29,15 @@ internal sealed class Precopy(Dictionary<string, HashSet<long>> hot)
     public ConcurrentDictionary<long, nint> Held(string part) => _held.GetOrAdd(part, _ => new());
 
     private readonly ConcurrentDictionary<string, ConcurrentDictionary<long, nint>> _held = new();
+    private readonly List<Action> _later = [];
+
+    /// <summary>Something that needs nothing of the stop: handing over thousands of held frames takes longer than all else in it.</summary>
+    public void Later(Action action) => _later.Add(action);
+
+    /// <summary>The program runs again: does what the capture has left. Before the snapshot is finished; without it held frames would not be in it.</summary>
+    public void EndCapture()
+    {
+        foreach (Action action in _later) action();
+        _later.Clear();
+    }
 }

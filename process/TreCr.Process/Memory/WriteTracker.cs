@@ -169,20 +169,31 @@ internal sealed class WriteTracker : IDisposable
         return bytes;
     }
 
-    /// <summary>Copies written pages into held frames, as far as there is memory for them; frames that find none are not settled any more.</summary>
+    /// <summary>
+    /// Copies written pages into held frames, as far as there is memory for them. Frames that find none are stored once more while the program runs (of which only the changed pages take space), at the pace
+    /// of the store, so that the stop does not have to wait for it; in the stop they are not settled any more.
+    /// </summary>
     private long CopyWritten(List<PageRun> written, bool strict)
     {
         // While the program runs the workers give buffers back, but only so long: each round that waits finds more written.
         int patienceMs = strict ? 0 : 1000;
+        List<PageRun> again = [];
         foreach (PageRun run in written)
             for (ulong frame = run.Start & ~(Frame - 1); frame < run.End; frame += Frame)
             {
                 if (!_settled.Contains(frame)) continue; // copied as a whole later
                 if (_held.Note(frame, new PageRun(Math.Max(frame, run.Start), Math.Min(frame + Frame, run.End)), patienceMs)) continue;
-                _settled.Remove(frame);
+                if (strict) _settled.Remove(frame);
+                else if (again.Count == 0 || again[^1].End <= frame) PageRun.Append(again, new PageRun(frame, frame + Frame)); // two runs may lie in one frame
                 patienceMs = 0;
             }
-        return _held.Copy(strict);
+        long bytes = _held.Copy(strict);
+        if (again.Count == 0) return bytes;
+        List<PageRun> present = [];
+        foreach (PageRun run in again) _scanner.ScanArea(run.Start, run.End, files: true, present, [], guards: null, flags: 0);
+        MemoryCopier copier = new(_reader, _writer!, _part!);
+        copier.Copy(present, strict: false, reach: false);
+        return bytes + copier.BytesCopied;
     }
 
     private bool IsDirty(ulong frame) => _allDirty || _sinceBase.Contains(frame) || (_captured && _afterCapture.Contains(frame));
