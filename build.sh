@@ -71,6 +71,7 @@ install_for_tests() {
     local missing=()
     [ -e /usr/bin/mpirun.openmpi ] && [ -e /usr/bin/mpicc.openmpi ] || missing+=(openmpi-bin libopenmpi-dev)
     [ -e /usr/bin/mpirun.mpich ] && [ -e /usr/bin/mpicc.mpich ] || missing+=(mpich libmpich-dev)
+    [ -e /usr/bin/gfortran ] || missing+=(gfortran)
     [ ${#missing[@]} = 0 ] && return
     as_root true || { say "without ${missing[*]} the tests of MPI are skipped"; return; }
     say "installing ${missing[*]}"

@@ -14,7 +14,8 @@ internal static partial class Emit
         {
             string parameters = string.Join(", ", call.Parameters.Select(p => p.RawType + " " + p.Name)), arguments = string.Join(", ", call.Parameters.Select(p => p.Name));
             string type = call.ReturnType.Length == 0 ? "int" : call.ReturnType;
-            foreach (string name in new[] { call.Name, model.Prefix + call.Name })
+            if (model.IsFortran) FortranNames(w, call, parameters, arguments);
+            else foreach (string name in new[] { call.Name, model.Prefix + call.Name }.Distinct())
             {
                 w.Line($"[global::System.Runtime.InteropServices.UnmanagedCallersOnly(EntryPoint = \"{name}\")]");
                 w.Line($"public static {type} {name}({parameters}) => Do_{call.Name}({arguments});").Line();
@@ -23,6 +24,21 @@ internal static partial class Emit
         }
         w.Close();
         return w.ToString();
+    }
+
+    /// <summary>Compilers write one name in four ways; ompi_NAME_f is what Open MPI's module mpi_f08 calls.</summary>
+    private static void FortranNames(CodeWriter w, LocalCallModel call, string parameters, string arguments)
+    {
+        foreach (string name in new[] { call.Name, "p" + call.Name })
+        foreach (string spelling in new[] { name, name + "_", name + "__", name.ToUpperInvariant() }.Concat(name == call.Name ? ["o" + name + "_f"] : []))
+        {
+            w.Line($"[global::System.Runtime.InteropServices.UnmanagedCallersOnly(EntryPoint = \"{spelling}\")]");
+            w.Line($"public static void Fortran_{spelling}({parameters}, int* @ierror)");
+            w.Line("{");
+            w.Line($"    int __error = Do_{call.Name}({arguments});");
+            w.Line("    if (@ierror != null) *@ierror = __error;");
+            w.Line("}").Line();
+        }
     }
 
     private static void LocalCall(CodeWriter w, LocalExportsModel model, LocalCallModel call, string type, string parameters)

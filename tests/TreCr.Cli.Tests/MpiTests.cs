@@ -71,12 +71,29 @@ public sealed class MpiTests(string kind)
     }
 
     /// <summary>Communicators of two groups; graphs, grids and their neighbours; what MPI 4.0 has and 3.1 has not: checked by the program in every round, cut between two of its calls, gone on with under the other library.</summary>
-    [TestCase("inter", 4), TestCase("neighbours", 3), TestCase("large", 2)]
+    [TestCase("inter", 4), TestCase("neighbours", 3), TestCase("large", 2), TestCase("made", 2)]
     public void ObjectsOfEveryKind_AreThereAfterARestartUnderTheOther(string program, int ranks)
     {
         if (program == "large" && kind == "openmpi") Assert.Ignore("Open MPI 4.1 is of MPI 3.1: it has none of these functions");
-        string under = File.Exists(LauncherOf(Other)) ? Other : kind;
         Compile(program);
+        RestartsUnderTheOther(ranks);
+    }
+
+    /// <summary>mpif.h, the modules mpi and mpi_f08: sentinels, operations, attributes and error handlers of Fortran.</summary>
+    [TestCase("fortran.F90", "-DMPIF"), TestCase("fortran.F90"), TestCase("fortran08.f90")]
+    public void Fortran_IsServed(string source, params string[] more)
+    {
+        if (!File.Exists("/usr/bin/gfortran")) Assert.Ignore("no gfortran");
+        _program = $"{_place.Root}/fortran";
+        RunningProgram compiler = _place.Other($"/usr/bin/mpif90.{kind}", ["-O1", "-w", "-ffree-line-length-none", "-fallow-argument-mismatch", .. more, "-J", _place.Root, "-o", _program, Path.Combine(Repository.Root, "tests/programs/mpi", source)]);
+        Assert.That(compiler.WaitForExit(Workplace.Limit), Is.Zero, compiler.Errors);
+        RestartsUnderTheOther(2);
+    }
+
+    /// <summary>One checkpoint, the end of everything, a restart.</summary>
+    private void RestartsUnderTheOther(int ranks)
+    {
+        string under = File.Exists(LauncherOf(Other)) ? Other : kind;
         const int Rounds = 6;
         RunningProgram run = Launch(ranks, $"{Rounds}", "100");
         run.WaitForLine(l => l == "round 1", Workplace.Limit);

@@ -3,7 +3,8 @@ using Microsoft.CodeAnalysis;
 namespace TreCr.Calls.Generator.Model;
 
 /// <summary>A class whose public methods are exported.</summary>
-internal sealed record LocalExportsModel(string Namespace, string ClassName, string Runtime, string Prefix, EquatableArray<LocalCallModel> Calls)
+/// <param name="IsFortran">called by Fortran: arguments by reference, the error in one more, names in all spellings</param>
+internal sealed record LocalExportsModel(string Namespace, string ClassName, string Runtime, string Prefix, bool IsFortran, EquatableArray<LocalCallModel> Calls)
 {
     private static readonly SymbolDisplayFormat Full = SymbolDisplayFormat.FullyQualifiedFormat;
 
@@ -21,7 +22,7 @@ internal sealed record LocalExportsModel(string Namespace, string ClassName, str
             if (!all.Any(p => p.LargeType.Length > 0) || methods.Any(m => m.Name == call.Name + "_c")) continue;
             calls.Add(call with { Name = call.Name + "_c", Parameters = new EquatableArray<LocalParameterModel>([.. all.Select(p => p.LargeType.Length == 0 ? p : p with { RawType = p.LargeType, Conversion = "FromLarge" })]) });
         }
-        return new LocalExportsModel(type.ContainingNamespace.ToDisplayString(), type.Name, runtime, prefix, new EquatableArray<LocalCallModel>([.. calls]));
+        return new LocalExportsModel(type.ContainingNamespace.ToDisplayString(), type.Name, runtime, prefix, attribute.NamedArguments.Any(a => a.Key == "Fortran" && a.Value.Value is true), new EquatableArray<LocalCallModel>([.. calls]));
 
         static bool IsExported(IMethodSymbol m) => m is { MethodKind: MethodKind.Ordinary, DeclaredAccessibility: Accessibility.Public, IsStatic: true };
     }

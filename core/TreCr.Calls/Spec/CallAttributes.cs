@@ -155,12 +155,15 @@ public sealed class ResolverOfAttribute(string file) : Attribute
 
 /// <summary>Marks a static class whose public static methods are exported as C functions under their names, and once more behind a prefix: calls that the program carries out itself. Parameter types with From and FromLarge, and returned operations: LocalExportsGenerator.</summary>
 /// <param name="runtime">type with the static methods Enter(string), Leave() and Failed(Exception, communicator), the latter giving the error code</param>
-/// <param name="prefix">of the second name</param>
+/// <param name="prefix">of the second name; empty: there is none</param>
 [AttributeUsage(AttributeTargets.Class)]
 public sealed class LocalExportsAttribute(Type runtime, string prefix) : Attribute
 {
     public Type Runtime => runtime;
     public string Prefix => prefix;
+
+    /// <summary>Fortran's names: each method is exported in all spellings, with one more parameter for the error.</summary>
+    public bool Fortran { get; init; }
 }
 
 /// <summary>Marks a static class that exports functions which say their name and are refused: the lines of an additional file, and the same behind a prefix.</summary>

@@ -63,7 +63,7 @@ internal static unsafe class MpiAbi
     /// <summary>The class of a code of the program.</summary>
     public static ErrorClass ErrorOf(int code)
     {
-        if (!IsMpich) return (ErrorClass)code;
+        if (!IsMpich || UserErrors.IsOne(code)) return (ErrorClass)code;
         if (code is >= 55 and <= 58) return code switch { 55 => ErrorClass.RmaRange, 56 => ErrorClass.RmaAttach, 57 => ErrorClass.RmaShared, _ => ErrorClass.RmaFlavor };
         int index = Array.IndexOf(s_mpichErrors, code);
         return index < 0 ? ErrorClass.Unknown : (ErrorClass)index;
@@ -75,6 +75,9 @@ internal static unsafe class MpiAbi
 
     /// <summary>What MPI_Comm_compare and MPI_Group_compare answer: the same numbers in both.</summary>
     public const int Ident = 0, Congruent = 1, Similar = 2, Unequal = 3;
+
+    /// <summary>C's number of a predefined key: in MPICH's mpif.h they are one more.</summary>
+    public static int KeyOfC(int key) => IsMpich && (key & 1) == 0 ? key - 1 : key;
 
     /// <summary>MPI_UNWEIGHTED: with MPICH a pointer that its library has.</summary>
     public static bool IsUnweighted(nint weights) => weights == (IsMpich ? Variable("MPI_UNWEIGHTED") : 2);

@@ -31,6 +31,12 @@ internal readonly unsafe struct StatusPointer
         }
     }
 
+    /// <summary>What a function of the program has written, all but the error.</summary>
+    public MessageStatus Get() => new()
+    {
+        Source = MpiAbi.Rank(_words[MpiAbi.IsMpich ? 2 : 0]), Tag = _words[MpiAbi.IsMpich ? 3 : 1], IsCancelled = IsCancelled, LengthBytes = LengthBytes,
+    };
+
     public void SetError(ErrorClass error)
     {
         if (_words != null) _words[MpiAbi.IsMpich ? 4 : 2] = MpiAbi.Error(error);

@@ -8,6 +8,9 @@ internal sealed unsafe class Errhandler(ErrhandlerKind kind) : MpiObject
     /// <summary>void f(MPI_Comm* comm, int* code, ...).</summary>
     public nint Function { get; init; }
 
+    /// <summary>It takes a handle as Fortran has it.</summary>
+    public bool IsFortran { get; init; }
+
     public static Errhandler Fatal { get; } = new(ErrhandlerKind.Fatal);
     public static Errhandler Return { get; } = new(ErrhandlerKind.Return);
 
@@ -21,9 +24,9 @@ internal sealed unsafe class Errhandler(ErrhandlerKind kind) : MpiObject
     }
 
     /// <summary>Calls the program's function. With the three words of a variadic call.</summary>
-    public void Call(nint commHandle, int code)
+    public void Call(ErrorOwner owner, int code)
     {
-        nint handle = commHandle;
+        nint handle = IsFortran ? FortranHandles.ToFortran(owner) : owner.Handle;
         int word = code;
         ((delegate* unmanaged[Cdecl]<nint*, int*, nint, void>)Function)(&handle, &word, 0);
     }

@@ -104,10 +104,13 @@ internal sealed class Datatype : MpiObject
         for (long i = 0; i < count && sizes.Count < Longest; i++) sizes.AddRange(more);
     }
 
-    public Datatype Duplicate() => new()
+    public Datatype Duplicate() => Like(Combiner.Dup, Contents.None, [this], isPredefined: false);
+
+    /// <summary>The same layout, made otherwise.</summary>
+    public Datatype Like(Combiner combiner, Contents contents, Datatype[] types, bool isPredefined) => new()
     {
         SizeBytes = SizeBytes, LowerBound = LowerBound, UpperBound = UpperBound, TrueLowerBound = TrueLowerBound, TrueUpperBound = TrueUpperBound, Runs = Runs, Element = Element, Alignment = Alignment,
-        BasicSizes = BasicSizes, Combiner = Combiner.Dup, Types = [this], IsCommitted = IsCommitted,
+        BasicSizes = BasicSizes, Combiner = combiner, Contents = contents, Types = types, IsCommitted = IsCommitted, IsPredefined = isPredefined,
     };
 }
 

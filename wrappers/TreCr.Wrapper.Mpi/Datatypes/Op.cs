@@ -9,6 +9,9 @@ internal sealed unsafe class Op : MpiObject
     /// <summary>void f(void* in, void* inout, int* count, MPI_Datatype* type).</summary>
     public delegate* unmanaged[Cdecl]<void*, void*, int*, void*, void> Function { get; init; }
 
+    /// <summary>The function takes a datatype as Fortran has it.</summary>
+    public bool IsFortran { get; init; }
+
     /// <summary>The same with MPI_Count* count; of MPI_Op_create_c.</summary>
     public delegate* unmanaged[Cdecl]<void*, void*, long*, void*, void> LargeFunction { get; init; }
 
@@ -42,6 +45,7 @@ internal sealed unsafe class Op : MpiObject
         // The program may have freed the datatype of a call that is under way.
         bool isFreed = type.Handle == 0;
         nint handle = isFreed ? Handles.Add(type) : type.Handle;
+        if (IsFortran) handle = FortranHandles.ToFortran<Datatype>(handle);
         if (LargeFunction != null) LargeFunction((void*)input, (void*)inout, &count, &handle);
         else
         {

@@ -36,12 +36,17 @@ internal static class PredefinedTypes
     public static Datatype Int32 { get; private set; } = null!;
     public static Datatype Int64 { get; private set; } = null!;
 
+    private static readonly Dictionary<string, Datatype> s_named = [];
+
+    public static Datatype Named(string name) => s_named[name];
+
     public static void Define()
     {
         Handles.PredefineNull<Datatype>("ompi_mpi_datatype_null", 0x0c000000);
         foreach (var (name, symbol, mpich, size, element) in s_types)
         {
             Datatype type = Make(name, size, element);
+            s_named[name] = type;
             if (mpich != 0 || !MpiAbi.IsMpich) Handles.Predefine(type, "ompi_mpi_" + symbol, mpich);
             if (name == "MPI_BYTE") Byte = type;
             if (name == "MPI_INT") Int32 = type;

@@ -37,22 +37,39 @@ internal static unsafe class AttributeCalls
     {
         *flag = 1;
         if (comm.Attributes.TryGet(key, out *value)) return;
-        (int Index, int Value)? known = MpiAbi.IsMpich ? (uint)key switch
+        if (Predefined(comm, key) is { } known)
         {
-            0x64400001 => (0, MpiAbi.TagUpperBound), 0x64400003 => (1, MpiAbi.RankOut(MpiAbi.ProcNull)), 0x64400005 => (2, MpiAbi.RankOut(MpiAbi.AnySource)), 0x64400007 => (3, 0), 0x64400009 => (4, Rankings.Size),
-            0x6440000b => (5, (int)ErrorClass.Win), 0x6440000d => (6, 0), _ => null,
-        } : key switch
-        {
-            0 => (0, MpiAbi.TagUpperBound), 1 => (1, MpiAbi.ProcNull), 2 => (2, MpiAbi.AnySource), 3 => (3, 0), 4 => (6, 0), 5 => (5, 92), 6 => (4, Rankings.Size), _ => null,
-        };
-        if (known is { } predefined && comm == Comm.World)
-        {
-            s_predefined[predefined.Index] = predefined.Value;
-            *value = (nint)(s_predefined + predefined.Index);
+            s_predefined[known.Index] = known.Value;
+            *value = (nint)(s_predefined + known.Index);
             return;
         }
-        if (known is null) Keyval.Of(key);
         *flag = 0;
+    }
+
+    /// <summary>As Fortran gets it.</summary>
+    internal static bool TryGetNumber(Comm comm, int key, out nint value)
+    {
+        if (comm.Attributes.TryGetNumber(key, out value)) return true;
+        if (Predefined(comm, key) is not { } known) return false;
+        value = known.Value;
+        return true;
+    }
+
+    /// <summary>Attributes of MPI_COMM_WORLD.</summary>
+    /// <returns>null: it has none with this key, or not this object</returns>
+    /// <exception cref="MpiException">no such key</exception>
+    private static (int Index, int Value)? Predefined(Comm comm, int key)
+    {
+        (int Index, int Value)? known = MpiAbi.IsMpich ? (uint)MpiAbi.KeyOfC(key) switch
+        {
+            0x64400001 => (0, MpiAbi.TagUpperBound), 0x64400003 => (1, MpiAbi.RankOut(MpiAbi.ProcNull)), 0x64400005 => (2, MpiAbi.RankOut(MpiAbi.AnySource)), 0x64400007 => (3, 0), 0x64400009 => (4, Rankings.Size),
+            0x6440000b => (5, UserErrors.LastUsed), 0x6440000d => (6, 0), _ => null,
+        } : key switch
+        {
+            0 => (0, MpiAbi.TagUpperBound), 1 => (1, MpiAbi.ProcNull), 2 => (2, MpiAbi.AnySource), 3 => (3, 0), 4 => (6, 0), 5 => (5, UserErrors.LastUsed), 6 => (4, Rankings.Size), _ => null,
+        };
+        if (known is null) Keyval.Of(key);
+        return comm == Comm.World ? known : null;
     }
 
     public static void MPI_Attr_get(Comm comm, int key, nint* value, int* flag) => MPI_Comm_get_attr(comm, key, value, flag);

@@ -128,6 +128,20 @@ internal static unsafe class DatatypeCalls
             ? new([size, rank, dims, .. how, .. with, .. ranks, order], [], all, true) : new([size, rank, dims, .. all.Select(n => (int)n), .. how, .. with, .. ranks, order], [], [], false)));
     }
 
+    public static void MPI_Type_create_f90_real(int digits, int range, HandlePointer result) => result.Value = NamedTypes.Real(Combiner.F90Real, digits, range).Handle;
+    public static void MPI_Type_create_f90_complex(int digits, int range, HandlePointer result) => result.Value = NamedTypes.Real(Combiner.F90Complex, digits, range).Handle;
+    public static void MPI_Type_create_f90_integer(int range, HandlePointer result) => result.Value = NamedTypes.Integer(range).Handle;
+
+    public static void MPI_Type_match_size(int kind, int bytes, HandlePointer result) => result.Value = Matching(kind, bytes);
+
+    /// <returns>handle</returns>
+    internal static nint Matching(int kind, int bytes)
+    {
+        // MPICH counts reals, integers, complex numbers.
+        TypeClass wanted = (TypeClass)(MpiAbi.IsMpich && kind is (1 or 2) ? 3 - kind : kind);
+        return (NamedTypes.Matching(wanted, bytes) ?? throw new MpiException(ErrorClass.Arg, $"no type of class {kind} with {bytes} bytes")).Handle;
+    }
+
     public static void MPI_Type_dup(Datatype type, HandlePointer result)
     {
         Datatype copy = type.Duplicate();

@@ -50,9 +50,19 @@ internal static unsafe class EnvironmentCalls
 
     public static void MPI_Get_processor_name(byte* name, int* length) => *length = Text.Write(name, Environment.MachineName, MpiAbi.MaxProcessorName);
 
-    public static void MPI_Error_class(int code, int* errorClass) => *errorClass = code;
+    public static void MPI_Error_class(int code, int* errorClass) => *errorClass = UserErrors.ClassOf(code);
 
-    public static void MPI_Error_string(int code, byte* text, int* length) => *length = Text.Write(text, ErrorTexts.Of(MpiAbi.ErrorOf(code)), MpiAbi.MaxErrorString);
+    public static void MPI_Add_error_class(int* errorClass) => *errorClass = UserErrors.Add(0);
+
+    public static void MPI_Add_error_code(int errorClass, int* code) => *code = UserErrors.Add(errorClass);
+
+    public static void MPI_Add_error_string(int code, byte* text)
+    {
+        if (!UserErrors.IsOne(code)) throw new MpiException(ErrorClass.Arg, $"{code} is no code of the program");
+        UserErrors.SetText(code, Text.Read(text));
+    }
+
+    public static void MPI_Error_string(int code, byte* text, int* length) => *length = Text.Write(text, UserErrors.TextOf(code) ?? ErrorTexts.Of(MpiAbi.ErrorOf(code)), MpiAbi.MaxErrorString);
 
     public static void MPI_Pcontrol(int level) { }
 

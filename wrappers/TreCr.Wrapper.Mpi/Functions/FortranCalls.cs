@@ -69,6 +69,8 @@ internal static class FortranHandles
         return s_numbers.TryGetValue((typeof(T), handle), out int number) ? number : -1;
     }
 
+    public static int ToFortran(MpiObject item) => item switch { Datatype => ToFortran<Datatype>(item.Handle), Window => ToFortran<Window>(item.Handle), _ => ToFortran<Comm>(item.Handle) };
+
     public static nint ToC<T>(int number)
     {
         if (MpiAbi.IsMpich || Handles.IsMade((nint)(uint)number)) return (nint)(uint)number;

@@ -11,6 +11,8 @@ internal static unsafe class RequestCalls
     /// <summary>The program has the result: the handle becomes null, or the persistent request inactive.</summary>
     private static ErrorClass Deliver(Request r, HandlePointer requests, int index, StatusPointer status)
     {
+        GeneralizedRequest? functions = r.Generalized;
+        if (functions is not null) r.Status = functions.Query();
         ErrorClass error = r.Status.Error;
         status.Set(r.Status);
         if (r.IsPersistent) r.IsActive = false;
@@ -18,6 +20,7 @@ internal static unsafe class RequestCalls
         {
             r.Free();
             requests[index] = Handles.Null<Request>();
+            functions?.Free();
         }
         return error;
     }
@@ -67,7 +70,7 @@ internal static unsafe class RequestCalls
         Request? r = Request.Of(request);
         if (r is not null && !r.IsDone) Messages.Progress();
         *flag = r is null || !IsActive(r) || r.IsDone ? 1 : 0;
-        if (*flag != 0) status.Set(r is null || !IsActive(r) ? MessageStatus.Empty : r.Status);
+        if (*flag != 0) status.Set(r is null || !IsActive(r) ? MessageStatus.Empty : r.Generalized?.Query() ?? r.Status);
     }
 
     private static Request?[] Live(int count, HandlePointer requests)
@@ -183,15 +186,23 @@ internal static unsafe class RequestCalls
     public static void MPI_Request_free(HandlePointer request)
     {
         Request r = Request.Of(request.Value) ?? throw new MpiException(ErrorClass.Request, "MPI_REQUEST_NULL");
-        if (r.IsDone || !IsActive(r)) r.Free();
+        GeneralizedRequest? functions = r.Generalized;
+        bool isOver = r.IsDone || !IsActive(r);
+        if (isOver) r.Free();
         else r.IsDetached = true;
         request.Value = Handles.Null<Request>();
+        if (isOver) functions?.Free();
     }
 
     /// <summary>A receive that has not been matched, and a send whose envelope has not left: of others nothing is cancelled.</summary>
     public static void MPI_Cancel(HandlePointer request)
     {
         Request r = Request.Of(request.Value) ?? throw new MpiException(ErrorClass.Request, "MPI_REQUEST_NULL");
+        if (r.Generalized is { } functions)
+        {
+            functions.Cancel(r.IsDone);
+            return;
+        }
         if (r.IsDone || !IsActive(r)) return;
         if (r.Kind == RequestKind.Receive ? !r.Mailbox.TryRemovePosted(r) : r.Kind != RequestKind.Send || !Messages.TryCancelSend(r)) return;
         r.Status = MessageStatus.Empty;

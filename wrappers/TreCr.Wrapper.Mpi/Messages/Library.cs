@@ -105,7 +105,7 @@ internal static class Library
         {
             case ErrhandlerKind.Return: return code;
             case ErrhandlerKind.User:
-                handler.Call(owner!.Handle, code);
+                handler.Call(owner!, code);
                 return code;
             default:
                 StandardError.Write("trecr: MPI: "u8, $"rank {Rankings.World}: {t_call}: {ErrorTexts.Of(error)} ({message}): MPI_ERRORS_ARE_FATAL, the job is aborted");

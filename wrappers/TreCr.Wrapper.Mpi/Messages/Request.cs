@@ -37,6 +37,9 @@ internal sealed class Request : MpiObject
     /// <summary>Of a collective call, or one that waits for others.</summary>
     public Schedule? Schedule;
 
+    /// <summary>Functions of a generalized one.</summary>
+    public GeneralizedRequest? Generalized;
+
     /// <summary>Of a partitioned one.</summary>
     public Partitions? Partitions;
 
@@ -69,7 +72,7 @@ internal sealed class Request : MpiObject
     {
         nint handle = Handle;
         (IsLive, IsDone, IsPersistent, IsActive, IsDetached, Remote, MovedBytes, MessageBytes, Mode) = (false, false, false, false, false, 0, 0, 0, default);
-        (Schedule, Next, Comm, Completed, Again, Partitions) = (null, null, null, null, null, null);
+        (Schedule, Next, Comm, Completed, Again, Partitions, Generalized) = (null, null, null, null, null, null, null);
         (Mailbox, Type) = (null!, null!);
         Handle = handle;
         s_pool.Push(this);
@@ -86,6 +89,6 @@ internal sealed class Request : MpiObject
     public static void Define() => Handles.PredefineNull<Request>("ompi_request_null", 0x2c000000);
 }
 
-internal enum RequestKind { Send, Receive, Schedule }
+internal enum RequestKind { Send, Receive, Schedule, Generalized }
 
 internal enum SendMode { Standard, Synchronous, Buffered, Ready }
