@@ -10,8 +10,9 @@ public sealed class LocalExportsTests
 {
     private const string Source = """
         namespace N;
-        internal sealed class Comm { public static Comm From(nint raw) => raw == 0 ? throw new Exception() : new(); }
-        internal static class Library { public static void Enter(string call) { } public static void Leave() { } public static int Failed(Exception e, Comm? c) => c is null ? 5 : 6; public static int NotSupported(string call) => 7; }
+        internal abstract class ErrorOwner;
+        internal sealed class Comm : ErrorOwner { public static Comm From(nint raw) => raw == 0 ? throw new Exception() : new(); }
+        internal static class Library { public static void Enter(string call) { } public static void Leave() { } public static int Failed(Exception e, ErrorOwner? c) => c is null ? 5 : 6; public static int NotSupported(string call) => 7; }
         [LocalExports(typeof(Library), "P")]
         internal static unsafe class Calls
         {

@@ -85,7 +85,7 @@ public sealed class MpiTests(string kind)
     {
         if (!File.Exists("/usr/bin/gfortran")) Assert.Ignore("no gfortran");
         _program = $"{_place.Root}/fortran";
-        RunningProgram compiler = _place.Other($"/usr/bin/mpif90.{kind}", ["-O1", "-w", "-ffree-line-length-none", "-fallow-argument-mismatch", .. more, "-J", _place.Root, "-o", _program, Path.Combine(Repository.Root, "tests/programs/mpi", source)]);
+        RunningProgram compiler = _place.Other([$"/usr/bin/mpif90.{kind}", "-O1", "-w", "-ffree-line-length-none", "-fallow-argument-mismatch", .. more, "-J", _place.Root, "-o", _program, Path.Combine(Repository.Root, "tests/programs/mpi", source)]);
         Assert.That(compiler.WaitForExit(Workplace.Limit), Is.Zero, compiler.Errors);
         RestartsUnderTheOther(2);
     }
@@ -94,8 +94,8 @@ public sealed class MpiTests(string kind)
     private void RestartsUnderTheOther(int ranks)
     {
         string under = File.Exists(LauncherOf(Other)) ? Other : kind;
-        const int Rounds = 6;
-        RunningProgram run = Launch(ranks, $"{Rounds}", "100");
+        const int Rounds = 14;
+        RunningProgram run = Launch(ranks, $"{Rounds}", "150");
         run.WaitForLine(l => l == "round 1", Workplace.Limit);
         (int done, _, string wrong) = _place.Do("checkpoint", "job");
         Assert.That(done, Is.Zero, wrong);

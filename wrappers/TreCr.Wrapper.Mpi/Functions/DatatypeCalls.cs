@@ -185,13 +185,13 @@ internal static unsafe class DatatypeCalls
     /// <summary>MPICH's numbers begin with 1.</summary>
     private static int NumberOf(Combiner combiner) => (int)combiner + (MpiAbi.IsMpich ? 1 : 0);
 
-    public static void MPI_Type_get_contents(Datatype type, int maxIntegers, int maxAddresses, int maxTypes, int* integers, nint* addresses, HandlePointer types)
+    public static void MPI_Type_get_contents(Datatype type, int maxIntegers, int maxAddresses, int maxTypes, int* integers, nint* addresses, nint types)
     {
         if (type.Contents.IsLarge) throw new MpiException(ErrorClass.Type, "the datatype was made with large counts");
         MPI_Type_get_contents_c(type, maxIntegers, maxAddresses, 0, maxTypes, integers, addresses, null, types);
     }
 
-    public static void MPI_Type_get_contents_c(Datatype type, long maxIntegers, long maxAddresses, long maxCounts, long maxTypes, int* integers, nint* addresses, long* counts, HandlePointer types)
+    public static void MPI_Type_get_contents_c(Datatype type, long maxIntegers, long maxAddresses, long maxCounts, long maxTypes, int* integers, nint* addresses, long* counts, nint types)
     {
         Contents c = type.Contents;
         if (type.Combiner == Combiner.Named || maxIntegers < c.Integers.Length || maxAddresses < c.Addresses.Length || maxCounts < c.Counts.Length || maxTypes < type.Types.Length) throw new MpiException(ErrorClass.Arg, "a named type, or too little room");
@@ -202,7 +202,7 @@ internal static unsafe class DatatypeCalls
         {
             // The standard gives new handles for types of the program, to be freed by it.
             Datatype inner = type.Types[i];
-            types[i] = inner.IsPredefined ? inner.Handle : Handles.Add(inner.Handle == 0 ? inner : inner.Duplicate());
+            MpiAbi.Write(types, i, inner.IsPredefined ? inner.Handle : Handles.Add(inner.Handle == 0 ? inner : inner.Duplicate()));
         }
     }
 
