@@ -5,7 +5,7 @@ namespace TreCr.Linux;
 /// <summary>dlopen(3) where the runtime's own way does not do.</summary>
 public static unsafe partial class Sys
 {
-    private const int RTLD_NOW = 2, RTLD_GLOBAL = 0x100;
+    private const int RTLD_NOW = 2, RTLD_NOLOAD = 4, RTLD_GLOBAL = 0x100;
 
     [LibraryImport("libc", EntryPoint = "dlopen", StringMarshalling = StringMarshalling.Utf8)]
     private static partial nint LibcDlopen(string path, int flags);
@@ -24,7 +24,12 @@ public static unsafe partial class Sys
         return library != 0 ? library : throw new DllNotFoundException(Marshal.PtrToStringUTF8((nint)LibcDlerror()) ?? path);
     }
 
-    /// <summary>The address that a name has for code of the program (RTLD_DEFAULT).</summary>
-    /// <returns>0: nothing loaded has it</returns>
-    public static nint FindSymbol(string name) => LibcDlsym(0, name);
+    /// <summary>A library that is loaded already.</summary>
+    /// <param name="name">soname</param>
+    /// <returns>0: it is not</returns>
+    public static nint FindLibrary(string name) => LibcDlopen(name, RTLD_NOW | RTLD_NOLOAD);
+
+    /// <summary>The address that a name has for code of the program (RTLD_DEFAULT), or in one library.</summary>
+    /// <returns>0: nothing loaded, or not this library, has it</returns>
+    public static nint FindSymbol(string name, nint library = 0) => LibcDlsym(library, name);
 }

@@ -1,5 +1,3 @@
-using TreCr.Linux;
-
 namespace TreCr.Wrapper.Mpi;
 
 /// <summary>
@@ -59,14 +57,14 @@ internal static class Handles
     /// <summary>Declares a predefined object.</summary>
     public static void Predefine(MpiObject item, string openMpiSymbol, long mpichValue)
     {
-        nint handle = MpiAbi.IsMpich ? (nint)(uint)mpichValue : Sys.FindSymbol(openMpiSymbol);
+        nint handle = MpiAbi.IsMpich ? (nint)(uint)mpichValue : MpiAbi.Symbol(openMpiSymbol);
         if (handle == 0 || s_predefined.ContainsKey(handle)) return;
         s_predefined[handle] = item;
         if (item.Handle == 0) item.Handle = handle;
     }
 
     /// <summary>Declares the null handle of a kind.</summary>
-    public static void PredefineNull<T>(string openMpiSymbol, long mpichValue) => s_null[typeof(T)] = MpiAbi.IsMpich ? (nint)(uint)mpichValue : Sys.FindSymbol(openMpiSymbol);
+    public static void PredefineNull<T>(string openMpiSymbol, long mpichValue) => s_null[typeof(T)] = MpiAbi.IsMpich ? (nint)(uint)mpichValue : MpiAbi.Symbol(openMpiSymbol);
 
     public static nint Null<T>() => s_null[typeof(T)];
 

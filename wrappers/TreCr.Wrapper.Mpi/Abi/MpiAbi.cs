@@ -21,8 +21,19 @@ internal static unsafe class MpiAbi
     /// <summary>The program has MPICH's numbers.</summary>
     public static bool IsMpich { get; private set; }
 
-    /// <summary>Finds out which: the library that the program was linked with is loaded, but dormant.</summary>
-    public static void Detect() => IsMpich = Sys.FindSymbol("ompi_mpi_comm_world") == 0 && Sys.FindSymbol("MPIR_Dup_fn") != 0;
+    private static nint s_library;
+
+    /// <summary>Finds out which: the library that the program was linked with is loaded, but dormant. Where a module of the program was (Python), its names are not the program's.</summary>
+    public static void Detect()
+    {
+        const string OpenMpi = "ompi_mpi_comm_world", Mpich = "MPIR_Dup_fn";
+        if (Sys.FindSymbol(OpenMpi) != 0) return;
+        IsMpich = Sys.FindSymbol(Mpich) != 0 || (s_library = Sys.FindLibrary("libmpi.so.40")) == 0;
+    }
+
+    /// <summary>Address of something that the program's MPI library defines.</summary>
+    /// <returns>0: it does not</returns>
+    public static nint Symbol(string name) => Sys.FindSymbol(name) is not 0 and var address ? address : s_library == 0 ? 0 : Sys.FindSymbol(name, s_library);
 
     /// <summary>Bytes of a handle in the program's memory.</summary>
     public static int HandleBytes => IsMpich ? 4 : 8;

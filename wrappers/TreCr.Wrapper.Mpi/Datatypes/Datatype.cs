@@ -104,7 +104,11 @@ internal sealed class Datatype : MpiObject
         for (long i = 0; i < count && sizes.Count < Longest; i++) sizes.AddRange(more);
     }
 
+    /// <summary>MPI_Type_dup.</summary>
     public Datatype Duplicate() => Like(Combiner.Dup, Contents.None, [this], isPredefined: false);
+
+    /// <summary>The same type, made in the same way, under a handle of its own.</summary>
+    public Datatype Copy() => Like(Combiner, Contents, Types, isPredefined: false);
 
     /// <summary>The same layout, made otherwise.</summary>
     public Datatype Like(Combiner combiner, Contents contents, Datatype[] types, bool isPredefined) => new()

@@ -202,7 +202,7 @@ internal static unsafe class DatatypeCalls
         {
             // The standard gives new handles for types of the program, to be freed by it.
             Datatype inner = type.Types[i];
-            MpiAbi.Write(types, i, inner.IsPredefined ? inner.Handle : Handles.Add(inner.Handle == 0 ? inner : inner.Duplicate()));
+            MpiAbi.Write(types, i, inner.IsPredefined ? inner.Handle : Handles.Add(inner.Copy()));
         }
     }
 

@@ -105,7 +105,7 @@ internal static class FortranHandles
 
     private static void Add<T>(string symbol, int number)
     {
-        nint handle = Linux.Sys.FindSymbol(symbol);
+        nint handle = MpiAbi.Symbol(symbol);
         if (handle == 0) return;
         s_numbers[(typeof(T), handle)] = number;
         s_handles[(typeof(T), number)] = handle;

@@ -32,6 +32,10 @@ internal static class ErrorTexts
         ErrorClass.InfoValue => "MPI_ERR_INFO_VALUE: invalid value argument for info object",
         ErrorClass.Info => "MPI_ERR_INFO: invalid info object",
         ErrorClass.UnsupportedOperation => "MPI_ERR_UNSUPPORTED_OPERATION: operation not supported",
-        _ => $"MPI_ERR_{error.ToString().ToUpperInvariant()}",
+        ErrorClass.LockType => "MPI_ERR_LOCKTYPE: invalid lock type",
+        _ => $"MPI_ERR_{Words(error.ToString())}",
     };
+
+    /// <summary>NoSuchFile is NO_SUCH_FILE.</summary>
+    private static string Words(string name) => string.Concat(name.Select((c, i) => i > 0 && char.IsAsciiLetterUpper(c) && char.IsAsciiLetterLower(name[i - 1]) ? $"_{c}" : char.ToUpperInvariant(c).ToString()));
 }
