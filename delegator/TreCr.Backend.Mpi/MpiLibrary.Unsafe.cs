@@ -8,7 +8,7 @@ namespace TreCr.Backend.Mpi;
 /// its relatives: 32-bit numbers), which differ only where they are stored.
 /// </summary>
 /// <remarks>One thread. Source: MPI-3.1; representation: facts/mpi.md §1.1 and §1.2.</remarks>
-internal sealed unsafe class MpiLibrary
+internal sealed unsafe class MpiLibrary : IPacketNetwork
 {
     private const int AnyTag = -1, StatusBytes = 64;
 
@@ -66,7 +66,6 @@ internal sealed unsafe class MpiLibrary
         nint Find(string name) => NativeLibrary.TryGetExport(library, name, out nint address) ? address : throw new MpiBackendException($"{path} has no {name}");
     }
 
-    /// <summary>World rank.</summary>
     public int Rank { get; private set; }
 
     public int Size { get; private set; }
@@ -120,8 +119,6 @@ internal sealed unsafe class MpiLibrary
         (Rank, Size) = (rank, size);
     }
 
-    /// <summary>Begins to send.</summary>
-    /// <returns>request</returns>
     public nint Send(void* bytes, int count, int to, int tag)
     {
         nint request = 0;
@@ -129,8 +126,6 @@ internal sealed unsafe class MpiLibrary
         return request;
     }
 
-    /// <summary>Looks for a message and takes it out of matching.</summary>
-    /// <param name="from">rank or <see cref="AnySource"/></param>
     public bool TryProbe(int from, out nint message, out int source, out int tag, out int count)
     {
         int flag = 0, bytes = 0;
@@ -143,8 +138,6 @@ internal sealed unsafe class MpiLibrary
         return true;
     }
 
-    /// <summary>Begins to receive a probed message.</summary>
-    /// <returns>request</returns>
     public nint Receive(void* into, int count, nint message)
     {
         nint request = 0;
@@ -152,7 +145,6 @@ internal sealed unsafe class MpiLibrary
         return request;
     }
 
-    /// <returns>true: complete, and the request is no more</returns>
     public bool Test(ref nint request)
     {
         int flag = 0;

@@ -12,7 +12,7 @@ namespace TreCr.Backend.Mpi;
 /// The thread that called MPI_Init. Between a rank's marker and the end of this rank's gate nothing of that rank is received: it may run on already, and what it sends then belongs
 /// behind the cut. Source: K. M. Chandy, L. Lamport, "Distributed snapshots", 1985; facts/mpi.md §3.4.
 /// </remarks>
-internal sealed unsafe class PacketPump(MpiLibrary mpi, MpiSegment segment)
+internal sealed unsafe class PacketPump(IPacketNetwork mpi, MpiSegment segment)
 {
     private const int PacketTag = 1, MarkerTag = 2, MostSends = 64, MostReceives = 16;
 
@@ -61,9 +61,9 @@ internal sealed unsafe class PacketPump(MpiLibrary mpi, MpiSegment segment)
         if (IsDrained) return moved;
         if (!IsGated) moved |= BeginSends();
         moved |= BeginReceives();
-        if (!IsGated || _sends.Count > 0) return moved;
+        if (!IsGated || (_sends.Count > 0 && !Seeded.Is(ProtocolBug.DrainedWithSendsUnderWay))) return moved;
         if (!_markersSent) SendMarkers();
-        IsDrained = _receives.Count == 0 && _marked.Count(m => m.Value >= _gate) == mpi.Size - 1 && AreMarkersSent();
+        IsDrained = _receives.Count == 0 && (_marked.Count(m => m.Value >= _gate) == mpi.Size - 1 || Seeded.Is(ProtocolBug.DrainedWithoutMarkers)) && AreMarkersSent();
         return moved;
     }
 

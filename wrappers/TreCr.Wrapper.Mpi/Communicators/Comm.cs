@@ -1,3 +1,5 @@
+using TreCr.Ring;
+
 namespace TreCr.Wrapper.Mpi;
 
 /// <summary>A communicator: members, two contexts (messages, collective calls), and what the program has attached to it. An intercommunicator has a second group, to which messages go.</summary>
@@ -59,7 +61,7 @@ internal sealed class Comm : ErrorOwner
     public static Comm Self { get; private set; } = null!;
 
     /// <summary>Number of the next collective call, as every member counts.</summary>
-    public int NextCollective() => (int)(_collectives++ & int.MaxValue);
+    public int NextCollective() => Seeded.Is(ProtocolBug.CollectivesShareTag) ? 0 : (int)(_collectives++ & int.MaxValue);
 
     public static Comm From(nint raw) => Handles.Get<Comm>(raw, ErrorClass.Comm);
 

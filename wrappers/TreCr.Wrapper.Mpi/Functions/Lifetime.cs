@@ -31,13 +31,18 @@ internal static unsafe class Lifetime
     {
         if (Library.State != LibraryState.None) throw new MpiException(ErrorClass.Other, "MPI has been initialised already");
         (int rank, int size, int fd) = Connect();
-        MpiSegment segment = MpiSegment.Map(fd, size, dontFork: true);
+        Begin(MpiSegment.Map(fd, size, dontFork: true), rank, size);
+        Library.IsMultiple = multiple;
+    }
+
+    /// <summary>The segment is there, and a delegator behind it.</summary>
+    public static void Begin(MpiSegment segment, int rank, int size)
+    {
         if (segment.Header->Magic != MpiSegmentLayout.Magic || segment.Header->Version != MpiSegmentLayout.ProtocolVersion) throw new MpiException(ErrorClass.Other, "the MPI delegator speaks another version");
         (Rankings.World, Rankings.Size) = (rank, size);
         Transport.Start(segment);
         Define();
         Library.State = LibraryState.Running;
-        Library.IsMultiple = multiple;
     }
 
     private static (int Rank, int Size, int Fd) Connect()

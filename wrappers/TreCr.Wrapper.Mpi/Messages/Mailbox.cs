@@ -1,3 +1,5 @@
+using TreCr.Ring;
+
 namespace TreCr.Wrapper.Mpi;
 
 /// <summary>One context: receives that wait for messages, and messages that wait for receives, each in order.</summary>
@@ -82,6 +84,7 @@ internal sealed class Mailbox(uint context)
             return;
         }
         if (_lastArrived is null) _arrived = arrival;
+        else if (Seeded.Is(ProtocolBug.NewestFirst)) (arrival.Next, _arrived, arrival) = (_arrived, arrival, _lastArrived);
         else _lastArrived.Next = arrival;
         _lastArrived = arrival;
     }

@@ -35,8 +35,8 @@ internal static unsafe class Messages
         send.Cursor = new PackCursor(send.Type, send.Buffer);
         send.MovedBytes = 0;
         if (send.PeerWorld == Rankings.World) SendToSelf(send);
-        else if (s_waiting.TryGetValue(send.PeerWorld, out Queue<Request>? before)) before.Enqueue(send);
-        else if (!TrySend(send)) (s_waiting[send.PeerWorld] = new Queue<Request>()).Enqueue(send);
+        else if (s_waiting.TryGetValue(send.PeerWorld, out Queue<Request>? before) && !(Seeded.Is(ProtocolBug.SendOvertakes) && TrySend(send))) before.Enqueue(send);
+        else if (before is null && !TrySend(send)) (s_waiting[send.PeerWorld] = new Queue<Request>()).Enqueue(send);
     }
 
     /// <summary>Puts the envelope, and the bytes of a short message, into the ring.</summary>

@@ -99,7 +99,7 @@ internal static unsafe class Transport
     {
         int peer = packet->Peer;
         s_received[peer]++;
-        s_credit[peer] += (int)packet->Credit;
+        if (!Seeded.Is(ProtocolBug.CreditForgotten)) s_credit[peer] += (int)packet->Credit;
         bool isCredit = packet->Kind == (ushort)PacketKind.Credit;
         if (!isCredit) s_owed[peer] += (int)packet->Bytes;
         Volatile.Write(ref s_header->InTail, s_header->InTail + packet->Bytes);
