@@ -4,16 +4,17 @@
 #             the build is the same; exit code 1 also where M minutes were not enough
 #   process   random programs and scenarios of the process engine, then 200 cycles of single programs without growth (100 where M is below 30)
 #   ring      10,000 random freezes of the shared rings, half of them with the delegator in a process of its own
+#   mpi       schedules of the protocol between ranks (tests/TreCr.Mpi.Tests), for a quarter of the time; then MPI programs at 20 random moments each, on 2, 4 and 8 ranks, under both libraries (tests/soak-mpi.sh)
 #   mutate    each thing that can be changed in what the software device emits for a row of the instruction table: 95 % must turn the row red
 #   samples   NVIDIA's CUDA samples where they and nvcc are installed: run, killed and restarted (tests/soak-samples.sh); goes on where it was ended; writes docs/results/samples.md
 #   stubs     each function of the driver API replaced by "return success, do nothing": a named case must fail
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
-usage() { echo "usage: ./build.sh soak [faults|mutate|process|ring|samples|stubs] [--seed N] [--minutes M]" >&2; exit 2; }
+usage() { echo "usage: ./build.sh soak [faults|mpi|mutate|process|ring|samples|stubs] [--seed N] [--minutes M]" >&2; exit 2; }
 
-names=(faults mutate process ring samples stubs) seed=$((RANDOM * 32768 + RANDOM)) minutes=60
+names=(faults mpi mutate process ring samples stubs) seed=$((RANDOM * 32768 + RANDOM)) minutes=60
 case ${1-} in
-faults | mutate | process | ring | samples | stubs) names=("$1"); shift ;;
+faults | mpi | mutate | process | ring | samples | stubs) names=("$1"); shift ;;
 --* | "") ;;
 *) usage ;;
 esac
@@ -56,6 +57,16 @@ for name in "${names[@]}"; do
         {
             printf '# soak process\n\n%s UTC, %s cores, Linux %s\n\n```\n' "$(date -u '+%F %H:%M')" "$(nproc)" "$(uname -r)"
             timeout $((minutes * 60 + 1800)) artifacts/publish/TreCr.Process.Host/TreCr.Process.Host soak out/trecr-init tests/programs/process "$seed" "$minutes"
+            code=$?
+            printf 'exit code %s\n```\n' $code
+        } | tee "$report"
+        grep -qx 'exit code 0' "$report" || failed=1
+        ;;
+    mpi)
+        dll=$(built TreCr.Mpi.Tests) || exit 1
+        {
+            printf '# soak mpi\n\n%s UTC, %s cores, Linux %s, seed %s\n\n```\n' "$(date -u '+%F %H:%M')" "$(nproc)" "$(uname -r)" "$seed"
+            dotnet "$dll" soak --seed "$seed" --minutes $(((minutes + 3) / 4)) && tests/soak-mpi.sh "$seed" $((minutes * 45))
             code=$?
             printf 'exit code %s\n```\n' $code
         } | tee "$report"

@@ -112,7 +112,7 @@ internal sealed unsafe class Script
     {
         byte* memory = (byte*)Allocate(bytes);
         for (int i = 0; i < bytes; i++) memory[i] = Expected(Rank, to, tag, bytes, i);
-        PointToPointCalls.MPI_Isend((nint)memory, bytes, PredefinedTypes.Byte, new Wrapper.Mpi.Rank(to), tag, Comm.World, HandlePointer.From((nint)_handle));
+        PointToPointCalls.MPI_Isend((nint)memory, Count.From(bytes), PredefinedTypes.Byte, new Wrapper.Mpi.Rank(to), tag, Comm.World, HandlePointer.From((nint)_handle));
         Begin(Take(), () => { });
     }
 
@@ -123,7 +123,7 @@ internal sealed unsafe class Script
     private void Receive(int from, int tag, int bytes, Func<int>? source)
     {
         byte* memory = (byte*)Allocate(bytes);
-        PointToPointCalls.MPI_Irecv((nint)memory, bytes, PredefinedTypes.Byte, Wrapper.Mpi.Rank.From(from), tag, Comm.World, HandlePointer.From((nint)_handle));
+        PointToPointCalls.MPI_Irecv((nint)memory, Count.From(bytes), PredefinedTypes.Byte, Wrapper.Mpi.Rank.From(from), tag, Comm.World, HandlePointer.From((nint)_handle));
         Request request = Take();
         Begin(request, () =>
         {

@@ -18,6 +18,9 @@ static void offsets(int r)
     for (int i = 0; i < 100; i++) x[i] = rank * 1000 + i + r; OK(MPI_File_write_at(f, rank * 400, x, 100, MPI_INT, &s)); CHECK(count_of(&s, MPI_INT) == 100); OK(MPI_File_sync(f)); MPI_Barrier(MPI_COMM_WORLD); OK(MPI_File_sync(f));
     int other = (rank + 1) % size; OK(MPI_File_read_at_all(f, other * 400, y, 100, MPI_INT, &s)); CHECK(count_of(&s, MPI_INT) == 100); for (int i = 0; i < 100; i++) CHECK(y[i] == other * 1000 + i + r); MPI_Barrier(MPI_COMM_WORLD);
     MPI_Request q; OK(MPI_File_iwrite_at(f, rank * 400 + 40, x, 10, MPI_INT, &q)); MPI_Wait(&q, &s); CHECK(count_of(&s, MPI_INT) == 10); OK(MPI_File_iread_at(f, rank * 400 + 40, y, 12, MPI_INT, &q)); MPI_Wait(&q, &s); CHECK(y[9] == x[9] && y[10] == x[20]);
+#if MPI_VERSION >= 4
+    OK(MPI_File_read_at_c(f, rank * 400 + 8, y, 2, MPI_INT, &s)); CHECK(count_of(&s, MPI_INT) == 2 && y[1] == x[3]);
+#endif
     // the end, the pointer
     OK(MPI_File_sync(f)); MPI_Barrier(MPI_COMM_WORLD); OK(MPI_File_get_size(f, &at)); CHECK(at == 400 * size); OK(MPI_File_read_at(f, 400 * size - 8, y, 10, MPI_INT, &s)); CHECK(count_of(&s, MPI_INT) == 2);
     OK(MPI_File_seek(f, -8, MPI_SEEK_END)); OK(MPI_File_get_position(f, &at)); CHECK(at == 400 * size - 8); OK(MPI_File_read(f, y, 1, MPI_INT, &s)); OK(MPI_File_seek(f, 4, MPI_SEEK_CUR)); OK(MPI_File_get_position(f, &at)); CHECK(at == 400 * size);

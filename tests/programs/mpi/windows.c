@@ -25,6 +25,9 @@ static void fences(MPI_Win w, long *mine, int r)
     MPI_Put(a, 10, MPI_LONG, right, 100, 1, v, w); MPI_Win_fence(0, w); for (int i = 0; i < 20; i++) CHECK(mine[100 + i] == (i % 2 ? left * 1000000L + 100 + i + r : 7 * (i / 2) + left + r));
     MPI_Get(b, 1, v, left, 100, 1, v, w); MPI_Win_fence(0, w); for (int i = 0; i < 10; i++) CHECK(b[2 * i] == 7 * i + (left + size - 1) % size + r);
     MPI_Type_free(&v);
+#if MPI_VERSION >= 4
+    MPI_Get_c(b, 5, MPI_LONG, left, 3, 5, MPI_LONG, w); MPI_Win_fence(0, w); CHECK(b[0] == (left + size - 1) % size * 1000000L + 3 + r);
+#endif
     // everybody adds to rank 0
     if (!rank) for (int i = 0; i < N; i++) mine[i] = i; MPI_Win_fence(0, w); for (int i = 0; i < N; i++) a[i] = rank + 1;
     MPI_Accumulate(a, N, MPI_LONG, 0, 0, N, MPI_LONG, MPI_SUM, w); MPI_Win_fence(MPI_MODE_NOSUCCEED, w); if (!rank) for (int i = 0; i < N; i++) CHECK(mine[i] == i + size * (size + 1) / 2);

@@ -11,7 +11,7 @@ internal sealed unsafe class SharedPointer
     /// <summary>Collective.</summary>
     public SharedPointer(Comm comm, uint callsNumber)
     {
-        _window = new Window(comm, callsNumber, WindowFlavor.Create, (nint)_value, 8, 8, new long[comm.Size], new int[comm.Size]);
+        _window = new Window(comm, callsNumber, WindowFlavor.Create, (nint)_value, 8, 8, new long[comm.Size], new long[comm.Size]);
         _window.Open(answersAnyTime: comm.Rank == 0);
     }
 

@@ -9,13 +9,13 @@ namespace TreCr.Wrapper.Mpi;
 [LocalExports(typeof(Library), "P")]
 internal static unsafe class FileAccessCalls
 {
-    private static MessageStatus At(MpiFile file, bool write, long offset, nint buffer, int count, Datatype type)
+    private static MessageStatus At(MpiFile file, bool write, long offset, nint buffer, long count, Datatype type)
     {
         NotSequential(file);
         return file.Transfer(write, offset, buffer, count, type);
     }
 
-    private static MessageStatus AtPointer(MpiFile file, bool write, nint buffer, int count, Datatype type)
+    private static MessageStatus AtPointer(MpiFile file, bool write, nint buffer, long count, Datatype type)
     {
         NotSequential(file);
         MessageStatus status = file.Transfer(write, file.Position, buffer, count, type);
@@ -23,14 +23,14 @@ internal static unsafe class FileAccessCalls
         return status;
     }
 
-    private static MessageStatus AtShared(MpiFile file, bool write, nint buffer, int count, Datatype type)
+    private static MessageStatus AtShared(MpiFile file, bool write, nint buffer, long count, Datatype type)
     {
         if (count < 0) throw new MpiException(ErrorClass.Count, $"count {count}");
         return file.Transfer(write, file.Shared.FetchAdd(file.Items(count * type.SizeBytes)), buffer, count, type);
     }
 
     /// <summary>In the order of the ranks.</summary>
-    private static MessageStatus Ordered(MpiFile file, bool write, nint buffer, int count, Datatype type)
+    private static MessageStatus Ordered(MpiFile file, bool write, nint buffer, long count, Datatype type)
     {
         if (count < 0) throw new MpiException(ErrorClass.Count, $"count {count}");
         Comm comm = file.Comm;
@@ -106,39 +106,39 @@ internal static unsafe class FileAccessCalls
         if (offset < 0) throw new MpiException(ErrorClass.Arg, $"offset {offset}");
         *bytes = file.View.Piece(offset * file.View.Etype.SizeBytes).Offset;
     }
-    public static void MPI_File_read_at(MpiFile file, long offset, nint buffer, int count, Datatype type, StatusPointer status) => status.Set(At(file, false, offset, buffer, count, type));
-    public static void MPI_File_read_at_all(MpiFile file, long offset, nint buffer, int count, Datatype type, StatusPointer status) => status.Set(At(file, false, offset, buffer, count, type));
-    public static void MPI_File_read(MpiFile file, nint buffer, int count, Datatype type, StatusPointer status) => status.Set(AtPointer(file, false, buffer, count, type));
-    public static void MPI_File_read_all(MpiFile file, nint buffer, int count, Datatype type, StatusPointer status) => status.Set(AtPointer(file, false, buffer, count, type));
-    public static void MPI_File_read_shared(MpiFile file, nint buffer, int count, Datatype type, StatusPointer status) => status.Set(AtShared(file, false, buffer, count, type));
-    public static void MPI_File_read_ordered(MpiFile file, nint buffer, int count, Datatype type, StatusPointer status) => status.Set(Ordered(file, false, buffer, count, type));
-    public static void MPI_File_iread_at(MpiFile file, long offset, nint buffer, int count, Datatype type, HandlePointer request) => request.Value = Done(At(file, false, offset, buffer, count, type));
-    public static void MPI_File_iread_at_all(MpiFile file, long offset, nint buffer, int count, Datatype type, HandlePointer request) => request.Value = Done(At(file, false, offset, buffer, count, type));
-    public static void MPI_File_iread(MpiFile file, nint buffer, int count, Datatype type, HandlePointer request) => request.Value = Done(AtPointer(file, false, buffer, count, type));
-    public static void MPI_File_iread_all(MpiFile file, nint buffer, int count, Datatype type, HandlePointer request) => request.Value = Done(AtPointer(file, false, buffer, count, type));
-    public static void MPI_File_iread_shared(MpiFile file, nint buffer, int count, Datatype type, HandlePointer request) => request.Value = Done(AtShared(file, false, buffer, count, type));
-    public static void MPI_File_read_at_all_begin(MpiFile file, long offset, nint buffer, int count, Datatype type) => Begin(file, "MPI_File_read_at_all_end", () => At(file, false, offset, buffer, count, type));
+    public static void MPI_File_read_at(MpiFile file, long offset, nint buffer, Count count, Datatype type, StatusPointer status) => status.Set(At(file, false, offset, buffer, count, type));
+    public static void MPI_File_read_at_all(MpiFile file, long offset, nint buffer, Count count, Datatype type, StatusPointer status) => status.Set(At(file, false, offset, buffer, count, type));
+    public static void MPI_File_read(MpiFile file, nint buffer, Count count, Datatype type, StatusPointer status) => status.Set(AtPointer(file, false, buffer, count, type));
+    public static void MPI_File_read_all(MpiFile file, nint buffer, Count count, Datatype type, StatusPointer status) => status.Set(AtPointer(file, false, buffer, count, type));
+    public static void MPI_File_read_shared(MpiFile file, nint buffer, Count count, Datatype type, StatusPointer status) => status.Set(AtShared(file, false, buffer, count, type));
+    public static void MPI_File_read_ordered(MpiFile file, nint buffer, Count count, Datatype type, StatusPointer status) => status.Set(Ordered(file, false, buffer, count, type));
+    public static void MPI_File_iread_at(MpiFile file, long offset, nint buffer, Count count, Datatype type, HandlePointer request) => request.Value = Done(At(file, false, offset, buffer, count, type));
+    public static void MPI_File_iread_at_all(MpiFile file, long offset, nint buffer, Count count, Datatype type, HandlePointer request) => request.Value = Done(At(file, false, offset, buffer, count, type));
+    public static void MPI_File_iread(MpiFile file, nint buffer, Count count, Datatype type, HandlePointer request) => request.Value = Done(AtPointer(file, false, buffer, count, type));
+    public static void MPI_File_iread_all(MpiFile file, nint buffer, Count count, Datatype type, HandlePointer request) => request.Value = Done(AtPointer(file, false, buffer, count, type));
+    public static void MPI_File_iread_shared(MpiFile file, nint buffer, Count count, Datatype type, HandlePointer request) => request.Value = Done(AtShared(file, false, buffer, count, type));
+    public static void MPI_File_read_at_all_begin(MpiFile file, long offset, nint buffer, Count count, Datatype type) => Begin(file, "MPI_File_read_at_all_end", () => At(file, false, offset, buffer, count, type));
     public static void MPI_File_read_at_all_end(MpiFile file, nint buffer, StatusPointer status) => End(file, "MPI_File_read_at_all_end", status);
-    public static void MPI_File_read_all_begin(MpiFile file, nint buffer, int count, Datatype type) => Begin(file, "MPI_File_read_all_end", () => AtPointer(file, false, buffer, count, type));
+    public static void MPI_File_read_all_begin(MpiFile file, nint buffer, Count count, Datatype type) => Begin(file, "MPI_File_read_all_end", () => AtPointer(file, false, buffer, count, type));
     public static void MPI_File_read_all_end(MpiFile file, nint buffer, StatusPointer status) => End(file, "MPI_File_read_all_end", status);
-    public static void MPI_File_read_ordered_begin(MpiFile file, nint buffer, int count, Datatype type) => Begin(file, "MPI_File_read_ordered_end", () => Ordered(file, false, buffer, count, type));
+    public static void MPI_File_read_ordered_begin(MpiFile file, nint buffer, Count count, Datatype type) => Begin(file, "MPI_File_read_ordered_end", () => Ordered(file, false, buffer, count, type));
     public static void MPI_File_read_ordered_end(MpiFile file, nint buffer, StatusPointer status) => End(file, "MPI_File_read_ordered_end", status);
 
-    public static void MPI_File_write_at(MpiFile file, long offset, nint buffer, int count, Datatype type, StatusPointer status) => status.Set(At(file, true, offset, buffer, count, type));
-    public static void MPI_File_write_at_all(MpiFile file, long offset, nint buffer, int count, Datatype type, StatusPointer status) => status.Set(At(file, true, offset, buffer, count, type));
-    public static void MPI_File_write(MpiFile file, nint buffer, int count, Datatype type, StatusPointer status) => status.Set(AtPointer(file, true, buffer, count, type));
-    public static void MPI_File_write_all(MpiFile file, nint buffer, int count, Datatype type, StatusPointer status) => status.Set(AtPointer(file, true, buffer, count, type));
-    public static void MPI_File_write_shared(MpiFile file, nint buffer, int count, Datatype type, StatusPointer status) => status.Set(AtShared(file, true, buffer, count, type));
-    public static void MPI_File_write_ordered(MpiFile file, nint buffer, int count, Datatype type, StatusPointer status) => status.Set(Ordered(file, true, buffer, count, type));
-    public static void MPI_File_iwrite_at(MpiFile file, long offset, nint buffer, int count, Datatype type, HandlePointer request) => request.Value = Done(At(file, true, offset, buffer, count, type));
-    public static void MPI_File_iwrite_at_all(MpiFile file, long offset, nint buffer, int count, Datatype type, HandlePointer request) => request.Value = Done(At(file, true, offset, buffer, count, type));
-    public static void MPI_File_iwrite(MpiFile file, nint buffer, int count, Datatype type, HandlePointer request) => request.Value = Done(AtPointer(file, true, buffer, count, type));
-    public static void MPI_File_iwrite_all(MpiFile file, nint buffer, int count, Datatype type, HandlePointer request) => request.Value = Done(AtPointer(file, true, buffer, count, type));
-    public static void MPI_File_iwrite_shared(MpiFile file, nint buffer, int count, Datatype type, HandlePointer request) => request.Value = Done(AtShared(file, true, buffer, count, type));
-    public static void MPI_File_write_at_all_begin(MpiFile file, long offset, nint buffer, int count, Datatype type) => Begin(file, "MPI_File_write_at_all_end", () => At(file, true, offset, buffer, count, type));
+    public static void MPI_File_write_at(MpiFile file, long offset, nint buffer, Count count, Datatype type, StatusPointer status) => status.Set(At(file, true, offset, buffer, count, type));
+    public static void MPI_File_write_at_all(MpiFile file, long offset, nint buffer, Count count, Datatype type, StatusPointer status) => status.Set(At(file, true, offset, buffer, count, type));
+    public static void MPI_File_write(MpiFile file, nint buffer, Count count, Datatype type, StatusPointer status) => status.Set(AtPointer(file, true, buffer, count, type));
+    public static void MPI_File_write_all(MpiFile file, nint buffer, Count count, Datatype type, StatusPointer status) => status.Set(AtPointer(file, true, buffer, count, type));
+    public static void MPI_File_write_shared(MpiFile file, nint buffer, Count count, Datatype type, StatusPointer status) => status.Set(AtShared(file, true, buffer, count, type));
+    public static void MPI_File_write_ordered(MpiFile file, nint buffer, Count count, Datatype type, StatusPointer status) => status.Set(Ordered(file, true, buffer, count, type));
+    public static void MPI_File_iwrite_at(MpiFile file, long offset, nint buffer, Count count, Datatype type, HandlePointer request) => request.Value = Done(At(file, true, offset, buffer, count, type));
+    public static void MPI_File_iwrite_at_all(MpiFile file, long offset, nint buffer, Count count, Datatype type, HandlePointer request) => request.Value = Done(At(file, true, offset, buffer, count, type));
+    public static void MPI_File_iwrite(MpiFile file, nint buffer, Count count, Datatype type, HandlePointer request) => request.Value = Done(AtPointer(file, true, buffer, count, type));
+    public static void MPI_File_iwrite_all(MpiFile file, nint buffer, Count count, Datatype type, HandlePointer request) => request.Value = Done(AtPointer(file, true, buffer, count, type));
+    public static void MPI_File_iwrite_shared(MpiFile file, nint buffer, Count count, Datatype type, HandlePointer request) => request.Value = Done(AtShared(file, true, buffer, count, type));
+    public static void MPI_File_write_at_all_begin(MpiFile file, long offset, nint buffer, Count count, Datatype type) => Begin(file, "MPI_File_write_at_all_end", () => At(file, true, offset, buffer, count, type));
     public static void MPI_File_write_at_all_end(MpiFile file, nint buffer, StatusPointer status) => End(file, "MPI_File_write_at_all_end", status);
-    public static void MPI_File_write_all_begin(MpiFile file, nint buffer, int count, Datatype type) => Begin(file, "MPI_File_write_all_end", () => AtPointer(file, true, buffer, count, type));
+    public static void MPI_File_write_all_begin(MpiFile file, nint buffer, Count count, Datatype type) => Begin(file, "MPI_File_write_all_end", () => AtPointer(file, true, buffer, count, type));
     public static void MPI_File_write_all_end(MpiFile file, nint buffer, StatusPointer status) => End(file, "MPI_File_write_all_end", status);
-    public static void MPI_File_write_ordered_begin(MpiFile file, nint buffer, int count, Datatype type) => Begin(file, "MPI_File_write_ordered_end", () => Ordered(file, true, buffer, count, type));
+    public static void MPI_File_write_ordered_begin(MpiFile file, nint buffer, Count count, Datatype type) => Begin(file, "MPI_File_write_ordered_end", () => Ordered(file, true, buffer, count, type));
     public static void MPI_File_write_ordered_end(MpiFile file, nint buffer, StatusPointer status) => End(file, "MPI_File_write_ordered_end", status);
 }

@@ -98,7 +98,7 @@ internal static unsafe class FileCalls
     /// <summary>The program frees what is not predefined.</summary>
     private static nint HandleOf(Datatype type) => type.IsPredefined ? type.Handle : Handles.Add(type.Copy());
 
-    public static void MPI_File_get_type_extent(MpiFile file, Datatype type, nint* extent) => *extent = (nint)type.Extent;
+    public static void MPI_File_get_type_extent(MpiFile file, Datatype type, DistancePointer extent) => extent.Value = type.Extent;
 
     public static void MPI_File_set_atomicity(MpiFile file, int flag)
     {

@@ -7,25 +7,25 @@ namespace TreCr.Wrapper.Mpi;
 [LocalExports(typeof(Library), "P")]
 internal static unsafe class RemoteAccessCalls
 {
-    public static void MPI_Put(nint origin, int originCount, Datatype originType, Rank target, nint displacement, int count, Datatype type, Window window)
+    public static void MPI_Put(nint origin, Count originCount, Datatype originType, Rank target, nint displacement, Count count, Datatype type, Window window)
         => Change(RemoteCallKind.Put, OpKind.Replace, origin, originCount, originType, target, displacement, count, type, window);
 
-    public static void MPI_Accumulate(nint origin, int originCount, Datatype originType, Rank target, nint displacement, int count, Datatype type, Op op, Window window)
+    public static void MPI_Accumulate(nint origin, Count originCount, Datatype originType, Rank target, nint displacement, Count count, Datatype type, Op op, Window window)
         => Change(RemoteCallKind.Accumulate, Predefined(op), origin, originCount, originType, target, displacement, count, type, window);
 
-    public static void MPI_Rput(nint origin, int originCount, Datatype originType, Rank target, nint displacement, int count, Datatype type, Window window, HandlePointer request)
+    public static void MPI_Rput(nint origin, Count originCount, Datatype originType, Rank target, nint displacement, Count count, Datatype type, Window window, HandlePointer request)
     {
         MPI_Put(origin, originCount, originType, target, displacement, count, type, window);
         request.Value = Done().Handle;
     }
 
-    public static void MPI_Raccumulate(nint origin, int originCount, Datatype originType, Rank target, nint displacement, int count, Datatype type, Op op, Window window, HandlePointer request)
+    public static void MPI_Raccumulate(nint origin, Count originCount, Datatype originType, Rank target, nint displacement, Count count, Datatype type, Op op, Window window, HandlePointer request)
     {
         MPI_Accumulate(origin, originCount, originType, target, displacement, count, type, op, window);
         request.Value = Done().Handle;
     }
 
-    private static void Change(RemoteCallKind kind, OpKind op, nint origin, int originCount, Datatype originType, Rank target, nint displacement, int count, Datatype type, Window window)
+    private static void Change(RemoteCallKind kind, OpKind op, nint origin, long originCount, Datatype originType, Rank target, nint displacement, long count, Datatype type, Window window)
     {
         long bytes = Same(originCount, originType, count, type);
         if (!window.Check(target, displacement, count, type)) return;
@@ -34,20 +34,20 @@ internal static unsafe class RemoteAccessCalls
         window.Send(target, message);
     }
 
-    public static void MPI_Get(nint origin, int originCount, Datatype originType, Rank target, nint displacement, int count, Datatype type, Window window)
+    public static void MPI_Get(nint origin, Count originCount, Datatype originType, Rank target, nint displacement, Count count, Datatype type, Window window)
         => Ask(RemoteCallKind.Get, OpKind.NoOp, 0, 0, originType, origin, originCount, originType, target, displacement, count, type, window, null);
 
-    public static void MPI_Rget(nint origin, int originCount, Datatype originType, Rank target, nint displacement, int count, Datatype type, Window window, HandlePointer request)
+    public static void MPI_Rget(nint origin, Count originCount, Datatype originType, Rank target, nint displacement, Count count, Datatype type, Window window, HandlePointer request)
         => Ask(RemoteCallKind.Get, OpKind.NoOp, 0, 0, originType, origin, originCount, originType, target, displacement, count, type, window, request);
 
-    public static void MPI_Get_accumulate(nint origin, int originCount, nint originType, nint result, int resultCount, Datatype resultType, Rank target, nint displacement, int count, Datatype type, Op op, Window window)
+    public static void MPI_Get_accumulate(nint origin, Count originCount, nint originType, nint result, Count resultCount, Datatype resultType, Rank target, nint displacement, Count count, Datatype type, Op op, Window window)
         => GetAccumulate(origin, originCount, originType, result, resultCount, resultType, target, displacement, count, type, op, window, null);
 
-    public static void MPI_Rget_accumulate(nint origin, int originCount, nint originType, nint result, int resultCount, Datatype resultType, Rank target, nint displacement, int count, Datatype type, Op op, Window window, HandlePointer request)
+    public static void MPI_Rget_accumulate(nint origin, Count originCount, nint originType, nint result, Count resultCount, Datatype resultType, Rank target, nint displacement, Count count, Datatype type, Op op, Window window, HandlePointer request)
         => GetAccumulate(origin, originCount, originType, result, resultCount, resultType, target, displacement, count, type, op, window, request);
 
     /// <summary>With MPI_NO_OP nothing of the origin is looked at.</summary>
-    private static void GetAccumulate(nint origin, int originCount, nint originType, nint result, int resultCount, Datatype resultType, Rank target, nint displacement, int count, Datatype type, Op op, Window window, HandlePointer? request)
+    private static void GetAccumulate(nint origin, long originCount, nint originType, nint result, long resultCount, Datatype resultType, Rank target, nint displacement, long count, Datatype type, Op op, Window window, HandlePointer? request)
         => Ask(RemoteCallKind.GetAccumulate, Predefined(op), origin, op.Kind == OpKind.NoOp ? 0 : originCount, op.Kind == OpKind.NoOp ? type : Datatype.From(originType), result, resultCount, resultType, target, displacement, count, type, window, request);
 
     public static void MPI_Fetch_and_op(nint origin, nint result, Datatype type, Rank target, nint displacement, Op op, Window window)
@@ -63,7 +63,7 @@ internal static unsafe class RemoteAccessCalls
         }, 2 * type.SizeBytes, result, 1, type, null);
     }
 
-    private static void Ask(RemoteCallKind kind, OpKind op, nint origin, int originCount, Datatype originType, nint result, int resultCount, Datatype resultType, Rank target, nint displacement, int count, Datatype type, Window window, HandlePointer? request)
+    private static void Ask(RemoteCallKind kind, OpKind op, nint origin, long originCount, Datatype originType, nint result, long resultCount, Datatype resultType, Rank target, nint displacement, long count, Datatype type, Window window, HandlePointer? request)
     {
         Same(resultCount, resultType, count, type);
         long bytes = originCount == 0 ? 0 : Same(originCount, originType, count, type);
@@ -75,7 +75,7 @@ internal static unsafe class RemoteAccessCalls
     }
 
     /// <summary>Both sides name the same number of bytes.</summary>
-    private static long Same(int originCount, Datatype originType, int count, Datatype type)
+    private static long Same(long originCount, Datatype originType, long count, Datatype type)
     {
         if (originCount < 0 || count < 0) throw new MpiException(ErrorClass.Count, $"count {Math.Min(originCount, count)}");
         long bytes = originCount * originType.SizeBytes;

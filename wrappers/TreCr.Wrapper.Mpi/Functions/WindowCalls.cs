@@ -7,9 +7,9 @@ namespace TreCr.Wrapper.Mpi;
 [LocalExports(typeof(Library), "P")]
 internal static unsafe class WindowCalls
 {
-    public static void MPI_Win_create(nint start, nint sizeBytes, int unit, nint info, Comm comm, HandlePointer window) => window.Value = Make(comm, WindowFlavor.Create, start, sizeBytes, unit, info).Handle;
+    public static void MPI_Win_create(nint start, nint sizeBytes, Count unit, nint info, Comm comm, HandlePointer window) => window.Value = Make(comm, WindowFlavor.Create, start, sizeBytes, unit, info).Handle;
 
-    public static void MPI_Win_allocate(nint sizeBytes, int unit, nint info, Comm comm, nint* start, HandlePointer window)
+    public static void MPI_Win_allocate(nint sizeBytes, Count unit, nint info, Comm comm, nint* start, HandlePointer window)
     {
         if (sizeBytes < 0) throw new MpiException(ErrorClass.Size, $"{sizeBytes} bytes");
         void* memory = NativeMemory.AlignedAlloc((nuint)Math.Max(1, sizeBytes), 64);
@@ -24,7 +24,7 @@ internal static unsafe class WindowCalls
 
     public static void MPI_Win_create_dynamic(nint info, Comm comm, HandlePointer window) => window.Value = Make(comm, WindowFlavor.Dynamic, 0, 0, 1, info).Handle;
 
-    private static Window Make(Comm comm, WindowFlavor flavor, nint start, long sizeBytes, int unit, nint info)
+    private static Window Make(Comm comm, WindowFlavor flavor, nint start, long sizeBytes, long unit, nint info)
     {
         if (sizeBytes < 0) throw new MpiException(ErrorClass.Size, $"{sizeBytes} bytes");
         if (unit <= 0) throw new MpiException(ErrorClass.Disp, $"displacement unit {unit}");
@@ -38,7 +38,7 @@ internal static unsafe class WindowCalls
             nint target = (nint)words;
             Schedule.Run(own, s => Algorithms.Allgather(s, 0, 0, PredefinedTypes.Byte, target, counts, offsets, PredefinedTypes.Byte));
         }
-        Window window = new(own, callsNumber, flavor, start, sizeBytes, unit, [.. all.Where((_, i) => i % 2 == 0)], [.. all.Where((_, i) => i % 2 == 1).Select(u => (int)u)]);
+        Window window = new(own, callsNumber, flavor, start, sizeBytes, unit, [.. all.Where((_, i) => i % 2 == 0)], [.. all.Where((_, i) => i % 2 == 1)]);
         if (given is not null) window.Info.Pairs.AddRange(given.Pairs);
         window.Open();
         Schedule.Run(own, Algorithms.Barrier);
@@ -69,7 +69,7 @@ internal static unsafe class WindowCalls
     }
 
     /// <summary>Windows of this kind are refused when they are made.</summary>
-    public static void MPI_Win_shared_query(Window window, int rank, nint* sizeBytes, int* unit, nint* start) => throw new MpiException(ErrorClass.RmaFlavor, "not a shared window");
+    public static void MPI_Win_shared_query(Window window, int rank, nint* sizeBytes, CountPointer unit, nint* start) => throw new MpiException(ErrorClass.RmaFlavor, "not a shared window");
 
     public static void MPI_Win_get_group(Window window, HandlePointer group) => group.Value = Handles.Add(new Group(window.Comm.Group.Ranks));
 

@@ -25,7 +25,7 @@ internal sealed unsafe class Window : ErrorOwner
     private const long MaxAheadBytes = 16 << 20;
 
     /// <param name="comm">made for this window alone</param><param name="callsNumber">number of a second one, for calls</param>
-    public Window(Comm comm, uint callsNumber, WindowFlavor flavor, nint start, long sizeBytes, int unit, long[] sizes, int[] units)
+    public Window(Comm comm, uint callsNumber, WindowFlavor flavor, nint start, long sizeBytes, long unit, long[] sizes, long[] units)
     {
         (Comm, Flavor, Start, SizeBytes, Unit, Sizes, Units) = (comm, flavor, start, sizeBytes, unit, sizes, units);
         _dirty = new bool[comm.Size];
@@ -42,11 +42,11 @@ internal sealed unsafe class Window : ErrorOwner
     public WindowFlavor Flavor { get; }
     public nint Start { get; }
     public long SizeBytes { get; }
-    public int Unit { get; }
+    public long Unit { get; }
 
     /// <summary>Of each rank.</summary>
     public long[] Sizes { get; }
-    public int[] Units { get; }
+    public long[] Units { get; }
 
     /// <summary>Memory attached to a dynamic window: address and bytes.</summary>
     public List<(nint Start, long Bytes)> Attached { get; } = [];
