@@ -87,6 +87,7 @@ static void properties(int r)
     if (getenv("TRECR_SESSION")) { MPI_Error_class(MPI_Put(&x, 1, MPI_INT, right, 16, 1, MPI_INT, w), &n); CHECK(n == MPI_ERR_RMA_RANGE); } // the libraries write there
     MPI_Error_class(MPI_Put(&x, 1, MPI_INT, size, 0, 1, MPI_INT, w), &n); CHECK(n == MPI_ERR_RANK);
     MPI_Win_fence(MPI_MODE_NOSUCCEED, w); MPI_Error_class(MPI_Put(&x, 1, MPI_INT, right, 0, 1, MPI_INT, w), &n); CHECK(n == MPI_ERR_RMA_SYNC); MPI_Error_class(MPI_Win_unlock(0, w), &n); CHECK(n == MPI_ERR_RMA_SYNC);
+    MPI_Win own; long *q; MPI_Aint bytes; MPI_Win_allocate_shared(8, 8, MPI_INFO_NULL, MPI_COMM_SELF, &q, &own); *q = 7; MPI_Win_shared_query(own, 0, &bytes, &n, &value); CHECK(bytes == 8 && n == 8 && *(long *)value == 7); MPI_Win_free(&own);
     deleted = 0; MPI_Errhandler_free(&h); MPI_Win_free(&w); CHECK(deleted == 3); MPI_Win_free_keyval(&key);
 }
 

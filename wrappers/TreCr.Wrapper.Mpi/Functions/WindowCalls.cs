@@ -9,17 +9,30 @@ internal static unsafe class WindowCalls
 {
     public static void MPI_Win_create(nint start, nint sizeBytes, Count unit, nint info, Comm comm, HandlePointer window) => window.Value = Make(comm, WindowFlavor.Create, start, sizeBytes, unit, info).Handle;
 
-    public static void MPI_Win_allocate(nint sizeBytes, Count unit, nint info, Comm comm, nint* start, HandlePointer window)
+    public static void MPI_Win_allocate(nint sizeBytes, Count unit, nint info, Comm comm, nint* start, HandlePointer window) => Allocate(WindowFlavor.Allocate, sizeBytes, unit, info, comm, start, window);
+
+    private static void Allocate(WindowFlavor flavor, nint sizeBytes, long unit, nint info, Comm comm, nint* start, HandlePointer window)
     {
         if (sizeBytes < 0) throw new MpiException(ErrorClass.Size, $"{sizeBytes} bytes");
         void* memory = NativeMemory.AlignedAlloc((nuint)Math.Max(1, sizeBytes), 64);
-        try { window.Value = Make(comm, WindowFlavor.Allocate, (nint)memory, sizeBytes, unit, info).Handle; }
+        try { window.Value = Make(comm, flavor, (nint)memory, sizeBytes, unit, info).Handle; }
         catch
         {
             NativeMemory.AlignedFree(memory);
             throw;
         }
         *start = (nint)memory;
+    }
+
+    /// <summary>Of one rank only: memory of several programs has no place in their images yet.</summary>
+    public static void MPI_Win_allocate_shared(nint sizeBytes, Count unit, nint info, Comm comm, nint* start, HandlePointer window)
+    {
+        if (comm.Size > 1)
+        {
+            Library.NoteNotSupported("MPI_Win_allocate_shared for several ranks");
+            throw new MpiException(ErrorClass.UnsupportedOperation, "memory shared by several ranks");
+        }
+        Allocate(WindowFlavor.Shared, sizeBytes, unit, info, comm, start, window);
     }
 
     public static void MPI_Win_create_dynamic(nint info, Comm comm, HandlePointer window) => window.Value = Make(comm, WindowFlavor.Dynamic, 0, 0, 1, info).Handle;
@@ -68,8 +81,12 @@ internal static unsafe class WindowCalls
         if (window.Attached.RemoveAll(a => a.Start == start) == 0) throw new MpiException(ErrorClass.RmaAttach, "not attached");
     }
 
-    /// <summary>Windows of this kind are refused when they are made.</summary>
-    public static void MPI_Win_shared_query(Window window, int rank, nint* sizeBytes, CountPointer unit, nint* start) => throw new MpiException(ErrorClass.RmaFlavor, "not a shared window");
+    public static void MPI_Win_shared_query(Window window, Rank rank, nint* sizeBytes, CountPointer unit, nint* start)
+    {
+        if (window.Flavor != WindowFlavor.Shared) throw new MpiException(ErrorClass.RmaFlavor, "not a shared window");
+        if (rank.Value != MpiAbi.ProcNull) window.Comm.WorldRank(rank);
+        (*sizeBytes, unit.Value, *start) = ((nint)window.SizeBytes, window.Unit, window.Start);
+    }
 
     public static void MPI_Win_get_group(Window window, HandlePointer group) => group.Value = Handles.Add(new Group(window.Comm.Group.Ranks));
 

@@ -87,10 +87,16 @@ internal static class Library
     /// <summary>A function that is not supported: said by name, once each, and answered with MPI_ERR_UNSUPPORTED_OPERATION through MPI_COMM_WORLD's error handler.</summary>
     public static int NotSupported(string call)
     {
-        lock (s_lock)
-            if (s_refused.Add(call)) StandardError.Write("trecr: MPI: "u8, $"{call} is not supported by this version of TreCr");
+        NoteNotSupported(call);
         t_call = call;
         return Raise(ErrorClass.UnsupportedOperation, null, "not supported by this version of TreCr");
+    }
+
+    /// <summary>Says it, once each.</summary>
+    public static void NoteNotSupported(string what)
+    {
+        lock (s_lock)
+            if (s_refused.Add(what)) StandardError.Write("trecr: MPI: "u8, $"{what} is not supported by this version of TreCr");
     }
 
     private static readonly HashSet<string> s_refused = [];

@@ -82,7 +82,7 @@ internal sealed unsafe class Window : ErrorOwner
         foreach (uint context in new[] { _calls.Context, Comm.Mailbox.Context, Comm.CollectiveMailbox.Context }) Mailbox.Forget(context);
         if (_answersAnyTime) ProgressThread.Release();
         Handles.Remove(this);
-        if (Flavor == WindowFlavor.Allocate) NativeMemory.AlignedFree((void*)Start);
+        if (Flavor is WindowFlavor.Allocate or WindowFlavor.Shared) NativeMemory.AlignedFree((void*)Start);
         NativeMemory.Free(_attributes);
     }
 
