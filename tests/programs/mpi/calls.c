@@ -55,6 +55,24 @@ static void matrix(void *in, void *inout, int *n, MPI_Datatype *t) // 2 x 2 prod
     for (int i = 0; i < *n; i++, a += 4, b += 4) { long c[4] = { a[0] * b[0] + a[1] * b[2], a[0] * b[1] + a[1] * b[3], a[2] * b[0] + a[3] * b[2], a[2] * b[1] + a[3] * b[3] }; for (int k = 0; k < 4; k++) b[k] = c[k] % 1000003; }
 }
 
+static void long_doubles(int r) // as the processor computes them
+{
+    unsigned long state = 88172645463325252UL + r * 7919 + rank; union { long double v; unsigned long w[2]; } a, b, x; memset(&a, 0, 16); memset(&b, 0, 16);
+    for (int i = 0; i < 2000; i++) {
+        for (int k = 0; k < 2; k++) {
+            state ^= state << 13; state ^= state >> 7; state ^= state << 17; union { long double v; unsigned long w[2]; } *p = k ? &b : &a; static const int kinds[] = { 16383, 16383, 16382, 16400, 16447, 1, 2, 32766, 0 }; int kind = state % 9;
+            unsigned long m = state % 5 == 0 ? 1UL << 63 : state % 5 == 1 ? ~0UL : state * 0x9e3779b97f4a7c15UL | 1UL << 63; int e = kinds[kind]; if (kind < 2) e += (int)(state >> 20 & 127) - 64;
+            if (!e) m &= ~(1UL << 63); if (i % 97 == 5 && k) m = 1UL << 63, e = 32767; if (i % 89 == 7) m = 0, e = 0; p->w[0] = m; p->w[1] = e | (state >> 40 & 1) << 15;
+        }
+        MPI_Op ops[] = { MPI_SUM, MPI_PROD, MPI_MAX, MPI_MIN };
+        for (int k = 0; k < 4; k++) {
+            x = b; MPI_Reduce_local(&a.v, &x.v, 1, MPI_LONG_DOUBLE, ops[k]); volatile long double y = k == 0 ? a.v + b.v : k == 1 ? a.v * b.v : k == 2 ? (a.v > b.v ? a.v : b.v) : (a.v < b.v ? a.v : b.v); long double z = y;
+            CHECK(z != z ? x.v != x.v : !memcmp(&z, &x.v, 10) || (z == 0 && x.v == 0 && k > 1));
+        }
+    }
+    struct { long double v; int i; } p = { 0.5L - rank, rank }, best; MPI_Allreduce(&p, &best, 1, MPI_LONG_DOUBLE_INT, MPI_MINLOC, MPI_COMM_WORLD); CHECK(best.i == size - 1 && best.v == 0.5L - (size - 1));
+}
+
 static void collectives(int r, MPI_Comm comm)
 {
     int cr, cs; MPI_Comm_rank(comm, &cr); MPI_Comm_size(comm, &cs); int *g = malloc(4 * cs * cs), *h = malloc(4 * cs * cs), *counts = malloc(4 * cs), *places = malloc(4 * cs);
@@ -143,7 +161,7 @@ int main(int argc, char **argv)
     int rounds = argc > 1 ? atoi(argv[1]) : 3, pause = argc > 2 ? atoi(argv[2]) : 0, flag; MPI_Initialized(&flag); if (flag) return 9;
     MPI_Init(&argc, &argv); MPI_Comm_rank(MPI_COMM_WORLD, &rank); MPI_Comm_size(MPI_COMM_WORLD, &size); right = (rank + 1) % size; left = (rank + size - 1) % size; double start = MPI_Wtime();
     for (current = 0; current < rounds; current++) {
-        messages(current); collectives(current, MPI_COMM_WORLD); communicators(current); types(); errors(); CHECK(MPI_Wtime() >= start);
+        messages(current); long_doubles(current); collectives(current, MPI_COMM_WORLD); communicators(current); types(); errors(); CHECK(MPI_Wtime() >= start);
         if (!rank) { printf("round %d\n", current); fflush(stdout); } if (pause) { struct timespec t = { 0, pause * 1000000L }; nanosleep(&t, 0); }
     }
     MPI_Finalize(); MPI_Finalized(&flag); if (!flag) return 9; if (!rank) printf("ok\n"); return 0;

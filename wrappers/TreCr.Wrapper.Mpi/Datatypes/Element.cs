@@ -5,6 +5,6 @@ internal enum Element : byte
 {
     /// <summary>Nothing: mixed, or without arithmetic.</summary>
     None,
-    I8, U8, I16, U16, I32, U32, I64, U64, F32, F64, F80, C64, C128, Bool, Byte,
-    FloatInt, DoubleInt, LongInt, ShortInt, TwoInt, TwoFloat, TwoDouble,
+    I8, U8, I16, U16, I32, U32, I64, U64, F32, F64, F80, C64, C128, C160, Bool, Byte,
+    FloatInt, DoubleInt, LongDoubleInt, LongInt, ShortInt, TwoInt, TwoFloat, TwoDouble,
 }

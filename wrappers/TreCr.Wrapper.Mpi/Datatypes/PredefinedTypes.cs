@@ -16,11 +16,11 @@ internal static class PredefinedTypes
         ("MPI_UINT32_T", "uint32_t", 0x4c00043d, 4, Element.U32), ("MPI_UINT64_T", "uint64_t", 0x4c00083e, 8, Element.U64), ("MPI_AINT", "aint", 0x4c000843, 8, Element.I64),
         ("MPI_OFFSET", "offset", 0x4c000844, 8, Element.I64), ("MPI_COUNT", "count", 0x4c000845, 8, Element.I64), ("MPI_C_BOOL", "c_bool", 0x4c00013f, 1, Element.Bool),
         ("MPI_C_FLOAT_COMPLEX", "c_float_complex", 0x4c000840, 8, Element.C64), ("MPI_C_DOUBLE_COMPLEX", "c_double_complex", 0x4c001041, 16, Element.C128),
-        ("MPI_C_LONG_DOUBLE_COMPLEX", "c_long_double_complex", 0x4c002042, 32, Element.None), ("MPI_CXX_BOOL", "cxx_bool", 0x4c000133, 1, Element.Bool),
+        ("MPI_C_LONG_DOUBLE_COMPLEX", "c_long_double_complex", 0x4c002042, 32, Element.C160), ("MPI_CXX_BOOL", "cxx_bool", 0x4c000133, 1, Element.Bool),
         ("MPI_CXX_FLOAT_COMPLEX", "cxx_cplex", 0x4c000834, 8, Element.C64), ("MPI_CXX_DOUBLE_COMPLEX", "cxx_dblcplex", 0x4c001035, 16, Element.C128),
-        ("MPI_CXX_LONG_DOUBLE_COMPLEX", "cxx_ldblcplex", 0x4c002036, 32, Element.None),
+        ("MPI_CXX_LONG_DOUBLE_COMPLEX", "cxx_ldblcplex", 0x4c002036, 32, Element.C160),
         ("MPI_FLOAT_INT", "float_int", 0x8c000000, 8, Element.FloatInt), ("MPI_DOUBLE_INT", "double_int", 0x8c000001, 12, Element.DoubleInt), ("MPI_LONG_INT", "long_int", 0x8c000002, 12, Element.LongInt),
-        ("MPI_SHORT_INT", "short_int", 0x8c000003, 6, Element.ShortInt), ("MPI_2INT", "2int", 0x4c000816, 8, Element.TwoInt), ("MPI_LONG_DOUBLE_INT", "longdbl_int", 0x8c000004, 20, Element.None),
+        ("MPI_SHORT_INT", "short_int", 0x8c000003, 6, Element.ShortInt), ("MPI_2INT", "2int", 0x4c000816, 8, Element.TwoInt), ("MPI_LONG_DOUBLE_INT", "longdbl_int", 0x8c000004, 20, Element.LongDoubleInt),
         ("MPI_CHARACTER", "character", 0x4c00011a, 1, Element.I8), ("MPI_LOGICAL", "logical", 0x4c00041d, 4, Element.I32), ("MPI_INTEGER", "integer", 0x4c00041b, 4, Element.I32),
         ("MPI_REAL", "real", 0x4c00041c, 4, Element.F32), ("MPI_DOUBLE_PRECISION", "dblprec", 0x4c00081f, 8, Element.F64), ("MPI_COMPLEX", "cplex", 0x4c00081e, 8, Element.C64),
         ("MPI_DOUBLE_COMPLEX", "dblcplex", 0x4c001022, 16, Element.C128), ("MPI_INTEGER1", "integer1", 0x4c00012d, 1, Element.I8), ("MPI_INTEGER2", "integer2", 0x4c00022f, 2, Element.I16),
@@ -64,10 +64,10 @@ internal static class PredefinedTypes
             Element.ShortInt => ([(0, 2), (4, 4)], 8, 4, [2, 4]),
             Element.TwoInt or Element.TwoFloat => ([(0, 8)], 8, 4, [4, 4]),
             Element.TwoDouble => ([(0, 16)], 16, 8, [8, 8]),
-            _ when name == "MPI_LONG_DOUBLE_INT" => ([(0, 20)], 32, 16, [16, 4]),
+            Element.LongDoubleInt => ([(0, 20)], 32, 16, [16, 4]),
             _ => (size == 0 ? [] : ((long, long)[])[(0, size)], (long)size, Math.Clamp(size, 1, 16), (int[])[Math.Max(1, size)]),
         };
-        if (element is Element.C64 or Element.C128) (alignment, basic) = (size / 2, [size]);
+        if (element is Element.C64 or Element.C128 or Element.C160) (alignment, basic) = (size / 2, [size]);
         return new Datatype
         {
             SizeBytes = size, LowerBound = 0, UpperBound = extent, TrueLowerBound = 0, TrueUpperBound = runs.Length == 0 ? 0 : runs[^1].Item1 + runs[^1].Item2, Runs = runs, Element = element, Alignment = alignment,

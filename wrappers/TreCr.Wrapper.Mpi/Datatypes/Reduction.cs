@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 namespace TreCr.Wrapper.Mpi;
 
 /// <summary>The predefined operations on arrays. Source: MPI-3.1 §5.9.2 and §5.9.4.</summary>
-/// <remarks>long double and quadruple precision are refused: .NET has no such type.</remarks>
+/// <remarks>Quadruple precision (Fortran's REAL*16) is refused.</remarks>
 internal static unsafe class Reduction
 {
     /// <returns>false: not defined</returns>
@@ -18,17 +18,17 @@ internal static unsafe class Reduction
                 foreach (var (offset, length) in type.Runs) Unsafe.CopyBlockUnaligned(b + i * type.Extent + offset, a + i * type.Extent + offset, (uint)length);
             return true;
         }
-        if (!type.IsContiguous && type.Element is not (Element.DoubleInt or Element.LongInt or Element.ShortInt)) return OfRuns(op, type, a, b, count);
+        if (!type.IsContiguous && type.Element is not (Element.DoubleInt or Element.LongDoubleInt or Element.LongInt or Element.ShortInt)) return OfRuns(op, type, a, b, count);
         // Of a contiguous type with several elements.
-        long n = type.IsPredefined ? count : count * (type.SizeBytes / (type.Element switch { Element.DoubleInt or Element.LongInt => 12, Element.ShortInt => 6, var e => BytesOf(e) }));
+        long n = type.IsPredefined ? count : count * (type.SizeBytes / (type.Element switch { Element.DoubleInt or Element.LongInt => 12, Element.LongDoubleInt => 20, Element.ShortInt => 6, var e => BytesOf(e) }));
         return type.Element switch
         {
             Element.I8 => Integer<sbyte>(op, a, b, n), Element.U8 => Integer<byte>(op, a, b, n), Element.I16 => Integer<short>(op, a, b, n), Element.U16 => Integer<ushort>(op, a, b, n),
             Element.I32 => Integer<int>(op, a, b, n), Element.U32 => Integer<uint>(op, a, b, n), Element.I64 => Integer<long>(op, a, b, n), Element.U64 => Integer<ulong>(op, a, b, n),
-            Element.F32 => Number<float>(op, a, b, n), Element.F64 => Number<double>(op, a, b, n),
-            Element.C64 => Complex<float>(op, a, b, n), Element.C128 => Complex<double>(op, a, b, n),
+            Element.F32 => Number<float>(op, a, b, n), Element.F64 => Number<double>(op, a, b, n), Element.F80 => LongDoubles(op, (LongDouble*)a, (LongDouble*)b, n),
+            Element.C64 => Complex<float>(op, a, b, n), Element.C128 => Complex<double>(op, a, b, n), Element.C160 => LongComplex(op, (LongDouble*)a, (LongDouble*)b, n),
             Element.Bool => Logical(op, a, b, n), Element.Byte => Bits<byte>(op, a, b, n),
-            Element.FloatInt => Pair<float, FloatIntPair>(op, a, b, n), Element.DoubleInt => Pair<double, DoubleIntPair>(op, a, b, n), Element.LongInt => Pair<long, LongIntPair>(op, a, b, n),
+            Element.FloatInt => Pair<float, FloatIntPair>(op, a, b, n), Element.DoubleInt => Pair<double, DoubleIntPair>(op, a, b, n), Element.LongInt => Pair<long, LongIntPair>(op, a, b, n), Element.LongDoubleInt => LongDoublePairs(op, (LongDoubleIntPair*)a, (LongDoubleIntPair*)b, n),
             Element.ShortInt => Pair<short, ShortIntPair>(op, a, b, n), Element.TwoInt => Pair<int, TwoIntPair>(op, a, b, n), Element.TwoFloat => Pair<float, TwoFloatPair>(op, a, b, n),
             Element.TwoDouble => Pair<double, TwoDoublePair>(op, a, b, n),
             _ => false,
@@ -38,7 +38,7 @@ internal static unsafe class Reduction
     /// <summary>Bytes of one element; 1 where it has none.</summary>
     private static int BytesOf(Element element) => element switch
     {
-        Element.I16 or Element.U16 => 2, Element.I32 or Element.U32 or Element.F32 => 4, Element.I64 or Element.U64 or Element.F64 or Element.C64 => 8, Element.C128 => 16,
+        Element.I16 or Element.U16 => 2, Element.I32 or Element.U32 or Element.F32 => 4, Element.I64 or Element.U64 or Element.F64 or Element.C64 => 8, Element.C128 or Element.F80 => 16, Element.C160 or Element.LongDoubleInt => 32,
         Element.FloatInt or Element.TwoInt or Element.TwoFloat or Element.ShortInt => 8, Element.TwoDouble or Element.DoubleInt or Element.LongInt => 16, _ => 1,
     };
 
@@ -68,6 +68,34 @@ internal static unsafe class Reduction
             case OpKind.Min: for (long i = 0; i < n; i++) b[i] = a[i] < b[i] ? a[i] : b[i]; return true;
             default: return false;
         }
+    }
+
+    private static bool LongDoubles(OpKind op, LongDouble* a, LongDouble* b, long n)
+    {
+        switch (op)
+        {
+            case OpKind.Sum: for (long i = 0; i < n; i++) b[i] = a[i] + b[i]; return true;
+            case OpKind.Prod: for (long i = 0; i < n; i++) b[i] = a[i] * b[i]; return true;
+            case OpKind.Max: for (long i = 0; i < n; i++) b[i] = a[i] > b[i] ? a[i] : b[i]; return true;
+            case OpKind.Min: for (long i = 0; i < n; i++) b[i] = a[i] < b[i] ? a[i] : b[i]; return true;
+            default: return false;
+        }
+    }
+
+    private static bool LongComplex(OpKind op, LongDouble* a, LongDouble* b, long n)
+    {
+        if (op == OpKind.Sum) return LongDoubles(op, a, b, 2 * n);
+        if (op != OpKind.Prod) return false;
+        for (long i = 0; i < 2 * n; i += 2) (b[i], b[i + 1]) = (a[i] * b[i] - a[i + 1] * b[i + 1], a[i] * b[i + 1] + a[i + 1] * b[i]);
+        return true;
+    }
+
+    private static bool LongDoublePairs(OpKind op, LongDoubleIntPair* a, LongDoubleIntPair* b, long n)
+    {
+        if (op is not (OpKind.Minloc or OpKind.Maxloc)) return false;
+        for (long i = 0; i < n; i++)
+            if (LongDouble.AreEqual(a[i].Number, b[i].Number) ? a[i].Index < b[i].Index : op == OpKind.Minloc ? a[i].Number < b[i].Number : a[i].Number > b[i].Number) b[i] = a[i];
+        return true;
     }
 
     private static bool Integer<T>(OpKind op, byte* pa, byte* pb, long n) where T : unmanaged, IBinaryInteger<T>
@@ -139,5 +167,8 @@ internal static unsafe class Reduction
 
     [StructLayout(LayoutKind.Sequential, Size = 16)]
     private struct LongIntPair : IPair<long> { private long _number; private int _index; public readonly long Number => _number; public readonly double Index => _index; }
+
+    [StructLayout(LayoutKind.Sequential, Size = 32)]
+    private struct LongDoubleIntPair { public LongDouble Number; public int Index; }
 #pragma warning restore CS0649
 }
