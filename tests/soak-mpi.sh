@@ -7,20 +7,20 @@ seed=$1 seconds=$2 trecr=$PWD/out/trecr
 RANDOM=$seed
 place=$(mktemp -d /tmp/trecr-soak-mpi.XXXXXX)
 trap 'rm -rf "$place"' EXIT
-export TRECR_STORE=$place/store TRECR_RUNTIME_DIR=$place/run TMPDIR=$place OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-mkdir -p "$place/run"
+export TRECR_STORE=$place/store TMPDIR=$place OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 end=$((SECONDS + seconds)) rounds=30 passed=0 failed=0
 
 # launch KIND RANKS WORDS...: below that library's launcher, in a session of its own, so that everything can be killed.
 launch() {
     local kind=$1 ranks=$2
     shift 2
-    if [ "$kind" = openmpi ]; then setsid mpirun.openmpi --oversubscribe --bind-to none -n "$ranks" "$@"; else setsid mpirun.mpich -n "$ranks" "$@"; fi
+    # Open MPI gives its ranks a terminal, which makes CR LF of the ends of lines.
+    if [ "$kind" = openmpi ]; then setsid --wait mpirun.openmpi --oversubscribe --bind-to none -n "$ranks" "$@"; else setsid --wait mpirun.mpich -n "$ranks" "$@"; fi > >(stdbuf -oL tr -d '\r')
 }
 
 # one PROGRAM KIND RANKS: prints what was wrong, or nothing.
 one() {
-    local program=$1 kind=$2 ranks=$3 job=j$RANDOM$RANDOM other pid code last first arguments=("$rounds" 20)
+    local program=$1 kind=$2 ranks=$3 job=j$RANDOM$RANDOM other pid code last first arguments=("$rounds" 60)
     rm -rf "$place/files"
     mkdir "$place/files"
     [ "$program" = files ] && arguments=("$place/files" "${arguments[@]}")
@@ -32,7 +32,8 @@ one() {
     code=$?
     if [ $code != 0 ]; then
         # A program that has ended meanwhile is no failure.
-        wait "$pid" && grep -qx ok "$place/out" && { echo ended; return; }
+        wait "$pid"
+        grep -qx ok "$place/out" && { echo ended; return; }
         echo "checkpoint: $code $(head -n 1 "$place/said.err")"
         pkill -KILL -f "$place" 2>/dev/null
         return
