@@ -49,10 +49,17 @@ public sealed class SavedBytesTests
 
         // Once more checkpointed and killed, so that an increment on a restarted program is among them.
         RunningProgram second = job.Restart(id);
+        const int Tries = 6; // a frame of which pages were stored often, or of which many were written, is stored whole
+        string last = "";
+        HashSet<string> patched = [];
+        for (int i = 0; i < Tries && patched.Count < 2; i++)
+        {
+            GoOn(second);
+            last = job.Checkpoint();
+            patched.UnionWith(RolesWithPatches(job, last));
+        }
         GoOn(second);
-        string last = job.Checkpoint();
-        GoOn(second);
-        Assert.That(RolesWithPatches(job, last), Is.EquivalentTo(new[] { "delegator", "process" }), "of frames in which a page was written, that page alone is stored");
+        Assert.That(patched, Is.EquivalentTo(new[] { "delegator", "process" }), "of frames in which a page was written, that page alone is stored");
         Job.KillProgramAndDelegator(second, _program);
         second.WaitForExit(Job.Limit);
         job.Release();

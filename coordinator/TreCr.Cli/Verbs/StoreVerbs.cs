@@ -50,7 +50,7 @@ internal static class StoreVerbs
             foreach (CheckpointInfo c in checkpoints)
                 rows.Add(c.Manifest is { } m
                     ? [c.Id, Time(m), Output.Bytes(m.BytesTotal), Output.Bytes(m.BytesStored), $"{m.StopTimeUs / 1000.0:0.0} ms", m.DeviceKind, string.Join(' ', m.Command)]
-                    : [c.Id, "-", "-", "-", "-", "-", $"damaged: {c.Problem!.Message}"]);
+                    : [c.Id, "-", "-", "-", "-", "-", $"{(c.Problem!.Kind == StoreErrorKind.Damaged ? "damaged: " : "")}{c.Problem.Message}"]);
             if (rows.Count > 1) Output.Table(rows); else Output.Note("no checkpoints");
             foreach (TierContents tier in tiers) Output.Line($"tier {tier.Tier}: {(tier.Checkpoints.Count > 0 ? string.Join(' ', tier.Checkpoints) : "nothing")}{(tier.Problem is { } p ? $" ({p})" : "")}");
         }
