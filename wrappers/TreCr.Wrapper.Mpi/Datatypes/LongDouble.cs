@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 
 namespace TreCr.Wrapper.Mpi;
@@ -5,7 +6,8 @@ namespace TreCr.Wrapper.Mpi;
 /// <summary>C's long double on x86-64: 80 bits (sign, exponent of 15 bits, mantissa of 64 with its leading bit), in 16 bytes. Sums and products are rounded to nearest, ties to even, as the x87 unit rounds them.</summary>
 /// <remarks>Source: Intel SDM volume 1, §4.2.2 and §4.8.4; System V ABI for x86-64, §3.1.2.</remarks>
 [StructLayout(LayoutKind.Sequential, Size = 16)]
-internal struct LongDouble
+internal struct LongDouble : IAdditionOperators<LongDouble, LongDouble, LongDouble>, ISubtractionOperators<LongDouble, LongDouble, LongDouble>, IMultiplyOperators<LongDouble, LongDouble, LongDouble>,
+    IComparisonOperators<LongDouble, LongDouble, bool>
 {
     private const int Bias = 16383, MantissaBits = 64, Special = 0x7fff, SignBit = 0x8000;
     private const ulong LeadingBit = 1UL << 63, QuietBit = 1UL << 62;
@@ -88,9 +90,14 @@ internal struct LongDouble
         return a.IsNegative ? -size : size;
     }
 
+    public static bool operator ==(LongDouble a, LongDouble b) => Compare(a, b) == 0;
+    public static bool operator !=(LongDouble a, LongDouble b) => Compare(a, b) != 0;
     public static bool operator <(LongDouble a, LongDouble b) => Compare(a, b) < 0;
-
     public static bool operator >(LongDouble a, LongDouble b) => Compare(a, b) > 0;
+    public static bool operator <=(LongDouble a, LongDouble b) => Compare(a, b) <= 0;
+    public static bool operator >=(LongDouble a, LongDouble b) => Compare(a, b) >= 0;
 
-    public static bool AreEqual(LongDouble a, LongDouble b) => Compare(a, b) == 0;
+    public override readonly bool Equals(object? other) => other is LongDouble number && this == number;
+
+    public override readonly int GetHashCode() => HashCode.Combine(_mantissa, _signAndExponent);
 }

@@ -25,10 +25,10 @@ internal static unsafe class Reduction
         {
             Element.I8 => Integer<sbyte>(op, a, b, n), Element.U8 => Integer<byte>(op, a, b, n), Element.I16 => Integer<short>(op, a, b, n), Element.U16 => Integer<ushort>(op, a, b, n),
             Element.I32 => Integer<int>(op, a, b, n), Element.U32 => Integer<uint>(op, a, b, n), Element.I64 => Integer<long>(op, a, b, n), Element.U64 => Integer<ulong>(op, a, b, n),
-            Element.F32 => Number<float>(op, a, b, n), Element.F64 => Number<double>(op, a, b, n), Element.F80 => LongDoubles(op, (LongDouble*)a, (LongDouble*)b, n),
-            Element.C64 => Complex<float>(op, a, b, n), Element.C128 => Complex<double>(op, a, b, n), Element.C160 => LongComplex(op, (LongDouble*)a, (LongDouble*)b, n),
+            Element.F32 => Number<float>(op, a, b, n), Element.F64 => Number<double>(op, a, b, n), Element.F80 => Number<LongDouble>(op, a, b, n),
+            Element.C64 => Complex<float>(op, a, b, n), Element.C128 => Complex<double>(op, a, b, n), Element.C160 => Complex<LongDouble>(op, a, b, n),
             Element.Bool => Logical(op, a, b, n), Element.Byte => Bits<byte>(op, a, b, n),
-            Element.FloatInt => Pair<float, FloatIntPair>(op, a, b, n), Element.DoubleInt => Pair<double, DoubleIntPair>(op, a, b, n), Element.LongInt => Pair<long, LongIntPair>(op, a, b, n), Element.LongDoubleInt => LongDoublePairs(op, (LongDoubleIntPair*)a, (LongDoubleIntPair*)b, n),
+            Element.FloatInt => Pair<float, FloatIntPair>(op, a, b, n), Element.DoubleInt => Pair<double, DoubleIntPair>(op, a, b, n), Element.LongInt => Pair<long, LongIntPair>(op, a, b, n), Element.LongDoubleInt => Pair<LongDouble, LongDoubleIntPair>(op, a, b, n),
             Element.ShortInt => Pair<short, ShortIntPair>(op, a, b, n), Element.TwoInt => Pair<int, TwoIntPair>(op, a, b, n), Element.TwoFloat => Pair<float, TwoFloatPair>(op, a, b, n),
             Element.TwoDouble => Pair<double, TwoDoublePair>(op, a, b, n),
             _ => false,
@@ -57,7 +57,7 @@ internal static unsafe class Reduction
         return true;
     }
 
-    private static bool Number<T>(OpKind op, byte* pa, byte* pb, long n) where T : unmanaged, INumber<T>
+    private static bool Number<T>(OpKind op, byte* pa, byte* pb, long n) where T : unmanaged, IAdditionOperators<T, T, T>, IMultiplyOperators<T, T, T>, IComparisonOperators<T, T, bool>
     {
         T* a = (T*)pa, b = (T*)pb;
         switch (op)
@@ -68,34 +68,6 @@ internal static unsafe class Reduction
             case OpKind.Min: for (long i = 0; i < n; i++) b[i] = a[i] < b[i] ? a[i] : b[i]; return true;
             default: return false;
         }
-    }
-
-    private static bool LongDoubles(OpKind op, LongDouble* a, LongDouble* b, long n)
-    {
-        switch (op)
-        {
-            case OpKind.Sum: for (long i = 0; i < n; i++) b[i] = a[i] + b[i]; return true;
-            case OpKind.Prod: for (long i = 0; i < n; i++) b[i] = a[i] * b[i]; return true;
-            case OpKind.Max: for (long i = 0; i < n; i++) b[i] = a[i] > b[i] ? a[i] : b[i]; return true;
-            case OpKind.Min: for (long i = 0; i < n; i++) b[i] = a[i] < b[i] ? a[i] : b[i]; return true;
-            default: return false;
-        }
-    }
-
-    private static bool LongComplex(OpKind op, LongDouble* a, LongDouble* b, long n)
-    {
-        if (op == OpKind.Sum) return LongDoubles(op, a, b, 2 * n);
-        if (op != OpKind.Prod) return false;
-        for (long i = 0; i < 2 * n; i += 2) (b[i], b[i + 1]) = (a[i] * b[i] - a[i + 1] * b[i + 1], a[i] * b[i + 1] + a[i + 1] * b[i]);
-        return true;
-    }
-
-    private static bool LongDoublePairs(OpKind op, LongDoubleIntPair* a, LongDoubleIntPair* b, long n)
-    {
-        if (op is not (OpKind.Minloc or OpKind.Maxloc)) return false;
-        for (long i = 0; i < n; i++)
-            if (LongDouble.AreEqual(a[i].Number, b[i].Number) ? a[i].Index < b[i].Index : op == OpKind.Minloc ? a[i].Number < b[i].Number : a[i].Number > b[i].Number) b[i] = a[i];
-        return true;
     }
 
     private static bool Integer<T>(OpKind op, byte* pa, byte* pb, long n) where T : unmanaged, IBinaryInteger<T>
@@ -124,7 +96,7 @@ internal static unsafe class Reduction
 
     private static bool Logical(OpKind op, byte* a, byte* b, long n) => op is OpKind.Land or OpKind.Lor or OpKind.Lxor && Integer<byte>(op, a, b, n);
 
-    private static bool Complex<T>(OpKind op, byte* pa, byte* pb, long n) where T : unmanaged, INumber<T>
+    private static bool Complex<T>(OpKind op, byte* pa, byte* pb, long n) where T : unmanaged, IAdditionOperators<T, T, T>, ISubtractionOperators<T, T, T>, IMultiplyOperators<T, T, T>
     {
         T* a = (T*)pa, b = (T*)pb;
         if (op == OpKind.Sum)
@@ -137,14 +109,14 @@ internal static unsafe class Reduction
         return true;
     }
 
-    private static bool Pair<T, TPair>(OpKind op, byte* pa, byte* pb, long n) where T : unmanaged, INumber<T> where TPair : unmanaged, IPair<T>
+    private static bool Pair<T, TPair>(OpKind op, byte* pa, byte* pb, long n) where T : unmanaged, IComparisonOperators<T, T, bool> where TPair : unmanaged, IPair<T>
     {
         if (op is not (OpKind.Minloc or OpKind.Maxloc)) return false;
         TPair* a = (TPair*)pa, b = (TPair*)pb;
         for (long i = 0; i < n; i++)
         {
-            int order = a[i].Number.CompareTo(b[i].Number);
-            if (order == 0 ? a[i].Index < b[i].Index : op == OpKind.Minloc ? order < 0 : order > 0) b[i] = a[i];
+            T mine = a[i].Number, other = b[i].Number;
+            if (mine == other ? a[i].Index < b[i].Index : op == OpKind.Minloc ? mine < other : mine > other) b[i] = a[i];
         }
         return true;
     }
@@ -169,6 +141,6 @@ internal static unsafe class Reduction
     private struct LongIntPair : IPair<long> { private long _number; private int _index; public readonly long Number => _number; public readonly double Index => _index; }
 
     [StructLayout(LayoutKind.Sequential, Size = 32)]
-    private struct LongDoubleIntPair { public LongDouble Number; public int Index; }
+    private struct LongDoubleIntPair : IPair<LongDouble> { private LongDouble _number; private int _index; public readonly LongDouble Number => _number; public readonly double Index => _index; }
 #pragma warning restore CS0649
 }
