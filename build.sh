@@ -72,6 +72,7 @@ install_for_tests() {
     [ -e /usr/bin/mpirun.openmpi ] && [ -e /usr/bin/mpicc.openmpi ] || missing+=(openmpi-bin libopenmpi-dev)
     [ -e /usr/bin/mpirun.mpich ] && [ -e /usr/bin/mpicc.mpich ] || missing+=(mpich libmpich-dev)
     [ -e /usr/bin/gfortran ] || missing+=(gfortran)
+    [ -e /usr/lib/python3/dist-packages/mpi4py ] || missing+=(python3-mpi4py)
     [ ${#missing[@]} = 0 ] && return
     as_root true || { say "without ${missing[*]} the tests of MPI are skipped"; return; }
     say "installing ${missing[*]}"

@@ -77,7 +77,7 @@ static MPI_Win failed_on; static int failed_with; static void on_error(MPI_Win *
 
 static void properties(int r)
 {
-    MPI_Win w; int *p, flag, n, key; void *value; char name[MPI_MAX_OBJECT_NAME]; MPI_Win_allocate(64, 4, MPI_INFO_NULL, MPI_COMM_WORLD, &p, &w);
+    MPI_Win w; int *p, flag, n, key; void *value; char name[MPI_MAX_OBJECT_NAME]; MPI_Win_allocate(64, 4, MPI_INFO_NULL, MPI_COMM_WORLD, &p, &w); for (int i = 0; i < 16; i++) CHECK(p[i] == 0); memset(p, 255, 64);
     MPI_Win_get_attr(w, MPI_WIN_BASE, &value, &flag); CHECK(flag && value == p); MPI_Win_get_attr(w, MPI_WIN_SIZE, &value, &flag); CHECK(flag && *(MPI_Aint *)value == 64); MPI_Win_get_attr(w, MPI_WIN_DISP_UNIT, &value, &flag); CHECK(flag && *(int *)value == 4);
     MPI_Win_get_attr(w, MPI_WIN_CREATE_FLAVOR, &value, &flag); CHECK(flag && *(int *)value == MPI_WIN_FLAVOR_ALLOCATE); MPI_Win_get_attr(w, MPI_WIN_MODEL, &value, &flag); CHECK(flag && *(int *)value == MPI_WIN_UNIFIED);
     MPI_Win_set_name(w, "field"); MPI_Win_get_name(w, name, &n); CHECK(n == 5 && !strcmp(name, "field")); MPI_Group g; MPI_Win_get_group(w, &g); MPI_Group_size(g, &n); CHECK(n == size); MPI_Group_free(&g);

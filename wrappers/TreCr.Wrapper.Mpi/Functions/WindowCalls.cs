@@ -15,6 +15,7 @@ internal static unsafe class WindowCalls
     {
         if (sizeBytes < 0) throw new MpiException(ErrorClass.Size, $"{sizeBytes} bytes");
         void* memory = NativeMemory.AlignedAlloc((nuint)Math.Max(1, sizeBytes), 64);
+        NativeMemory.Clear(memory, (nuint)sizeBytes); // as with both libraries, whose windows are fresh shared memory
         try { window.Value = Make(comm, flavor, (nint)memory, sizeBytes, unit, info).Handle; }
         catch
         {
