@@ -6,14 +6,14 @@ namespace TreCr.Control;
 /// </summary>
 /// <remarks>
 /// Preparing: every rank was told. Of several ranks none closes its gate before all are ready, so that they stand still together: one that copies much ahead does not
-/// keep the others waiting. None goes on before all are captured, so that nothing that one does after the cut is in another's image, such as bytes of a file that they share. All prepared: Committing. One failed, lost or late: Aborted, and every rank that may be gated is told.
+/// keep the others waiting. None is captured before all are frozen, and none goes on before all are captured, so that nothing that one does after the cut is in another's image, such as bytes of a file that they share. All prepared: Committing. One failed, lost or late: Aborted, and every rank that may be gated is told.
 /// Committing: the manifest is written by the caller. From here on a lost rank changes nothing: its snapshot is durable. Not thread safe.
 /// Times are milliseconds of any steady clock.
 /// </remarks>
 public sealed class EpochMachine
 {
     private readonly SortedSet<uint> _waiting;
-    private readonly SortedSet<uint> _lost = [], _ready = [], _captured = [];
+    private readonly SortedSet<uint> _lost = [], _ready = [], _frozen = [], _captured = [];
     private readonly SortedDictionary<uint, RankPrepared> _prepared = [];
     private readonly uint[] _ranks;
     private readonly long _deadline;
@@ -49,7 +49,7 @@ public sealed class EpochMachine
     /// <summary>A rank has come as far as it may alone, and waits for the others.</summary>
     public IReadOnlyList<EpochAction> RankReady(uint rank, ulong epoch, EpochStep step)
     {
-        SortedSet<uint> ready = step == EpochStep.Gate ? _ready : _captured;
+        SortedSet<uint> ready = step switch { EpochStep.Gate => _ready, EpochStep.Capture => _frozen, _ => _captured };
         if (State != EpochState.Preparing || epoch != Epoch || !_ranks.Contains(rank) || !ready.Add(rank)) return Late(rank, epoch);
         return ready.Count < _ranks.Length ? [] : [.. _ranks.Select(r => new EpochAction.SendAllReady(r, step))];
     }

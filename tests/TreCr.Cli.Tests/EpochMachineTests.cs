@@ -55,7 +55,9 @@ public sealed class EpochMachineTests
         machine.Start();
         machine.RankReady(0, 5, EpochStep.Gate);
         machine.RankReady(1, 5, EpochStep.Gate);
-        Assert.That(machine.RankReady(1, 5, EpochStep.Resume), Is.Empty, "ready for the gate is not captured");
+        Assert.That(machine.RankReady(0, 5, EpochStep.Capture), Is.Empty, "ready for the gate is not frozen");
+        Assert.That(machine.RankReady(1, 5, EpochStep.Capture), Has.Count.EqualTo(2));
+        Assert.That(machine.RankReady(1, 5, EpochStep.Resume), Is.Empty, "frozen is not captured");
         Assert.That(machine.RankReady(0, 5, EpochStep.Resume), Is.EqualTo(new EpochAction[] { new EpochAction.SendAllReady(0, EpochStep.Resume), new EpochAction.SendAllReady(1, EpochStep.Resume) }));
     }
 

@@ -11,7 +11,7 @@ internal static class Program
         Stopwatch clock = Stopwatch.StartNew();
         try
         {
-            foreach ((int ranks, int what, int delays, int stride) in new[] { (2, 0, 2, 1), (2, 1, 2, 1), (3, 1, 2, 2), (3, 0, 2, 3), (2, 2, 2, 3), (2, 3, 1, 7) })
+            foreach ((int ranks, int what, int delays, int stride) in new[] { (2, 0, 2, 3), (2, 1, 2, 2), (3, 1, 2, 4), (3, 0, 2, 6), (2, 2, 2, 7), (2, 3, 0, 40) })
             {
                 using Explorer explorer = new(ranks);
                 explorer.Explore(what, delays, stride);

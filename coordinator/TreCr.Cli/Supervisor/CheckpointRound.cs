@@ -106,6 +106,8 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         AwaitOthers();
         Gate();
         Freeze();
+        supervisor.AwaitOthers(epoch, EpochStep.Capture);
+        _timing.Mark("frozen, other ranks");
         try
         {
             Capture();
