@@ -79,12 +79,22 @@ public sealed class EpochMachine
         return State == EpochState.Preparing && _ranks.Contains(rank) ? Abort(TrecrError.SupervisorFailed.Number, $"the supervisor of rank {rank} ended while the checkpoint was taken, and the program with it", [], except: rank) : [];
     }
 
+    /// <summary>Whom the others wait for: of the last step that any rank is ready for those that are not.</summary>
+    private IEnumerable<uint> LateRanks
+    {
+        get
+        {
+            SortedSet<uint> step = _captured.Count > 0 ? _captured : _frozen.Count > 0 ? _frozen : _ready;
+            return step.Count < _ranks.Length ? _waiting.Except(step) : _waiting;
+        }
+    }
+
     /// <summary>Time passes: deadline and signs of life.</summary>
     public IReadOnlyList<EpochAction> Tick(long nowMs)
     {
         if (State is EpochState.Committed or EpochState.Aborted) return [];
         if (State == EpochState.Preparing && nowMs >= _deadline)
-            return Abort(TrecrError.Deadline.Number, $"rank {string.Join(", ", _ready.Count < _ranks.Length && _ready.Count > 0 ? _waiting.Except(_ready) : _waiting)} had not prepared after {_deadlineMs} ms", [], except: null);
+            return Abort(TrecrError.Deadline.Number, $"rank {string.Join(", ", LateRanks)} had not prepared after {_deadlineMs} ms", [], except: null);
         if (nowMs < _nextKeepAlive) return [];
         _nextKeepAlive = nowMs + ControlWire.KeepAliveMs;
         return [.. _ranks.Where(r => !_lost.Contains(r)).Select(r => new EpochAction.SendKeepAlive(r))];

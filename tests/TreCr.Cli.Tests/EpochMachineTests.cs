@@ -82,6 +82,17 @@ public sealed class EpochMachineTests
     }
 
     [Test]
+    public void Deadline_NamesTheRankThatIsNotFrozen()
+    {
+        EpochMachine machine = Machine(ranks: 2, deadlineMs: 500);
+        machine.Start();
+        machine.RankReady(0, 5, EpochStep.Gate);
+        machine.RankReady(1, 5, EpochStep.Gate);
+        machine.RankReady(0, 5, EpochStep.Capture);
+        Assert.That(machine.Tick(1500).OfType<EpochAction.Finished>().Single().Reason, Does.StartWith("rank 1 had not prepared"));
+    }
+
+    [Test]
     public void Deadline_Aborts_AndNamesTheRank()
     {
         EpochMachine machine = Machine(deadlineMs: 500);

@@ -99,8 +99,7 @@ internal sealed unsafe class MpiFile : ErrorOwner
         if ((mode & Create) != 0) flags |= Sys.O_CREAT;
         if ((mode & Exclusive) != 0) flags |= Sys.O_EXCL;
         fd = Sys.TryOpen(path, flags, 0x1b6); // 0666
-        if (fd < 0) return FileException.ClassOf(-fd);
-        return ErrorClass.Success;
+        return fd < 0 ? FileException.ClassOf(-fd) : ErrorClass.Success;
     }
 
     /// <summary>The worst of what the ranks say.</summary>

@@ -13,7 +13,6 @@ internal enum WindowFlavor { Create = 1, Allocate, Dynamic, Shared }
 internal sealed unsafe class Window : ErrorOwner
 {
     private readonly Mailbox _calls;
-    private readonly WindowTarget _target;
     private readonly long* _attributes = (long*)NativeMemory.AllocZeroed(4, 8);
     private readonly bool[] _dirty;
     private readonly long[] _sentBytes;
@@ -34,7 +33,7 @@ internal sealed unsafe class Window : ErrorOwner
         for (int i = 0; i < comm.Size; i++) _answers[i] = [];
         Access = new AccessEpoch(comm.Size);
         _calls = Mailbox.Of(2 * callsNumber);
-        _target = new WindowTarget(this);
+        Target = new WindowTarget(this);
         (_attributes[0], _attributes[1], _attributes[2], _attributes[3]) = (sizeBytes, unit, (int)flavor, MpiAbi.IsMpich ? 2 : 0); // MPI_WIN_UNIFIED
     }
 
@@ -54,7 +53,7 @@ internal sealed unsafe class Window : ErrorOwner
     public AccessEpoch Access { get; }
 
     /// <summary>What others have told this rank.</summary>
-    public WindowTarget Target => _target;
+    public WindowTarget Target { get; }
 
     public string Name { get; set; } = "";
     public AttributeTable Attributes { get; } = new();
@@ -71,7 +70,7 @@ internal sealed unsafe class Window : ErrorOwner
         Handles.Add(this);
         _answersAnyTime = answersAnyTime;
         if (answersAnyTime) ProgressThread.Acquire();
-        _calls.Service = _target.Take;
+        _calls.Service = Target.Take;
     }
 
     /// <summary>All ranks are past their last call.</summary>
