@@ -240,6 +240,8 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
             BytesTotal = (ulong)ranks.Values.Sum(r => (long)r.BytesTotal), BytesStored = (ulong)ranks.Values.Sum(r => (long)r.BytesStored),
         };
         manifest.Command.AddRange(facts.Command);
+        manifest.GpuOnlyModules = (uint)ranks.Values.Sum(r => r.GpuOnlyModules);
+        manifest.GpuOnlyReasons.AddRange(ranks.Values.SelectMany(r => r.GpuOnlyReasons).Distinct());
         foreach ((uint rank, RankPrepared prepared) in ranks)
         {
             RankManifest entry = new() { Rank = rank, Host = job.Ranks.TryGetValue(rank, out CoordinatedRank? known) ? known.Host : "" };

@@ -28,6 +28,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
     private Precopy? _precopy;              // of _writer; _preparedBase is what it was begun over
     private ByteString? _preparedBase;
     private ByteString _lastManifest = ByteString.Empty;
+    private (int Count, string[] Names)? _gpuOnlyModules; // of the last capture
     private int _connection = -1;   // to the program
     private bool _serving, _controlGone, _rehearsed, _programGone;
     private bool _captured; // _writer holds a whole snapshot, which is to be finished whatever becomes of the program
@@ -159,7 +160,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         SessionWelcome welcome = new() { Magic = SegmentLayout.Magic, ProtocolVersion = SegmentLayout.ProtocolVersion };
         CUresult result = CUresult.CUDA_ERROR_NO_DEVICE;
         string? error = null;
-        _session = Backends.Pick(options.Device, out string? reason) is { } make ? Session.Create(make, out result, out error) : null;
+        _session = Backends.Pick(options.Device, out string? reason) is { } make ? Session.Create(make, options.Portable, out result, out error) : null;
         error ??= reason;
         welcome.InitResult = (int)result;
         if (_session is null)
@@ -232,6 +233,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
             Abandon();
             throw;
         }
+        _gpuOnlyModules = session.GpuOnly();
         Add(times, reply);
         if (_writer.WaitedMicroseconds > 0) reply.Findings.Add($"the copy of device memory waited {_writer.WaitedMicroseconds / 1000} ms for the store: too little memory for what was written ({_writer.CopyLimit})");
         _preparedBase = null; // captured: a second capture begins anew
@@ -258,6 +260,11 @@ internal sealed class ControlLoop(RankConnection control, Options options)
             _last = _writing;
             _lastManifest = result.ManifestHash.ToByteString();
             reply.ManifestHash = _lastManifest;
+            if (_gpuOnlyModules is { } lacking)
+            {
+                reply.GpuOnlyModules = (uint)lacking.Count;
+                reply.GpuOnlyReasons.AddRange(lacking.Names);
+            }
             reply.BytesTotal = (ulong)result.BytesTotal;
             reply.BytesStored = (ulong)result.BytesStored;
         }

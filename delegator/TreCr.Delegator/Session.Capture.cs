@@ -57,6 +57,7 @@ internal sealed unsafe partial class Session
     /// </summary>
     public Precopy CopyAhead(ISnapshotWriter writer, FrameHashes? baseHashes)
     {
+        foreach (ModulePtx _ in LiveModules()) { } // looked at now, not in the stop
         Precopy precopy = new(_hotFrames);
         Allocation[] allocations = _memory.LiveAllocations();
         for (int i = 0; i < _capacityBytes.Length && _backend.DeviceMemoryIsHostMemory; i++)
@@ -108,6 +109,7 @@ internal sealed unsafe partial class Session
         SessionRecord session = new() { FormatVersion = StateFormatVersion, DeviceKind = "none", PendingOutput = ByteString.CopyFrom([1]) };
         session.Devices.Add(new SavedDevice { Name = "none", TotalMemoryBytes = 1, SlotAddress = 1 });
         session.Failed.Add(new FailedContext { Context = 1, Result = 1 });
+        session.Modules.Add(new SavedModule { Name = ModulePtx.Of([], onGpu: false).Name });
         nowhere.PutRecord(GmmuName, memory.ToByteArray());
         nowhere.PutRecord(HandlesName, handles.ToByteArray());
         nowhere.PutRecord(SessionName, session.ToByteArray());
@@ -197,8 +199,9 @@ internal sealed unsafe partial class Session
         SessionRecord record = new()
         {
             FormatVersion = StateFormatVersion, ProtocolVersion = SegmentLayout.ProtocolVersion, DeviceKind = _backend.DeviceKind,
-            ConnectionDescriptor = _segment.Header->ConnectionDescriptor, PendingOutput = ByteString.CopyFrom(_execution.Pending),
+            ConnectionDescriptor = _segment.Header->ConnectionDescriptor, PendingOutput = ByteString.CopyFrom(_execution.Pending), Portable = IsPortable,
         };
+        foreach (ModulePtx module in LiveModules()) record.Modules.Add(new SavedModule { Name = module.Name, HasPtx = module.Lacks is null, Lacks = module.Lacks ?? "" });
         for (int i = 0; i < _capacityBytes.Length; i++)
         {
             (uint major, uint minor) = ComputeCapability(i);

@@ -37,9 +37,11 @@ internal sealed unsafe partial class Session
             SavedDevice before = saved.Devices[i];
             string name = _backend.cuDeviceGetName(buffer, 256, new CUdevice(i)) == CUresult.CUDA_SUCCESS ? Marshal.PtrToStringUTF8((nint)buffer) ?? "" : "";
             (uint major, uint minor) = ComputeCapability(i);
-            bool lower = major < before.ComputeMajor || (major == before.ComputeMajor && minor < before.ComputeMinor);
+            // A program that moves to another kind of device needs the capability that it was told of.
+            (uint neededMajor, uint neededMinor) = _moved && saved.Portable ? (PortableDevice.ComputeMajor, PortableDevice.ComputeMinor) : (before.ComputeMajor, before.ComputeMinor);
+            bool lower = major < neededMajor || (major == neededMajor && minor < neededMinor);
             if (before.ComputeMajor != 0 && (lower || (DeviceKind == "cuda" && major != before.ComputeMajor)))
-                throw new WrongDeviceException($"device {i} was {before.Name} of compute capability {before.ComputeMajor}.{before.ComputeMinor}, here is {name} of {major}.{minor}");
+                throw new WrongDeviceException($"device {i} was {before.Name} of compute capability {neededMajor}.{neededMinor}, here is {name} of {major}.{minor}");
             nuint total = 0;
             _backend.cuDeviceTotalMem_v2(&total, new CUdevice(i));
             ulong used = 0;

@@ -78,7 +78,7 @@ internal sealed unsafe partial class Session : IDispatchSession
         // Memory is state of the GMMU, restored before replay: it needs no record.
         if (kind == HandleKind.None) return;
         ulong[] addresses = [];
-        if (_loading && _replaying is null)
+        if (_loading && (_replaying is null || _moved))
         {
             addresses = _memory.EndInternal();
             _loading = false;
@@ -86,6 +86,7 @@ internal sealed unsafe partial class Session : IDispatchSession
         if (_replaying is { } call)
         {
             Compare(call, ref answer);
+            if (_moved && call.Call == CallIds.ModuleLoad) call.InternalAddresses = addresses;
             return;
         }
         List<(int, ModuleImage)> fetched = [];
@@ -120,6 +121,11 @@ internal sealed unsafe partial class Session : IDispatchSession
 
     private void Compare(LoggedCall call, ref AnswerWriter answer)
     {
+        if (_moved)
+        {
+            CompareMoved(call, answer.Bytes);
+            return;
+        }
         if (answer.Bytes.SequenceEqual(call.Answer)) return;
         _replayError ??= $"{NameOf(call.Call)} answers {Convert.ToHexStringLower(answer.Bytes)} here, not {Convert.ToHexStringLower(call.Answer)} as when the program ran";
     }

@@ -141,7 +141,13 @@ internal sealed unsafe partial class Session : IRecordHandler
 
     private bool RunDevice(RecordHeader* record, ref AnswerWriter answer, out CUresult result)
     {
-        if (record->Call != CallIds.Init) return CudaDeviceDispatch.TryDispatch(_backend, this, record, ref answer, out result);
+        if (record->Call != CallIds.Init)
+        {
+            bool known = CudaDeviceDispatch.TryDispatch(_backend, this, record, ref answer, out result);
+            if (IsPortable && record->Call == CallIds.DeviceFacts && result == CUresult.CUDA_SUCCESS && answer.Bytes.Length >= sizeof(DeviceFacts))
+                fixed (byte* facts = answer.Bytes) PortableDevice.Tell((DeviceFacts*)facts);
+            return known;
+        }
         // The session exists because the device was initialised.
         result = CUresult.CUDA_SUCCESS;
         return true;
@@ -156,12 +162,12 @@ internal sealed unsafe partial class Session : IRecordHandler
             if (record->Call == CallIds.ModuleGetGlobal && result == CUresult.CUDA_SUCCESS && known) LogQuestion(record, ref answer);
             return known;
         }
-        if (_replaying is { } call) _memory.ExpectInternal(call.InternalAddresses); else _memory.BeginInternal();
+        if (_replaying is { } call && !_moved) _memory.ExpectInternal(call.InternalAddresses); else _memory.BeginInternal();
         _loading = true;
         try { return CudaModuleDispatch.TryDispatch(_backend, this, record, ref answer, out result); }
         finally
         {
-            if (_replaying is not null)
+            if (_replaying is not null && !_moved)
             {
                 int left = _memory.EndExpected();
                 if (left != 0) _replayError ??= $"the module's {left} last globals were not placed again";

@@ -33,7 +33,7 @@ internal sealed unsafe partial class Session
         SessionRecord saved = Parse(SessionRecord.Parser, reader, SessionName);
         if (saved.FormatVersion != StateFormatVersion || saved.ProtocolVersion != SegmentLayout.ProtocolVersion)
             throw new ImageException($"the delegator's state has format {saved.FormatVersion}, protocol {saved.ProtocolVersion}; this is {StateFormatVersion}, {SegmentLayout.ProtocolVersion}");
-        Session session = new(makeBackend, (uint)saved.Devices.Count);
+        Session session = new(makeBackend, (uint)saved.Devices.Count, saved.Portable);
         try
         {
             Fault.At(FaultPoint.DelegatorRestore);
@@ -52,16 +52,21 @@ internal sealed unsafe partial class Session
         for (int i = 0; i < saved.Devices.Count; i++)
             if (saved.Devices[i].SlotAddress != SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes) throw new ImageException($"device {i} had its slot at 0x{saved.Devices[i].SlotAddress:x}");
         GmmuRecord gmmu = Parse(GmmuRecord.Parser, reader, GmmuName);
+        List<LoggedCall> calls = CallLogState.Load(reader);
+        CheckKind(saved, calls);
         CheckDevices(saved, gmmu);
         CUresult result = StartDevices([.. saved.Devices.Select(d => d.TotalMemoryBytes)], out string? error);
         if (result != CUresult.CUDA_SUCCESS) throw new ImageException($"the device cannot be started: {error ?? result.ToString()}");
         // Contexts first: what a real driver maps, it maps in one.
-        List<LoggedCall> calls = CallLogState.Load(reader);
         foreach (LoggedCall call in calls) _log.Restore(call);
         GmmuState state = new([.. gmmu.Allocations.Select(a => new Allocation(a.Address, a.Bytes, (AllocationKind)a.Kind, a.DeviceOrdinal, a.BufferId, a.Context, a.HostFlags))],
             gmmu.NextBufferId, _capacityBytes);
         result = _memory.Restore(state, out error);
         if (result != CUresult.CUDA_SUCCESS) throw new ImageException($"memory: {error}");
+        string flip = Environment.GetEnvironmentVariable(FlipSwitch) ?? "";
+        // Modules of a GPU have their variables in the driver's own memory. Here they get some beside what was saved, which must not be cleared with that.
+        if (_moved) Upload(state, reader, hashes, lazy: false);
+        if (_moved && lazy) _lazyNotice = "the checkpoint was taken on a GPU";
         Replay(calls);
         HandlesRecord handles = Parse(HandlesRecord.Parser, reader, HandlesName);
         foreach (SerialCounter counter in handles.Counters)
@@ -69,8 +74,7 @@ internal sealed unsafe partial class Session
             if (counter.Kind > 255) throw new ImageException($"record handles: kind {counter.Kind}");
             _handles.SetCounter((HandleKind)counter.Kind, counter.Next);
         }
-        string flip = Environment.GetEnvironmentVariable(FlipSwitch) ?? "";
-        Upload(state, reader, hashes, lazy && flip.Length == 0);
+        if (!_moved) Upload(state, reader, hashes, lazy && flip.Length == 0);
         RestoreEvents(handles);
         SegmentPart.Read(_segment, reader, hashes);
         _execution.Pending = saved.PendingOutput.ToByteArray();
@@ -80,6 +84,7 @@ internal sealed unsafe partial class Session
             _anyFailed = true;
         }
         if (flip.Length > 0) FlipByte(state, flip);
+        _moved = false;
     }
 
     /// <summary>Feeds the log to the dispatch and compares each answer.</summary>

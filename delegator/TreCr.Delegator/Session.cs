@@ -23,7 +23,7 @@ internal sealed unsafe partial class Session : IDisposable
     private readonly MemoryCalls _memoryCalls;
     private readonly CheckedCopies _copies;
     private readonly OutputCalls _execution;
-        private readonly Dispatcher _dispatcher;
+    private readonly Dispatcher _dispatcher;
     private readonly Segment _segment;
     private readonly bool _pinnedMapped;
     private ulong[] _capacityBytes = [];
@@ -31,8 +31,9 @@ internal sealed unsafe partial class Session : IDisposable
     private ProgramMemory _program = new(0);
     private int _served, _disposed;
 
-    private Session(Func<IDeviceAllocator, ICudaBackend> makeBackend, uint deviceCount)
+    private Session(Func<IDeviceAllocator, ICudaBackend> makeBackend, uint deviceCount, bool portable)
     {
+        IsPortable = portable;
         _allocator = new LateAllocator();
         _backend = makeBackend(_allocator);
         _memory = new DeviceMemory(_backend);
@@ -91,12 +92,13 @@ internal sealed unsafe partial class Session : IDisposable
 
     /// <summary>A session for a new program.</summary>
     /// <param name="makeBackend">gets the allocator for the back end's own device memory</param>
+    /// <param name="portable">the program is told of <see cref="PortableDevice"/></param>
     /// <param name="result">what cuInit shall answer; not success: the session is null</param>
     /// <param name="error">why, for stderr</param>
     /// <exception cref="LinuxException">no memory, or the address of the pinned arena is taken</exception>
-    public static Session? Create(Func<IDeviceAllocator, ICudaBackend> makeBackend, out CUresult result, out string? error)
+    public static Session? Create(Func<IDeviceAllocator, ICudaBackend> makeBackend, bool portable, out CUresult result, out string? error)
     {
-        Session session = new(makeBackend, 0);
+        Session session = new(makeBackend, 0, portable);
         result = session.StartDevices(null, out error);
         if (result == CUresult.CUDA_SUCCESS) return session;
         session.Dispose();

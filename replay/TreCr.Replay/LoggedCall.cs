@@ -11,7 +11,8 @@ public sealed class LoggedCall
     /// <summary>[RecordHeader.RecordBytes]</summary>
     public required byte[] Record { get; init; }
 
-    public required byte[] Answer { get; init; }
+    /// <summary>As AnswerWriter laid it out; another one once the call was repeated on another kind of device.</summary>
+    public required byte[] Answer { get; set; }
 
     /// <summary>Virtual handle it brought; 0: a setting or a question.</summary>
     public required ulong Handle { get; init; }
@@ -20,7 +21,7 @@ public sealed class LoggedCall
     public required ulong[] Parents { get; init; }
 
     /// <summary>The back end's own allocations during the call (module globals), in order.</summary>
-    public ulong[] InternalAddresses { get; init; } = [];
+    public ulong[] InternalAddresses { get; set; } = [];
 
     /// <summary>Byte arguments that were fetched from the program, by argument index.</summary>
     public IReadOnlyList<(int Argument, ModuleImage Image)> Fetched { get; init; } = [];

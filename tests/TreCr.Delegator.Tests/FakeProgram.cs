@@ -36,7 +36,7 @@ internal sealed unsafe class FakeProgram : IDisposable
     {
         if (session is null)
         {
-            session = Session.Create(Backend, out CUresult result, out string? error);
+            session = Session.Create(Backend, portable: false, out CUresult result, out string? error);
             if (session is null) throw new InvalidOperationException($"{result} {error}");
             session.Serve(Environment.ProcessId);
         }

@@ -60,8 +60,10 @@ internal sealed class Job : IDisposable
 
     /// <summary><c>trecr run</c> of the sample.</summary>
     /// <param name="held">stops before its last unit of work until <see cref="Release"/></param>
-    public RunningProgram Run(bool held) => Start(
-        ["run", "--job", Name, "--device", "soft", "--", SamplePath, .. _sample.Arguments],
+    /// <param name="device">soft or cuda</param>
+    /// <param name="options">further ones of <c>trecr run</c></param>
+    public RunningProgram Run(bool held, string device = "soft", params string[] options) => Start(
+        ["run", "--job", Name, "--device", device, .. options, "--", SamplePath, .. _sample.Arguments],
         new Dictionary<string, string> { ["TRECR_SAMPLE_COUNTER"] = Counter, ["TRECR_SAMPLE_HOLD"] = held ? Hold : "" });
 
     public RunningProgram Restart(string id, params string[] options) => Start(["restart", id, .. options], []);

@@ -37,6 +37,12 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
     private long _gateNs, _stopTimeUs;
     private ulong _bytesTotal, _bytesStored;
 
+    /// <summary>Names of modules without PTX that a checkpoint keeps, of each rank.</summary>
+    private const int ToldModules = 4;
+
+    private readonly List<string> _gpuOnly = [];
+    private uint _gpuOnlyModules;
+
     /// <summary>For <c>trecr status</c>.</summary>
     public string State { get; private set; } = "preparing";
 
@@ -63,6 +69,8 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
                 DeviceKind = _sessions.Select(s => s.DeviceKind).FirstOrDefault(k => k.Length > 0) ?? "none",
             };
             prepared.Snapshots.AddRange(_snapshots);
+            prepared.GpuOnlyModules = _gpuOnlyModules;
+            prepared.GpuOnlyReasons.AddRange(_gpuOnly.Take(ToldModules));
             if (!supervisor.Send(new Envelope { Epoch = epoch, Prepared = prepared })) throw new TrecrException(TrecrError.CoordinatorLost, "the coordinator ended during the checkpoint");
             CommitEpoch commit = supervisor.WaitForDecision(epoch);
             committed = true;
@@ -308,7 +316,12 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         {
             Reply reply = s.Delegator.Peer.Ask(new Request { Finish = new FinishRequest() }, Left(), TrecrError.CheckpointFailed);
             _timing.Add("finish delegator", reply);
-            lock (gathered) Add(RankRecord.DelegatorRole, s.Pid, reply.ManifestHash, reply.BytesTotal, reply.BytesStored);
+            lock (gathered)
+            {
+                Add(RankRecord.DelegatorRole, s.Pid, reply.ManifestHash, reply.BytesTotal, reply.BytesStored);
+                _gpuOnlyModules += reply.GpuOnlyModules;
+                _gpuOnly.AddRange(reply.GpuOnlyReasons);
+            }
         }));
         try
         {

@@ -23,8 +23,9 @@ internal sealed class DelegatorProcess : IDisposable
     public int Pidfd { get; }
 
     /// <param name="maxExtraMemoryBytes">of the job, <see cref="JobOptions.MaxExtraMemoryBytes"/></param>
+    /// <param name="portable">of the job, <see cref="JobOptions.Portable"/></param>
     /// <exception cref="TrecrException">it could not be started</exception>
-    public static DelegatorProcess Start(string job, string store, string device, long maxExtraMemoryBytes, string name)
+    public static DelegatorProcess Start(string job, string store, string device, long maxExtraMemoryBytes, bool portable, string name)
     {
         const int ADDR_NO_RANDOMIZE = 0x0040000;
         string path = Installation.Delegator;
@@ -35,6 +36,7 @@ internal sealed class DelegatorProcess : IDisposable
             if (environment.RemoveAll(e => e == Diagnostics + "=") > 0 || !environment.Any(e => e.StartsWith(Diagnostics + "=", StringComparison.Ordinal))) environment.Add(Diagnostics + "=0");
             List<string> words = ["trecr-delegator", "--control-fd", "3", "--store", store, "--device", device, "--job", job];
             if (maxExtraMemoryBytes > 0) words.AddRange(["--max-extra-memory", $"{maxExtraMemoryBytes / 2}"]);
+            if (portable) words.AddRange(["--portable", "1"]);
             CloneResult result = OutsideProcess.Start(path, words, Store.StoreKeySource.ForChild(environment), [theirs], TrecrError.DelegatorStart, ADDR_NO_RANDOMIZE);
             return new DelegatorProcess(new RankPeer(ours, name, TrecrError.DelegatorLost), result.Pid, result.Pidfd);
         }

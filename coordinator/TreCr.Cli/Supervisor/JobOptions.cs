@@ -23,6 +23,9 @@ internal sealed record JobOptions
     /// <summary>Memory that a checkpoint may take beside the program's, engine and delegators together; 0: what they choose by the memory that is free.</summary>
     public long MaxExtraMemoryBytes { get; init; }
 
+    /// <summary>Programs are told of a device for which libraries choose PTX, so that the job can move to the software device. Of run only; a restart goes on as the job was.</summary>
+    public bool Portable { get; init; }
+
     /// <summary>Full paths of the program's hooks.</summary>
     public IReadOnlyList<string> Hooks { get; init; } = [];
 

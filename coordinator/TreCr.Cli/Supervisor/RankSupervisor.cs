@@ -83,6 +83,7 @@ internal sealed partial class RankSupervisor : IDisposable
         {
             field = value;
             Listener.MaxExtraMemoryBytes = value.MaxExtraMemoryBytes;
+            Listener.Portable = value.Portable;
         }
     } = new();
 
@@ -307,6 +308,7 @@ internal sealed partial class RankSupervisor : IDisposable
         state.HookTimeoutS = (uint)Hooks.TimeoutSeconds;
         state.Streams.AddRange(Streams.Describe());
         state.Sessions.AddRange(sessions.Select(s => s.Describe()));
+        state.Portable = Options.Portable;
         state.Mpi = _mpiState;
         state.CpuFlags.AddRange(HostFacts.CpuFlags);
         if (Streams.Master >= 0 && Sys.GetTerminalSettings(Streams.Master) is { } settings) state.TerminalSettings = ByteString.CopyFrom(settings);

@@ -36,6 +36,9 @@ internal sealed class SessionListener : IDisposable
     /// <summary>What delegators are told.</summary>
     public long MaxExtraMemoryBytes { get; set; }
 
+    /// <summary>Programs are told of a portable device.</summary>
+    public bool Portable { get; set; }
+
     /// <summary>A process calls MPI_Init: connection, its pid as we see it, hello, the segment's descriptor. Answers on the connection.</summary>
     public Action<int, int, MpiHello, int> OnMpi { get; set; } = static (_, _, _, _) => { };
 
@@ -154,7 +157,7 @@ internal sealed class SessionListener : IDisposable
             if (_closed) return;
             number = _nextNumber++;
         }
-        DelegatorProcess delegator = DelegatorProcess.Start(_job, _store, _device, MaxExtraMemoryBytes, $"delegator of process {hello.Pid}");
+        DelegatorProcess delegator = DelegatorProcess.Start(_job, _store, _device, MaxExtraMemoryBytes, Portable, $"delegator of process {hello.Pid}");
         OnDelegator(delegator.HostPid);
         Session session = new(number, hello.Pid, hostPid, hello.ConnectionDescriptor, delegator);
         try

@@ -94,10 +94,17 @@ internal static class RestartVerb
     {
         string saved = state.Sessions.Select(s => s.DeviceKind).FirstOrDefault(k => k.Length > 0) ?? "";
         if (saved.Length == 0) return device == "auto" ? state.DeviceKind : device;
+        if (device == "soft" && saved == "cuda")
+        {
+            if (manifest.GpuOnlyModules > 0)
+                throw new TrecrException(TrecrError.WrongDevice, $"cannot restart {manifest.CheckpointId} with --device soft: it is for GPUs only ({state.Sessions[0].DeviceName}), since {manifest.GpuOnlyModules} of its modules cannot go: {string.Join("; ", manifest.GpuOnlyReasons)}");
+            if (!state.Portable) Output.Note($"note: {manifest.CheckpointId} was run without --portable: what its libraries load from now on may have no PTX");
+            return device;
+        }
         if (device != "auto" && device != saved)
             throw new TrecrException(TrecrError.WrongDevice, $"cannot restart {manifest.CheckpointId} with --device {device}: its device was {saved} ({state.Sessions[0].DeviceName})");
         if (saved == "cuda" && !File.Exists("/dev/nvidiactl"))
-            throw new TrecrException(TrecrError.WrongDevice, $"cannot restart {manifest.CheckpointId}: it used a GPU ({state.Sessions[0].DeviceName}), and there is none here (/dev/nvidiactl)");
+            throw new TrecrException(TrecrError.WrongDevice, $"cannot restart {manifest.CheckpointId}: it used a GPU ({state.Sessions[0].DeviceName}), and there is none here (/dev/nvidiactl){(manifest.GpuOnlyModules == 0 ? "; `--device soft` restarts it on the software device" : "")}");
         return saved;
     }
 
@@ -166,6 +173,7 @@ internal static class RestartVerb
         // The job's own hooks, unless others are given here.
         if (options.Hooks.Count == 0) options = options with { Hooks = [.. state.Hooks.Select(changes.PathOf)] };
         if (options.HookTimeoutSeconds == 0) options = options with { HookTimeoutSeconds = (int)state.HookTimeoutS };
+        options = options with { Portable = state.Portable };
         using RankSupervisor supervisor = new(directory, jobLock, slot, store, device, space, lastEpoch)
         {
             Launcher = launcher, LauncherLine = launcher?.Line ?? state.Launcher, LauncherDirectory = launcher?.Directory ?? state.LauncherDirectory,
@@ -177,11 +185,12 @@ internal static class RestartVerb
             Output.Note($"note: the program looks for new delegators at {state.SessionPath}, which is not in this runtime directory: a process that begins to use CUDA only now cannot");
         List<(DelegatorProcess Process, int[] Descriptors)> delegators = [];
         List<DevicePages> pages = [];
+        List<(string Kind, string Name)> devices = []; // of the delegators
         try
         {
             foreach (SessionState session in state.Sessions)
             {
-                DelegatorProcess delegator = DelegatorProcess.Start(supervisor.Job, store, device, supervisor.Options.MaxExtraMemoryBytes, $"delegator of process {session.Pid}");
+                DelegatorProcess delegator = DelegatorProcess.Start(supervisor.Job, store, device, supervisor.Options.MaxExtraMemoryBytes, supervisor.Options.Portable, $"delegator of process {session.Pid}");
                 jobLock.Note("delegator", delegator.HostPid);
                 delegators.Add((delegator, []));
             }
@@ -191,6 +200,7 @@ internal static class RestartVerb
                     ?? throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: it has no device snapshot of process {state.Sessions[i].Pid}");
                 Reply answer = delegators[i].Process.Peer.Ask(new Request { DelegatorRestore = new DelegatorRestoreRequest { ManifestHash = image.ManifestHash, Lazy = changes.Lazy } }, DelegatorMs, TrecrError.RestoreFailed, [], out int[] descriptors);
                 foreach (string note in answer.Findings) Output.Note($"note: {note}");
+                devices.Add((answer.DeviceKind, answer.DeviceName));
                 if (descriptors.Length == 5) pages.Add(new DevicePages(supervisor, image.ManifestHash, descriptors[3..]));
                 if (descriptors.Length == 5) descriptors = descriptors[..3];
                 delegators[i] = (delegators[i].Process, descriptors);
@@ -221,7 +231,7 @@ internal static class RestartVerb
             {
                 SessionState saved = state.Sessions[i];
                 delegators[i].Process.Peer.Ask(new Request { Serve = new ServeRequest { HostPid = hostPids[i] } }, DelegatorMs, TrecrError.RestoreFailed);
-                Session session = new(saved.Number, saved.Pid, hostPids[i], saved.ConnectionDescriptor, delegators[i].Process) { DeviceKind = saved.DeviceKind, DeviceName = saved.DeviceName };
+                Session session = new(saved.Number, saved.Pid, hostPids[i], saved.ConnectionDescriptor, delegators[i].Process) { DeviceKind = devices[i].Kind, DeviceName = devices[i].Name };
                 supervisor.Listener.Adopt(session);
             }
             supervisor.Begin(program, state.UnreadInput.Span, state.InputEnded);

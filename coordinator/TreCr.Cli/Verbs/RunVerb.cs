@@ -19,7 +19,7 @@ internal static class RunVerb
         if (Environment.GetEnvironmentVariable(SessionVariable) is { Length: > 0 })
             throw new TrecrException(TrecrError.RunInsideRun, $"cannot run {arguments.Command[0]}: this shell or script is itself run by trecr (job {Environment.GetEnvironmentVariable(JobVariable)})");
         string device = Device(arguments);
-        JobOptions options = JobOptions.Read(arguments);
+        JobOptions options = JobOptions.Read(arguments) with { Portable = arguments.Has("--portable") };
         string? name = arguments.Value("--job");
         if (name is not null && !JobName.IsValid(name)) throw new TrecrException(TrecrError.JobNameBad, $"bad --job '{name}'");
         (LauncherProcess? launcher, LaunchSlot slot) = FindLaunch();

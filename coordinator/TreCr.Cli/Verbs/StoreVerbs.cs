@@ -49,13 +49,18 @@ internal static class StoreVerbs
             List<string[]> rows = [["ID", "CREATED", "SIZE", "STORED", "STOP", "DEVICE", "COMMAND"]];
             foreach (CheckpointInfo c in checkpoints)
                 rows.Add(c.Manifest is { } m
-                    ? [c.Id, Time(m), Output.Bytes(m.BytesTotal), Output.Bytes(m.BytesStored), $"{m.StopTimeUs / 1000.0:0.0} ms", m.DeviceKind, string.Join(' ', m.Command)]
+                    ? [c.Id, Time(m), Output.Bytes(m.BytesTotal), Output.Bytes(m.BytesStored), $"{m.StopTimeUs / 1000.0:0.0} ms", Device(m), string.Join(' ', m.Command)]
                     : [c.Id, "-", "-", "-", "-", "-", $"{(c.Problem!.Kind == StoreErrorKind.Damaged ? "damaged: " : "")}{c.Problem.Message}"]);
             if (rows.Count > 1) Output.Table(rows); else Output.Note("no checkpoints");
             foreach (TierContents tier in tiers) Output.Line($"tier {tier.Tier}: {(tier.Checkpoints.Count > 0 ? string.Join(' ', tier.Checkpoints) : "nothing")}{(tier.Problem is { } p ? $" ({p})" : "")}");
         }
         return 0;
     }
+
+    /// <summary>A checkpoint of a GPU that cannot restart on the software device: modules of it have no PTX.</summary>
+    private static bool IsGpuOnly(JobManifest manifest) => manifest.DeviceKind == "cuda" && manifest.GpuOnlyModules > 0;
+
+    private static string Device(JobManifest manifest) => IsGpuOnly(manifest) ? $"{manifest.DeviceKind} (GPU only)" : manifest.DeviceKind;
 
     private static string Time(JobManifest manifest)
         => DateTimeOffset.FromUnixTimeMilliseconds((long)manifest.CreatedUnixMs).ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture);
@@ -68,6 +73,9 @@ internal static class StoreVerbs
         j.WriteNumber("bytes_stored", m.BytesStored);
         j.WriteNumber("stop_time_us", m.StopTimeUs);
         j.WriteString("device_kind", m.DeviceKind);
+        j.WriteBoolean("gpu_only", IsGpuOnly(m));
+        j.WriteNumber("gpu_only_modules", m.GpuOnlyModules);
+        j.WriteStrings("gpu_only_reasons", m.GpuOnlyReasons);
         j.WriteBoolean("stopped", m.Stopped);
         j.WriteNumber("user_id", m.UserId);
         j.WriteString("trecr_version", m.TrecrVersion);
@@ -113,7 +121,9 @@ internal static class StoreVerbs
         Output.Line($"created      {Time(m)} by trecr {m.TrecrVersion}, user {m.UserId}");
         Output.Line($"command      {string.Join(' ', m.Command)}");
         Output.Line($"directory    {m.WorkingDirectory}");
-        Output.Line($"device       {m.DeviceKind}");
+        Output.Line($"device       {Device(m)}");
+        foreach (string module in m.GpuOnlyReasons) Output.Line($"GPU only     {module}");
+        if (m.GpuOnlyModules > m.GpuOnlyReasons.Count) Output.Line($"             and {m.GpuOnlyModules - m.GpuOnlyReasons.Count} modules more");
         Output.Line($"base         {(m.BaseCheckpointId.Length > 0 ? m.BaseCheckpointId : "none (full)")}");
         Output.Line($"stop time    {m.StopTimeUs / 1000.0:0.000} ms");
         Output.Line($"size         {Output.Bytes(m.BytesTotal)}, newly stored {Output.Bytes(m.BytesStored)}");

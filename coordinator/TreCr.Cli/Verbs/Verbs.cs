@@ -10,8 +10,8 @@ internal static class Verbs
     public static IReadOnlyList<Verb> All { get; } =
     [
         new("run", "[--job NAME] [--device KIND] -- CMD...", "runs a program under TreCr; the exit code is the program's",
-            [new("--job", "NAME", "name of the job (default: the program's name and a number)"), s_device, .. JobOptions.Options],
-            ["trecr run -- ./app 10", "trecr run --job heat --device soft -- ./heat2d 4096", "trecr run --interval 600 -- ./app"], RunVerb.Run) { TakesCommand = true, Later = ["--portable"] },
+            [new("--job", "NAME", "name of the job (default: the program's name and a number)"), s_device, new("--portable", "", "tell the program of a device for which libraries choose PTX, on a GPU too, so that the job can move to the software device"), .. JobOptions.Options],
+            ["trecr run -- ./app 10", "trecr run --job heat --device soft -- ./heat2d 4096", "trecr run --interval 600 -- ./app"], RunVerb.Run) { TakesCommand = true },
         new("checkpoint", "JOB [--stop]", "saves a running job; prints the checkpoint's id last",
             [new("--stop", "", "end the program once the checkpoint is durable"), new("--deadline", "SECONDS", "give up after this long (default 300)")],
             ["trecr checkpoint heat", "trecr checkpoint heat --stop --json"], JobVerbs.Checkpoint) { MinOperands = 1, MaxOperands = 1, Later = ["--bundle", "--no-track", "--max-extra-memory"] },

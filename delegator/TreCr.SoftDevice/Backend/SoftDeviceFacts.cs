@@ -1,4 +1,5 @@
 using System.Globalization;
+using TreCr.Calls.Cuda;
 
 namespace TreCr.SoftDevice.Backend;
 
@@ -13,8 +14,8 @@ public static class SoftDeviceFacts
     /// <summary>Fixed: the same device on every machine.</summary>
     public static ReadOnlySpan<byte> Uuid => "TreCrSoftDevice0"u8;
 
-    public static int ComputeMajor { get; private set; } = 10;
-    public static int ComputeMinor { get; private set; }
+    public static int ComputeMajor { get; private set; } = PortableDevice.ComputeMajor;
+    public static int ComputeMinor { get; private set; } = PortableDevice.ComputeMinor;
     public static ulong MemoryBytes { get; private set; }
 
     /// <summary>Devices that a new session finds. They are one set of processor cores, each with a memory of its own.</summary>
