@@ -7,14 +7,15 @@
 #   mpi       schedules of the protocol between ranks (tests/TreCr.Mpi.Tests), for a quarter of the time; then MPI programs at 20 random moments each, on 2, 4 and 8 ranks, under both libraries (tests/soak-mpi.sh)
 #   mutate    each thing that can be changed in what the software device emits for a row of the instruction table: 95 % must turn the row red
 #   samples   NVIDIA's CUDA samples where they and nvcc are installed: run, killed and restarted (tests/soak-samples.sh); goes on where it was ended; writes docs/results/samples.md
+#   sequences random driver calls by the wrapper and on the back end itself: the same codes and values, and those of the real driver
 #   stubs     each function of the driver API replaced by "return success, do nothing": a named case must fail
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
-usage() { echo "usage: ./build.sh soak [faults|mpi|mutate|process|ring|samples|stubs] [--seed N] [--minutes M]" >&2; exit 2; }
+usage() { echo "usage: ./build.sh soak [faults|mpi|mutate|process|ring|samples|sequences|stubs] [--seed N] [--minutes M]" >&2; exit 2; }
 
-names=(faults mpi mutate process ring samples stubs) seed=$((RANDOM * 32768 + RANDOM)) minutes=60
+names=(faults mpi mutate process ring samples sequences stubs) seed=$((RANDOM * 32768 + RANDOM)) minutes=60
 case ${1-} in
-faults | mpi | mutate | process | ring | samples | stubs) names=("$1"); shift ;;
+faults | mpi | mutate | process | ring | samples | sequences | stubs) names=("$1"); shift ;;
 --* | "") ;;
 *) usage ;;
 esac
@@ -40,6 +41,10 @@ for name in "${names[@]}"; do
         dotnet "$dll" soak --seed "$seed" --minutes "$minutes" --report "$report" || failed=1
         ;;
     samples) tests/soak-samples.sh docs/results/samples.md $((minutes * 60)) || failed=1 ;;
+    sequences)
+        dll=$(built TreCr.Surface.Tests) || exit 1
+        dotnet "$dll" sequences --seed "$seed" --minutes "$minutes" --report "$report" || failed=1
+        ;;
     stubs)
         dll=$(built TreCr.Surface.Tests) || exit 1
         dotnet "$dll" stubs --minutes "$minutes" --report "$report" || failed=1

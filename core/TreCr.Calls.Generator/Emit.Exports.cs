@@ -83,6 +83,8 @@ internal static partial class Emit
             else if (p.Role is ParameterRole.InBytes or ParameterRole.OutBytes)
                 w.Line($"if ({id} == null && {call.Parameters[p.Length].Identifier} != 0) return {CUresult}.CUDA_ERROR_INVALID_VALUE;");
         }
+        ParameterModel[] handles = enqueues ? [.. call.Parameters.Where(p => p.Role == ParameterRole.Handle)] : [];
+        if (handles.Length > 0) w.Line($"int __epoch = {Runtime}Proven.HandleEpoch;");
         if (remote && !call.Manual) w.Line("uint __remote = 0;");
         if (payload) w.Line("int __payload = 0;");
         for (int i = 0; i < count; i++)
@@ -160,18 +162,21 @@ internal static partial class Emit
         if (enqueues)
         {
             bool mayBeLong = call.Class == "Enqueue" && remote && !call.Manual;
-            string condition = call.Manual ? $"if (__class == {Ns}CallClass.Enqueue)" : mayBeLong ? "if (__remote == 0)" : "";
+            List<string> conditions = [.. handles.Select(p => $"__thread->Proven.Knows({p.Identifier}.Value)")];
+            if (call.Manual) conditions.Insert(0, $"__class == {Ns}CallClass.Enqueue");
+            else if (mayBeLong) conditions.Insert(0, "__remote == 0");
+            string condition = conditions.Count > 0 ? $"if ({string.Join(" && ", conditions)})" : "";
             if (mayBeLong) w.Line("// Bytes that did not fit stay in the program until the delegator has fetched them: then the caller waits.");
             if (condition.Length != 0) w.Open(condition);
             w.Line($"__thread->Channel.Publish(({Records}RecordHeader*)__record);");
             w.Line($"return {CUresult}.CUDA_SUCCESS;");
             if (condition.Length != 0) w.Close();
         }
-        if (!enqueues || call.Manual || remote) Wait(w, call);
+        if (!enqueues || call.Manual || remote || handles.Length > 0) Wait(w, call, handles);
         w.Close().Line();
     }
 
-    private static void Wait(CodeWriter w, CallModel call)
+    private static void Wait(CodeWriter w, CallModel call, ParameterModel[] handles)
     {
         w.Line($"if (__thread->Channel.Call(({Records}RecordHeader*)__record) != global::TreCr.Ring.WaitResult.Done) return {Runtime}WrapperRuntime.Lost();");
         w.Line($"{call.ReturnType} __result = ({call.ReturnType})__thread->Channel.Header->AnswerResult;");
@@ -200,6 +205,13 @@ internal static partial class Emit
             }
             w.Close();
         }
+        if (call.Destroys >= 0)
+        {
+            string kind = call.Parameters[call.Destroys].HandleKind;
+            if (kind.Length != 0) w.Line($"{Runtime}Proven.ForgetHandles();");
+            if (kind is "" or "Module" or "Context") w.Line($"{Runtime}Proven.ForgetMemory();"); // with modules and contexts goes memory too
+        }
+        foreach (ParameterModel p in handles) w.Line($"if (__result == {CUresult}.CUDA_SUCCESS) __thread->Proven.LearnHandle(__epoch, {p.Identifier}.Value);");
         w.Line("return __result;");
     }
 }

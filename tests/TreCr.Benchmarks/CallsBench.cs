@@ -18,6 +18,7 @@ internal static class CallsBench
         bench.Row("calls: enqueued call, Unix socket", "ns", socket.Select(r => r.Ns));
         bench.Row("calls: waiting call", "us", ring.Select(r => r.Us));
         bench.Row("calls: waiting call, Unix socket", "us", socket.Select(r => r.Us));
+        FamiliesBench.Run(bench);
     }
 
     private static (double Ns, double Us) Parse(string output)

@@ -19,6 +19,9 @@ public unsafe struct ProgramThread
     /// <summary>Contexts on the stack, the current one among them.</summary>
     public int Depth;
 
+    /// <summary>Memory and handles with which work is sent without waiting for an answer.</summary>
+    public Proven Proven;
+
     /// <summary>Next free state; used only while the thread that had it is gone.</summary>
     public ProgramThread* NextFree;
 

@@ -72,6 +72,8 @@ internal static unsafe class ContextLife
                 if (references != 0) return CUresult.CUDA_SUCCESS;
             }
             Contexts.End(VirtualHandle.PrimaryContext(device.Value));
+            Proven.ForgetHandles();
+            Proven.ForgetMemory();
             return isReset ? CudaContextCalls.Send_cuDevicePrimaryCtxReset_v2(thread, CallClass.Answer, device)
                 : CudaContextCalls.Send_cuDevicePrimaryCtxRelease_v2(thread, CallClass.Answer, device);
         }

@@ -90,7 +90,9 @@ internal static unsafe class Copies
         if (StreamCapture.IsActive && Node(destination.Value, (ulong)source, bytes, stream, out result)) return result;
         bool pinned = Addresses.IsPinned((ulong)source);
         CallClass how = mayReturn && (pinned || bytes <= RecordLimits.MaxInlineBytes) ? CallClass.Enqueue : CallClass.Blocking;
-        return CudaCopyCalls.Send_cuMemcpyHtoDAsync_v2(thread, how, pinned ? 1u << 1 : 0, destination, source, bytes, stream);
+        CallClass proven = thread->Proven.How(destination.Value, bytes, out int epoch);
+        if (how == CallClass.Enqueue) how = proven;
+        return thread->Proven.Learn(CudaCopyCalls.Send_cuMemcpyHtoDAsync_v2(thread, how, pinned ? 1u << 1 : 0, destination, source, bytes, stream), how, epoch, destination.Value, bytes);
     }
 
     private static CUresult ToHost(void* destination, CUdeviceptr source, nuint bytes, CUstream stream, bool mayReturn)
@@ -100,7 +102,8 @@ internal static unsafe class Copies
         if (bytes == 0) return CUresult.CUDA_SUCCESS;
         if (StreamCapture.IsActive && Node((ulong)destination, source.Value, bytes, stream, out result)) return result;
         bool pinned = Addresses.IsPinned((ulong)destination);
-        result = CudaCopyCalls.Send_cuMemcpyDtoHAsync_v2(thread, mayReturn && pinned ? CallClass.Enqueue : CallClass.Blocking, pinned ? 1u : 0, destination, source, bytes, stream);
+        CallClass proven = thread->Proven.How(source.Value, bytes, out int epoch), how = mayReturn && pinned ? proven : CallClass.Blocking;
+        result = thread->Proven.Learn(CudaCopyCalls.Send_cuMemcpyDtoHAsync_v2(thread, how, pinned ? 1u : 0, destination, source, bytes, stream), how, epoch, source.Value, bytes);
         DeviceOutput.Print(thread);
         return result;
     }
@@ -109,7 +112,11 @@ internal static unsafe class Copies
     {
         CUresult result = Session.Enter(out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS || bytes == 0) return result;
-        return StreamCapture.IsActive && Node(destination.Value, source.Value, bytes, stream, out result) ? result : CudaCopyCalls.Send_cuMemcpyDtoDAsync_v2(thread, CallClass.Enqueue, destination, source, bytes, stream);
+        if (StreamCapture.IsActive && Node(destination.Value, source.Value, bytes, stream, out result)) return result;
+        CallClass to = thread->Proven.How(destination.Value, bytes, out int epoch), from = thread->Proven.How(source.Value, bytes, out _), how = to == CallClass.Enqueue ? from : to;
+        result = CudaCopyCalls.Send_cuMemcpyDtoDAsync_v2(thread, how, destination, source, bytes, stream);
+        thread->Proven.Learn(result, how, epoch, source.Value, bytes);
+        return thread->Proven.Learn(result, how, epoch, destination.Value, bytes);
     }
 
     /// <summary>A node in place of the copy, where the stream captures.</summary>

@@ -113,12 +113,19 @@ internal static unsafe class Fills
         return Settle(thread, to, SendLine(thread, to, value, count, elementBytes, stream), stream);
     }
 
-    internal static CUresult SendLine(ProgramThread* thread, CUdeviceptr to, uint value, nuint count, int elementBytes, CUstream stream) => elementBytes switch
+    internal static CUresult SendLine(ProgramThread* thread, CUdeviceptr to, uint value, nuint count, int elementBytes, CUstream stream)
     {
-        1 => CudaCopyCalls.Send_cuMemsetD8Async(thread, CallClass.Enqueue, to, (byte)value, count, stream),
-        2 => CudaCopyCalls.Send_cuMemsetD16Async(thread, CallClass.Enqueue, to, (ushort)value, count, stream),
-        _ => CudaCopyCalls.Send_cuMemsetD32Async(thread, CallClass.Enqueue, to, value, count, stream),
-    };
+        ulong bytes = count > (1UL << 47) ? 1UL << 48 : count * (ulong)elementBytes;
+        CallClass how = thread->Proven.How(to.Value, bytes, out int epoch);
+        if (to.Value % (ulong)elementBytes != 0) how = CallClass.Answer;
+        CUresult result = elementBytes switch
+        {
+            1 => CudaCopyCalls.Send_cuMemsetD8Async(thread, how, to, (byte)value, count, stream),
+            2 => CudaCopyCalls.Send_cuMemsetD16Async(thread, how, to, (ushort)value, count, stream),
+            _ => CudaCopyCalls.Send_cuMemsetD32Async(thread, how, to, value, count, stream),
+        };
+        return thread->Proven.Learn(result, how, epoch, to.Value, bytes);
+    }
 
     /// <param name="width">elements</param><param name="elementBytes">1, 2 or 4</param>
     private static CUresult Rectangle(CUdeviceptr to, nuint pitch, uint value, nuint width, nuint height, int elementBytes, CUstream stream)
@@ -128,11 +135,12 @@ internal static unsafe class Fills
         return Settle(thread, to, SendRectangle(thread, to, pitch, value, width, height, elementBytes, stream), stream);
     }
 
+    /// <remarks>Pitch, width and height must fit together too: the delegator looks.</remarks>
     internal static CUresult SendRectangle(ProgramThread* thread, CUdeviceptr to, nuint pitch, uint value, nuint width, nuint height, int elementBytes, CUstream stream) => elementBytes switch
     {
-        1 => CudaCopyCalls.Send_cuMemsetD2D8Async(thread, CallClass.Enqueue, to, pitch, (byte)value, width, height, stream),
-        2 => CudaCopyCalls.Send_cuMemsetD2D16Async(thread, CallClass.Enqueue, to, pitch, (ushort)value, width, height, stream),
-        _ => CudaCopyCalls.Send_cuMemsetD2D32Async(thread, CallClass.Enqueue, to, pitch, value, width, height, stream),
+        1 => CudaCopyCalls.Send_cuMemsetD2D8Async(thread, CallClass.Answer, to, pitch, (byte)value, width, height, stream),
+        2 => CudaCopyCalls.Send_cuMemsetD2D16Async(thread, CallClass.Answer, to, pitch, (ushort)value, width, height, stream),
+        _ => CudaCopyCalls.Send_cuMemsetD2D32Async(thread, CallClass.Answer, to, pitch, value, width, height, stream),
     };
 
     private static CUresult Settle(ProgramThread* thread, CUdeviceptr to, CUresult result, CUstream stream)
