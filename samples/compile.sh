@@ -35,6 +35,16 @@ fatbin() { # fatbin PTX ARCHITECTURE > FATBIN
     le 0 $((padded - length))
 }
 
+# Makes a library of empty functions for the names of NCCL that an object needs: only the linker ever sees it. The program finds ours when it starts, under trecr run, or NVIDIA's.
+nccl_of() { # nccl_of OBJECT > linker arguments
+    local names stub=$objects/$name.stub
+    names=$(nm -u "$1" | sed -n 's/^ *U \(nccl[A-Z][A-Za-z0-9_]*\)$/void \1(void) {}/p')
+    [ -n "$names" ] || return 0
+    mkdir -p "$stub"
+    "$clang" -x c -shared -fPIC -Wl,-soname,libnccl.so.2 -o "$stub/libnccl.so" - <<<"$names"
+    echo "-L$stub -lnccl"
+}
+
 case $source in
 *.cpp)
     stub=$objects/stub/libcuda.so
@@ -50,7 +60,9 @@ case $source in
     ;;
 *.cu)
     if [ -z "${TRECR_NO_NVCC:-}" ] && command -v nvcc >/dev/null; then
-        nvcc -std=c++17 -O2 -cudart shared -gencode arch=compute_70,code=compute_70 "$source" -o "$output.tmp"
+        nvcc -std=c++17 -O2 -cudart shared -gencode arch=compute_70,code=compute_70 -c "$source" -o "$objects/$name.o"
+        # shellcheck disable=SC2046
+        nvcc -cudart shared "$objects/$name.o" $(nccl_of "$objects/$name.o") -o "$output.tmp"
         mv -f "$output.tmp" "$output"
         exit
     fi
@@ -59,7 +71,8 @@ case $source in
     "$clang" "${common[@]}" --cuda-device-only -Xclang -target-feature -Xclang +ptx64 -S "$source" -o "$objects/$name.ptx"
     fatbin "$objects/$name.ptx" 70 >"$objects/$name.fatbin"
     "$clang" "${common[@]}" --cuda-host-only -Xclang -fcuda-include-gpubinary -Xclang "$objects/$name.fatbin" -c "$source" -o "$objects/$name.o"
-    "$clang" "$objects/$name.o" -l:libcudart.so.11.0 -lstdc++ -lm -lpthread -o "$output.tmp"
+    # shellcheck disable=SC2046
+    "$clang" "$objects/$name.o" $(nccl_of "$objects/$name.o") -l:libcudart.so.11.0 -lstdc++ -lm -lpthread -o "$output.tmp"
     ;;
 *)
     echo "compile.sh: $source: neither .cu nor .cpp" >&2

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using TreCr.Calls.Cuda;
 
 namespace TreCr.Ring;
 
@@ -10,6 +11,7 @@ public sealed unsafe partial class Dispatcher
     private readonly ManualResetEventSlim _open = new(true);
     private readonly AutoResetEvent _progress = new(false);
     private int _gateState, _busyPartners;
+    private string? _waitsFor; // why a gate that was asked for does not close
 
     /// <summary>True from <see cref="Close"/> to <see cref="Open"/>.</summary>
     public bool IsGated => Volatile.Read(ref _gateState) != GateOpen;
@@ -48,7 +50,21 @@ public sealed unsafe partial class Dispatcher
         Wake();
     }
 
-    /// <summary>Dispatcher thread: says that it issues nothing, then waits for <see cref="Open"/>.</summary>
+    /// <summary>Dispatcher thread, the gate being asked for or closed: where others wait for what stands in the ring, records are issued one by one until they do not.</summary>
+    private void StepGate()
+    {
+        GateStep step = GateStep.Close;
+        if (Volatile.Read(ref _gateState) == GateAsked) step = _handler.StepGate(out _waitsFor);
+        if (step == GateStep.Close) Park();
+        else if (step == GateStep.GoOn && Scan()) IssueSettled();
+        else
+        {
+            _open.Wait(1);
+            if (Volatile.Read(ref _gateState) != GateOpen) _open.Reset();
+        }
+    }
+
+    /// <summary>Says that it issues nothing, then waits for <see cref="Open"/>.</summary>
     private void Park()
     {
         if (Interlocked.CompareExchange(ref _gateState, GateClosed, GateAsked) == GateAsked) _progress.Set();
@@ -64,6 +80,7 @@ public sealed unsafe partial class Dispatcher
 
     private string NameBlocker()
     {
+        if (Volatile.Read(ref _gateState) == GateAsked && Volatile.Read(ref _waitsFor) is { } other) return other;
         int current = Volatile.Read(ref _current);
         if (current != 0) return _handler.NameOf((ushort)(current - 1));
         for (int i = 0; i < _bound; i++)

@@ -97,7 +97,7 @@ public sealed unsafe partial class Dispatcher : IDisposable
     {
         while (Volatile.Read(ref _stop) == 0)
         {
-            if (Volatile.Read(ref _gateState) != GateOpen) { Park(); continue; }
+            if (Volatile.Read(ref _gateState) != GateOpen) { StepGate(); continue; }
             if (Scan()) { IssueSettled(); continue; }
             Idle();
         }

@@ -1,3 +1,4 @@
+using TreCr.Calls.Cuda;
 using TreCr.Calls.Records;
 
 namespace TreCr.Ring;
@@ -19,4 +20,12 @@ public unsafe interface IRecordHandler
 
     /// <summary>Name of a call, for messages about what did not end.</summary>
     string NameOf(ushort call);
+
+    /// <summary>While the gate is to close, on the dispatcher thread, between two records: whether it may.</summary>
+    /// <param name="blocker">whom it waits for</param>
+    GateStep StepGate(out string? blocker)
+    {
+        blocker = null;
+        return GateStep.Close;
+    }
 }

@@ -160,7 +160,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         SessionWelcome welcome = new() { Magic = SegmentLayout.Magic, ProtocolVersion = SegmentLayout.ProtocolVersion };
         CUresult result = CUresult.CUDA_ERROR_NO_DEVICE;
         string? error = null;
-        _session = Backends.Pick(options.Device, out string? reason) is { } make ? Session.Create(make, options.Portable, out result, out error) : null;
+        _session = Backends.Pick(options.Device, options.Meetings, out string? reason) is { } make ? Session.Create(make, options.Portable, out result, out error) : null;
         error ??= reason;
         welcome.InitResult = (int)result;
         if (_session is null)
@@ -285,7 +285,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
     {
         ByteString manifest = request.ManifestHash;
         if (_session is not null) throw new InvalidOperationException("attached already");
-        if (Backends.Pick(options.Device, out string? reason) is not { } make) throw new WrongDeviceException($"no device: {reason}");
+        if (Backends.Pick(options.Device, options.Meetings, out string? reason) is not { } make) throw new WrongDeviceException($"no device: {reason}");
         FrameHashes hashes = new();
         using (StoreSnapshotReader reader = Store.OpenSnapshot(ContentHash.FromBytes(manifest.Span)))
             _session = Session.Restore(make, reader, hashes, request.Lazy);

@@ -43,6 +43,9 @@ internal sealed unsafe partial class Session : IRecordHandler
     /// <inheritdoc/>
     public void Run(int channel, uint generation, RecordHeader* record, AnswerBuffer* answer) => Execute(Enter(channel, generation), record, answer);
 
+    /// <inheritdoc/>
+    public GateStep StepGate(out string? blocker) => _backend.StepGate(out blocker);
+
     private static CallState Enter(int channel, uint generation)
     {
         CallState state = CallState.Current;
@@ -118,6 +121,7 @@ internal sealed unsafe partial class Session : IRecordHandler
             0x07 => RunStream(record, ref answer, out result),
             0x08 => CudaEventDispatch.TryDispatch(_backend, this, record, ref answer, out result),
             0x09 => CudaImageDispatch.TryDispatch(_backend, this, record, ref answer, out result),
+            0x0a => CudaCollectiveDispatch.TryDispatch(_backend, this, record, ref answer, out result),
             _ => None(out result),
         };
         if (!known)

@@ -159,11 +159,12 @@ internal sealed unsafe partial class Session : IDisposable
         if (!_dispatcher.Close(deadline, out blocker))
         {
             blocker = HostFunctions.Running ?? blocker;
+            _backend.GateOpened();
             return false;
         }
         if (DrainContexts(start, deadline, out blocker)) return true;
         blocker = HostFunctions.Running ?? blocker ?? "the device";
-        _dispatcher.Open();
+        Open();
         return false;
     }
 
@@ -184,7 +185,11 @@ internal sealed unsafe partial class Session : IDisposable
     public bool IsGated => _dispatcher.IsGated;
 
     /// <summary>Goes on issuing.</summary>
-    public void Open() => _dispatcher.Open();
+    public void Open()
+    {
+        _backend.GateOpened();
+        _dispatcher.Open();
+    }
 
     /// <summary>Ends the session: threads, device memory, mappings, descriptors.</summary>
     public void Dispose()

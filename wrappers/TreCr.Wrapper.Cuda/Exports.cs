@@ -22,3 +22,5 @@ namespace TreCr.Wrapper.Cuda;
 [ExportsOf(typeof(ICudaImage))] internal static unsafe partial class CudaImageCalls;
 
 [ExportsOf(typeof(ICudaEvent))] internal static unsafe partial class CudaEventCalls;
+
+[ExportsOf(typeof(ICudaCollective))] internal static unsafe partial class CudaCollectiveCalls;

@@ -34,7 +34,7 @@ internal sealed class DelegatorProcess : IDisposable
         {
             List<string> environment = [.. OwnEnvironment.Words()];
             if (environment.RemoveAll(e => e == Diagnostics + "=") > 0 || !environment.Any(e => e.StartsWith(Diagnostics + "=", StringComparison.Ordinal))) environment.Add(Diagnostics + "=0");
-            List<string> words = ["trecr-delegator", "--control-fd", "3", "--store", store, "--device", device, "--job", job];
+            List<string> words = ["trecr-delegator", "--control-fd", "3", "--store", store, "--device", device, "--job", job, "--meetings", Coordinator.RuntimeDirectory.Open().Path];
             if (maxExtraMemoryBytes > 0) words.AddRange(["--max-extra-memory", $"{maxExtraMemoryBytes / 2}"]);
             if (portable) words.AddRange(["--portable", "1"]);
             CloneResult result = OutsideProcess.Start(path, words, Store.StoreKeySource.ForChild(environment), [theirs], TrecrError.DelegatorStart, ADDR_NO_RANDOMIZE);

@@ -17,9 +17,16 @@ internal static class WrapperCopy
         if (Installation.Wrapper is not { } source) return null;
         byte[] bytes = File.ReadAllBytes(source);
         string hash = Convert.ToHexStringLower(SHA256.HashData(bytes).AsSpan(0, 16)), directory = DirectoryOf(store, hash), target = $"{directory}/libcuda.so.1";
-        if (File.Exists(target) && new FileInfo(target).Length == bytes.Length) return (hash, directory);
-        LayOut(store, directory, target, bytes);
+        if (!File.Exists(target) || new FileInfo(target).Length != bytes.Length) LayOut(store, directory, target, bytes);
+        LinkNccl(directory);
         return (hash, directory);
+    }
+
+    /// <summary>The same library is NCCL to a program that asks for one.</summary>
+    private static void LinkNccl(string directory)
+    {
+        try { File.CreateSymbolicLink($"{directory}/libnccl.so.2", "libcuda.so.1"); }
+        catch (IOException) when (new FileInfo($"{directory}/libnccl.so.2").LinkTarget is not null) { }
     }
 
     /// <summary>Saves the copy as a snapshot of one part.</summary>

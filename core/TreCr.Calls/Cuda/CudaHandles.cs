@@ -39,3 +39,7 @@ public readonly record struct CUmemoryPool(ulong Value);
 /// <summary>Physical memory of the virtual memory management calls.</summary>
 [Handle(HandleKind.MemoryAllocation)]
 public readonly record struct CUmemGenericAllocationHandle(ulong Value);
+
+/// <summary>Membership in a communicator (ICudaCollective).</summary>
+[Handle(HandleKind.Communicator)]
+public readonly record struct CUcommunicator(ulong Value);

@@ -4,7 +4,7 @@ namespace TreCr.Calls.Cuda;
 /// A CUDA device behind the delegator: NVIDIA's driver or the software device. All handles are the back end's own. Any thread may call; the current
 /// context is the calling thread's, as in the driver.
 /// </summary>
-public interface ICudaBackend : ICudaDevice, ICudaContext, ICudaModule, ICudaVirtualMemory, ICudaCopy, ICudaExecution, ICudaStream, ICudaEvent, ICudaImage
+public interface ICudaBackend : ICudaDevice, ICudaContext, ICudaModule, ICudaVirtualMemory, ICudaCopy, ICudaExecution, ICudaStream, ICudaEvent, ICudaImage, ICudaCollective
 {
     /// <summary>"soft" or "cuda"; recorded in manifests.</summary>
     string DeviceKind { get; }
@@ -20,6 +20,31 @@ public interface ICudaBackend : ICudaDevice, ICudaContext, ICudaModule, ICudaVir
     /// <param name="blocker">kernel, host function or stream that did not end by the deadline</param>
     /// <returns>false: deadline passed</returns>
     bool Drain(TimeSpan deadline, out string? blocker);
+
+    /// <summary>While a gate is to close, again and again between two records: whether it may. What has been launched here must be what the other members of its communicators have launched.</summary>
+    /// <param name="blocker">whom a gate waits for that may not close yet</param>
+    /// <remarks>On the one thread that issues records.</remarks>
+    GateStep StepGate(out string? blocker)
+    {
+        blocker = null;
+        return GateStep.Close;
+    }
+
+    /// <summary>The gate stands open again.</summary>
+    void GateOpened() { }
+}
+
+/// <summary>What the thread that issues records does next while its gate is to close.</summary>
+public enum GateStep
+{
+    /// <summary>Issues nothing more.</summary>
+    Close,
+
+    /// <summary>Issues the next record: others have come further than this process.</summary>
+    GoOn,
+
+    /// <summary>Issues nothing, and asks again: others have not come as far, or may still go on.</summary>
+    Wait,
 }
 
 /// <summary>

@@ -5,7 +5,7 @@ public enum HandleKind : byte
 {
     None = 0, Context = 0x11, Module = 0x12, Function = 0x13, Stream = 0x14, Event = 0x15, MemoryPool = 0x16, Graph = 0x17, GraphExec = 0x18,
     Array = 0x19, Texture = 0x1a, Surface = 0x1b, Link = 0x1c, Library = 0x1d, Kernel = 0x1e, MemoryAllocation = 0x1f,
-    GraphNode = 0x20,
+    GraphNode = 0x20, Communicator = 0x21,
 }
 
 /// <summary>
@@ -24,7 +24,7 @@ public static class VirtualHandle
     public static ulong Make(HandleKind kind, ulong serial) => ((ulong)kind << 48) | (serial & SerialMask);
 
     /// <summary>Kind that a value claims to be; <see cref="HandleKind.None"/> for anything that is no virtual handle.</summary>
-    public static HandleKind KindOf(ulong handle) => handle >> 48 is >= 0x11 and <= 0x20 ? (HandleKind)(handle >> 48) : HandleKind.None;
+    public static HandleKind KindOf(ulong handle) => handle >> 48 is >= 0x11 and <= 0x21 ? (HandleKind)(handle >> 48) : HandleKind.None;
 
     /// <summary>Serial part.</summary>
     public static ulong SerialOf(ulong handle) => handle & SerialMask;

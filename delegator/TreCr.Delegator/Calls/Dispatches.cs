@@ -22,3 +22,5 @@ namespace TreCr.Delegator;
 [DispatchOf(typeof(ICudaImage))] internal static unsafe partial class CudaImageDispatch;
 
 [DispatchOf(typeof(ICudaEvent))] internal static unsafe partial class CudaEventDispatch;
+
+[DispatchOf(typeof(ICudaCollective))] internal static unsafe partial class CudaCollectiveDispatch;

@@ -75,6 +75,7 @@ public sealed unsafe partial class SoftBackend
                 memfd = Sys.MemfdCreate("trecr-soft-device");
                 freeRanges.Add((0, TotalBytes));
                 if (Sys.Raw(SyscallNumber.Ftruncate, memfd, (long)TotalBytes) < 0) return CUDA_ERROR_OUT_OF_MEMORY;
+                board?.SetMemory(memfd, TotalBytes);
             }
             for (int n = 0; n < freeRanges.Count; n++)
             {
@@ -137,6 +138,7 @@ public sealed unsafe partial class SoftBackend
             if (Sys.Mmap(address.Value, bytes, Sys.PROT_NONE, Sys.MAP_SHARED | Sys.MAP_FIXED | Sys.MAP_NORESERVE, memfd, (long)p.Offset) != (long)address.Value) return CUDA_ERROR_OUT_OF_MEMORY;
             p.Mappings++;
             mappings[address.Value] = new(address.Value, bytes, p);
+            board?.SetBlocks(address.Value, bytes, p.Offset);
             return CUDA_SUCCESS;
         }
     }
@@ -154,6 +156,7 @@ public sealed unsafe partial class SoftBackend
             {
                 mappings.Remove(m.Address);
                 PageTable.Mark(m.Address, m.Bytes, false);
+                board?.SetBlocks(m.Address, m.Bytes, null);
             }
             PublishRanges();
             Sys.Mmap(address.Value, bytes, Sys.PROT_NONE, Sys.MAP_PRIVATE | Sys.MAP_ANONYMOUS | Sys.MAP_NORESERVE | Sys.MAP_FIXED);

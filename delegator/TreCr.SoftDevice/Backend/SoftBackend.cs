@@ -28,8 +28,10 @@ public sealed unsafe partial class SoftBackend : ICudaBackend, IDisposable
     /// <param name="zstd">decoder for zstd-compressed fat binaries; null: they are refused by name</param>
     /// <param name="isChecked">false leaves out all address checks (benches only)</param>
     /// <param name="workers">OS threads that run kernels; 0: one per core</param>
-    public SoftBackend(IDeviceAllocator allocator, ZstdDecoder? zstd = null, bool isChecked = true, int workers = 0)
+    /// <param name="meetingDirectory">this user's alone: where communicators of several processes meet; null: there are none</param>
+    public SoftBackend(IDeviceAllocator allocator, ZstdDecoder? zstd = null, bool isChecked = true, int workers = 0, string? meetingDirectory = null)
     {
+        this.meetingDirectory = meetingDirectory;
         this.allocator = allocator;
         this.zstd = zstd;
         this.isChecked = isChecked;
@@ -109,6 +111,7 @@ public sealed unsafe partial class SoftBackend : ICudaBackend, IDisposable
 
     public void Dispose()
     {
+        board?.Dispose();
         scheduler.Dispose();
         ReleaseMemory();
     }

@@ -145,6 +145,9 @@ sealed unsafe partial class SoftScheduler : IDisposable
                     hostFunctions.Enqueue(item);
                     Monitor.PulseAll(Gate);
                     return completed;
+                case ItemKind.Collective: // also when dead: the others are told
+                    item.Worker!.Begin(item);
+                    return completed;
                 case ItemKind.RecordEvent:
                     item.Event!.TimeNs = NowNs;
                     break;
@@ -169,8 +172,20 @@ sealed unsafe partial class SoftScheduler : IDisposable
             if (freeLaunches.Count < 256) freeLaunches.Push(launch);
         }
         item.Event = null;
+        (item.Worker, item.Work) = (null, null);
         if (item.Kind == ItemKind.WaitValue) waits.Remove(item);
         if (freeItems.Count < 1024) freeItems.Push(item);
+    }
+
+    /// <summary>A worker has done an item.</summary>
+    /// <param name="failure">CUDA error that ends the context; 0: none</param>
+    public void Finish(StreamItem item, int failure)
+    {
+        lock (Gate)
+        {
+            if (failure != 0 && item.Stream.Context.StickyError == 0) item.Stream.Context.StickyError = failure;
+            Complete(item);
+        }
     }
 
     void Complete(StreamItem item)

@@ -2,7 +2,7 @@ using TreCr.SoftDevice.Engine;
 
 namespace TreCr.SoftDevice.Streams;
 
-enum ItemKind : byte { Kernel, Copy, Fill, HostFunction, RecordEvent, Wait, WaitValue, WriteValue }
+enum ItemKind : byte { Kernel, Copy, Fill, HostFunction, RecordEvent, Wait, WaitValue, WriteValue, Collective }
 
 /// <summary>One entry of a stream's queue. Recycled: a steady stream of work allocates nothing.</summary>
 sealed class StreamItem
@@ -17,6 +17,9 @@ sealed class StreamItem
     public unsafe delegate* unmanaged<void*, void> Function;
     public ulong UserData;
     public SoftEvent? Event;
+    /// <summary>of <see cref="ItemKind.Collective"/>: who does it, and what it is to do</summary>
+    public IStreamWorker? Worker;
+    public object? Work;
     public SoftStream Stream = null!;
     /// <summary>workers that are in it</summary>
     public int Participants;
@@ -26,6 +29,6 @@ sealed class StreamItem
 
     public string Describe() => Kind switch
     {
-        ItemKind.Kernel => $"kernel {Launch!.Kernel.Name}", ItemKind.HostFunction => $"host function 0x{UserData:x}", ItemKind.Copy => "copy", ItemKind.Fill => "memset", ItemKind.RecordEvent => "event record", ItemKind.WaitValue => $"wait for a value at 0x{Destination:x}", ItemKind.WriteValue => "write of a value", _ => "wait for an event",
+        ItemKind.Kernel => $"kernel {Launch!.Kernel.Name}", ItemKind.HostFunction => $"host function 0x{UserData:x}", ItemKind.Copy => "copy", ItemKind.Fill => "memset", ItemKind.RecordEvent => "event record", ItemKind.WaitValue => $"wait for a value at 0x{Destination:x}", ItemKind.WriteValue => "write of a value", ItemKind.Collective => Worker!.Describe(this), _ => "wait for an event",
     } + $" in stream {Stream.Number}";
 }

@@ -1,0 +1,71 @@
+using NUnit.Framework;
+
+namespace TreCr.Samples.Tests;
+
+/// <summary>NCCL on the software device: the calls, and jobs that are checkpointed inside of collectives, killed and restarted.</summary>
+public sealed class NcclTests
+{
+    /// <summary>The sample that has its tests here.</summary>
+    public const string Name = "allreduce";
+
+    private string _directory = "";
+
+    [OneTimeSetUp]
+    public void Create() => _directory = Directory.CreateTempSubdirectory("trecr-nccl-").FullName;
+
+    [OneTimeTearDown]
+    public void Remove() => Directory.Delete(_directory, true);
+
+    private Sample Compiled(string name, params string[] arguments)
+    {
+        Sample program = new(name, arguments, $"{name}: ", 0) { Path = $"{_directory}/{name}" };
+        if (File.Exists(program.Path)) return program;
+        using RunningProgram compile = new(Path.Combine(Repository.Root, "samples/compile.sh"), [Path.Combine(Repository.Root, $"tests/programs/cuda/{name}.cu"), program.Path, $"{_directory}/obj"], new Dictionary<string, string>());
+        Assert.That(compile.WaitForExit(Job.Limit), Is.Zero, compile.Errors);
+        return program;
+    }
+
+    private static string[] ToItsEnd(Sample program, int devices = 1)
+    {
+        using Job job = new(program) { Environment = { ["TRECR_SOFT_DEVICES"] = $"{devices}" } };
+        RunningProgram run = job.Run(held: false);
+        int code = run.WaitForExit(Job.Limit);
+        Assert.That(code, Is.Zero, run.Errors);
+        Assert.That(Directory.GetFiles(job.RunPath, "nccl-*", SearchOption.AllDirectories), Is.Empty, "places where communicators met");
+        return run.Output;
+    }
+
+    [Test]
+    public void Every_collective_type_and_operation_beside_the_CPU_in_three_processes()
+        => Assert.That(ToItsEnd(Compiled("collectives", "3", "1", "40")), Is.EqualTo(new[] { "collectives: 3 ranks, 504 cases, 40 groups: right" }));
+
+    [Test]
+    public void Every_collective_type_and_operation_beside_the_CPU_with_two_devices()
+        => Assert.That(ToItsEnd(Compiled("collectives", "0", "2", "40"), devices: 2), Is.EqualTo(new[] { "collectives: 2 ranks, 504 cases, 40 groups: right" }));
+
+    [Test]
+    public void Communicators_made_of_others_bad_input_and_members_that_fail() => Assert.That(ToItsEnd(Compiled("communicators")), Is.EqualTo(new[] { "communicators: 0 failures" }));
+
+    /// <param name="ranks">processes; 0: one with two devices</param>
+    /// <param name="work">the first rank comes so much later than the others, which are in the collective</param>
+    [TestCase(0, 1), TestCase(2, 8), TestCase(4, 8)]
+    public void Killed_inside_of_collectives_and_restarted_it_ends_as_if_nothing_had_happened(int ranks, int work)
+    {
+        string[] processes = ranks == 0 ? [] : ["--ranks", $"{ranks}"];
+        Sample sample = new(Name, ["--elements", "30000", "--rounds", "60", "--every", "4", "--work", $"{work}", .. processes], "allreduce: ", 0);
+        string expected = ToItsEnd(sample, 2).Single(l => l.Contains("totals"));
+        using Job job = new(sample) { Environment = { ["TRECR_SOFT_DEVICES"] = "2" } };
+        RunningProgram run = job.Run(held: true);
+        run.WaitForLine(l => Sample.Unit(l) > 0, Job.Limit);
+        string id = "";
+        for (int n = 0; n < 3; n++) id = job.Checkpoint();
+        run.Kill();
+        job.Release();
+        RunningProgram restart = job.Restart(id);
+        int code = restart.WaitForExit(Job.Limit);
+        Assert.That(code, Is.Zero, restart.Errors);
+        Assert.That(restart.Output, Does.Contain(expected).And.Contain("allreduce: PASSED"));
+        Assert.That(Sample.MarkOf(restart.Output, "end")?.Nonce, Is.Not.Null.And.EqualTo(Sample.MarkOf(run.Output, "begin")?.Nonce));
+        Assert.That(job.Starts, Is.EqualTo(1));
+    }
+}
