@@ -68,4 +68,24 @@ public sealed class NcclTests
         Assert.That(Sample.MarkOf(restart.Output, "end")?.Nonce, Is.Not.Null.And.EqualTo(Sample.MarkOf(run.Output, "begin")?.Nonce));
         Assert.That(job.Starts, Is.EqualTo(1));
     }
+
+    /// <summary>Communicators over pairs only, which hang together all the same: the late member is named at the deadline, the program runs on, and checkpoints in the middle of the rest restart.</summary>
+    [Test]
+    public void A_late_member_is_named_and_rows_and_columns_are_cut_at_one_place()
+    {
+        string comes = $"{_directory}/comes";
+        using Job job = new(Compiled("latepeer", comes, "200"));
+        RunningProgram run = job.Run(held: true);
+        run.WaitForLine(l => l == "latepeer: waiting", Job.Limit);
+        (int code, _, string errors) = job.Do("checkpoint", "job", "--deadline", "2");
+        Assert.That(code, Is.Not.Zero);
+        Assert.That(errors, Does.Match("rank [01] of communicator [0-9a-f]{8}, which has launched [0-9]+ collectives while rank [01] has launched [0-9]+|process [0-9]+, which has").And.Contain("TRECR-0204"));
+        File.WriteAllText(comes, "");
+        string id = job.Checkpoint();
+        run.Kill();
+        job.Release();
+        RunningProgram restart = job.Restart(id);
+        Assert.That(restart.WaitForExit(Job.Limit), Is.Zero, restart.Errors);
+        Assert.That(restart.Output, Is.EqualTo(new[] { "latepeer: PASSED" }));
+    }
 }
