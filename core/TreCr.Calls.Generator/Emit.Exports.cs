@@ -83,7 +83,8 @@ internal static partial class Emit
             else if (p.Role is ParameterRole.InBytes or ParameterRole.OutBytes)
                 w.Line($"if ({id} == null && {call.Parameters[p.Length].Identifier} != 0) return {CUresult}.CUDA_ERROR_INVALID_VALUE;");
         }
-        ParameterModel[] handles = enqueues ? [.. call.Parameters.Where(p => p.Role == ParameterRole.Handle)] : [];
+        // Copies that the delegator carries out by hand wait for their stream when their caller waits.
+        ParameterModel[] handles = enqueues && !call.ManualDispatch ? [.. call.Parameters.Where(p => p.Role == ParameterRole.Handle)] : [];
         if (handles.Length > 0) w.Line($"int __epoch = {Runtime}Proven.HandleEpoch;");
         if (remote && !call.Manual) w.Line("uint __remote = 0;");
         if (payload) w.Line("int __payload = 0;");

@@ -91,7 +91,7 @@ internal static unsafe class Copies
         bool pinned = Addresses.IsPinned((ulong)source);
         CallClass how = mayReturn && (pinned || bytes <= RecordLimits.MaxInlineBytes) ? CallClass.Enqueue : CallClass.Blocking;
         CallClass proven = thread->Proven.How(destination.Value, bytes, out int epoch);
-        if (how == CallClass.Enqueue) how = proven;
+        if (how == CallClass.Enqueue && !pinned) how = proven; // from pinned memory the answer would wait for the stream
         return thread->Proven.Learn(CudaCopyCalls.Send_cuMemcpyHtoDAsync_v2(thread, how, pinned ? 1u << 1 : 0, destination, source, bytes, stream), how, epoch, destination.Value, bytes);
     }
 
@@ -102,7 +102,8 @@ internal static unsafe class Copies
         if (bytes == 0) return CUresult.CUDA_SUCCESS;
         if (StreamCapture.IsActive && Node((ulong)destination, source.Value, bytes, stream, out result)) return result;
         bool pinned = Addresses.IsPinned((ulong)destination);
-        CallClass proven = thread->Proven.How(source.Value, bytes, out int epoch), how = mayReturn && pinned ? proven : CallClass.Blocking;
+        thread->Proven.How(source.Value, bytes, out int epoch);
+        CallClass how = mayReturn && pinned ? CallClass.Enqueue : CallClass.Blocking;
         result = thread->Proven.Learn(CudaCopyCalls.Send_cuMemcpyDtoHAsync_v2(thread, how, pinned ? 1u : 0, destination, source, bytes, stream), how, epoch, source.Value, bytes);
         DeviceOutput.Print(thread);
         return result;
