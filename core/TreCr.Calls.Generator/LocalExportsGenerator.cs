@@ -8,7 +8,7 @@ namespace TreCr.Calls.Generator;
 /// Exports of calls that are carried out in the program itself (MPI): for every public method of a class with [LocalExports] a function of its name, and one of its name
 /// behind the prefix (PMPI_). A parameter of a type with a static method <c>From</c> is taken as that method's parameter and converted; what a method throws becomes the
 /// error code that the class's runtime makes of it. Where such a type also has <c>FromLarge</c>, there is a function with large counts too (MPI_Send_c). A method that
-/// returns an object with the methods <c>Run</c>, <c>Begin</c> and <c>Init</c> is three functions: MPI_Bcast, MPI_Ibcast and MPI_Bcast_init.
+/// returns an object with the methods <c>Run</c>, <c>Begin</c> and <c>Init</c> is these functions: MPI_Bcast, MPI_Ibcast, MPI_Bcast_init and MPIX_Bcast_init.
 /// </summary>
 [Generator]
 public sealed class LocalExportsGenerator : IIncrementalGenerator

@@ -40,6 +40,10 @@ public sealed class MpiTests(string kind)
     [Test]
     public void OneSidedCalls_AreCarriedOutWholeAndOnce([Values] bool underTheOther) => CheckpointTwiceKillRestart("windows", 3, underTheOther, 16);
 
+    /// <summary>Messages, collective calls, windows and files that are given addresses of device memory, among kernels.</summary>
+    [Test]
+    public void DeviceMemory_IsGivenToEveryFamilyOfCalls() => CheckpointTwiceKillRestart("device", 3, underTheOther: true, 12);
+
     [Test]
     public void Files_HaveEachRecordOnce([Values] bool underTheOther)
     {
@@ -198,13 +202,13 @@ public sealed class MpiTests(string kind)
         Assert.That(left, Is.Empty);
     }
 
-    /// <summary>Names of MPI_ functions that a library exports with their PMPI_ twins.</summary>
+    /// <summary>Names of MPI_ and MPIX_ functions that a library exports with their PMPI_ twins.</summary>
     private HashSet<string> Functions(string library)
     {
         RunningProgram nm = _place.Other("/usr/bin/nm", "-D", "--defined-only", library);
         Assert.That(nm.WaitForExit(Workplace.Limit), Is.Zero, nm.Errors);
         HashSet<string> all = [.. nm.Output.Select(l => l.Split(' ')).Where(w => w.Length == 3 && w[1] is "T" or "W").Select(w => w[2])];
-        return [.. all.Where(n => n.StartsWith("MPI_") && all.Contains("P" + n))];
+        return [.. all.Where(n => (n.StartsWith("MPI_") || n.StartsWith("MPIX_")) && all.Contains("P" + n))];
     }
 
     private void Compile(string name) => CompileFile(Path.Combine(Repository.Root, $"tests/programs/mpi/{name}.c"), name);

@@ -39,7 +39,9 @@ internal sealed record LocalExportsModel(string Namespace, string ClassName, str
         }
         int start = method.Name.IndexOf('_') + 1;
         string immediate = method.Name.Substring(0, start) + "I" + char.ToLowerInvariant(method.Name[start]) + method.Name.Substring(start + 1);
-        foreach ((string name, string operation) in new[] { (method.Name, "Run"), (immediate, "Begin"), (method.Name + "_init", "Init") })
+        // Libraries of MPI-3.1 have the third under a name of the extensions.
+        string extension = method.Name.Insert(start - 1, "X");
+        foreach ((string name, string operation) in new[] { (method.Name, "Run"), (immediate, "Begin"), (method.Name + "_init", "Init"), (extension + "_init", "Init") })
             if (Operation(operation) is { } does)
                 yield return new LocalCallModel(name, method.Name, operation, "", new EquatableArray<LocalParameterModel>([.. own, .. does.Parameters.Select(p => Parameter(p) with { IsOfOperation = true })]));
     }

@@ -82,7 +82,7 @@ internal static unsafe class Copies
             : OnDevice(destination, source, bytes, stream);
 
     /// <param name="mayReturn">the Async form</param>
-    private static CUresult ToDevice(CUdeviceptr destination, void* source, nuint bytes, CUstream stream, bool mayReturn)
+    internal static CUresult ToDevice(CUdeviceptr destination, void* source, nuint bytes, CUstream stream, bool mayReturn)
     {
         CUresult result = Session.Enter(out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;
@@ -95,7 +95,7 @@ internal static unsafe class Copies
         return thread->Proven.Learn(CudaCopyCalls.Send_cuMemcpyHtoDAsync_v2(thread, how, pinned ? 1u << 1 : 0, destination, source, bytes, stream), how, epoch, destination.Value, bytes);
     }
 
-    private static CUresult ToHost(void* destination, CUdeviceptr source, nuint bytes, CUstream stream, bool mayReturn)
+    internal static CUresult ToHost(void* destination, CUdeviceptr source, nuint bytes, CUstream stream, bool mayReturn)
     {
         CUresult result = Session.Enter(out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;

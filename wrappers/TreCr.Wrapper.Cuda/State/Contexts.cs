@@ -39,6 +39,17 @@ internal static class Contexts
         }
     }
 
+    /// <summary>A context of the device: the primary one where it is retained.</summary>
+    /// <returns>0: none</returns>
+    public static ulong OnDevice(int device)
+    {
+        if (PrimaryReferences[device] > 0) return VirtualHandle.PrimaryContext(device);
+        lock (Gate)
+            foreach ((ulong context, (int its, _)) in Created)
+                if (its == device) return context;
+        return 0;
+    }
+
     public static void Add(ulong context, int device, uint flags)
     {
         lock (Gate) Created[context] = (device, flags);
@@ -53,6 +64,7 @@ internal static class Contexts
     public static void End(ulong context)
     {
         Functions.ForgetContext(context);
+        DeviceCopies.ForgetContext(context);
         Libraries.ForgetContext(context);
         Images.Images.ForgetContext(context);
         Manual.VirtualMemory.ForgetContext(context);

@@ -46,6 +46,7 @@ internal static unsafe class Devices
             return result;
         }
         s_facts = facts;
+        DeviceMemory.Current = new DeviceCopies();
         Volatile.Write(ref s_count, count);
         return CUresult.CUDA_SUCCESS;
     }

@@ -45,7 +45,7 @@ internal static unsafe class Algorithms
         if (count == 0) yield break;
         // To rank 0 where the order counts; else the tree's root is the call's.
         int top = op.IsCommutative ? root : 0, relative = (s.Rank - top + s.Size) % s.Size;
-        nint mine = s.Rank == top && s.Rank == root ? target : s.Allocate(count, type), other = 0;
+        nint mine = s.Rank == top && s.Rank == root ? s.Workplace(target, count, type) : s.Allocate(count, type), other = 0;
         Schedule.Copy(source, count, type, mine, count, type);
         for (int mask = 1; mask < s.Size; mask *= 2)
         {
@@ -86,7 +86,8 @@ internal static unsafe class Algorithms
             for (IEnumerator<bool> steps = Bcast(s, target, count, type, 0); steps.MoveNext();) yield return true;
             yield break;
         }
-        Schedule.Copy(source, count, type, target, count, type);
+        nint mine = s.Workplace(target, count, type);
+        Schedule.Copy(source, count, type, mine, count, type);
         int power = 1;
         while (power * 2 <= s.Size) power *= 2;
         int rest = s.Size - power, number = s.Rank < 2 * rest ? s.Rank % 2 == 0 ? -1 : s.Rank / 2 : s.Rank - rest;
@@ -94,23 +95,26 @@ internal static unsafe class Algorithms
         // Ranks beyond a power of two give theirs to a neighbour and get the result back.
         if (s.Rank < 2 * rest)
         {
-            if (number < 0) s.Send(s.Rank + 1, target, count, type);
+            if (number < 0) s.Send(s.Rank + 1, mine, count, type);
             else s.Receive(s.Rank - 1, other, count, type);
             yield return true;
-            if (number >= 0) op.Apply(other, target, count, type);
+            if (number >= 0) op.Apply(other, mine, count, type);
         }
         for (int mask = 1; number >= 0 && mask < power; mask *= 2)
         {
             int partner = number ^ mask, rank = partner < rest ? 2 * partner + 1 : partner + rest;
-            s.Send(rank, target, count, type);
+            s.Send(rank, mine, count, type);
             s.Receive(rank, other, count, type);
             yield return true;
-            op.Apply(other, target, count, type); // commutative: both sides compute the same
+            op.Apply(other, mine, count, type); // commutative: both sides compute the same
         }
-        if (s.Rank >= 2 * rest) yield break;
-        if (number < 0) s.Receive(s.Rank + 1, target, count, type);
-        else s.Send(s.Rank - 1, target, count, type);
-        yield return true;
+        if (s.Rank < 2 * rest)
+        {
+            if (number < 0) s.Receive(s.Rank + 1, mine, count, type);
+            else s.Send(s.Rank - 1, mine, count, type);
+            yield return true;
+        }
+        Schedule.Copy(mine, count, type, target, count, type);
     }
 
     /// <param name="sends">of this rank</param><param name="offsets">bytes, per rank; at the root</param>
@@ -184,10 +188,11 @@ internal static unsafe class Algorithms
         Schedule.Copy(source, count, type, sum, count, type);
         if (s.Rank > 0)
         {
-            nint before = exclusive ? target : s.Allocate(count, type);
+            nint before = exclusive ? s.Workplace(target, count, type) : s.Allocate(count, type);
             s.Receive(s.Rank - 1, before, count, type);
             yield return true;
             op.Apply(before, sum, count, type);
+            if (exclusive) Schedule.Copy(before, count, type, target, count, type);
         }
         if (!exclusive) Schedule.Copy(sum, count, type, target, count, type);
         if (s.Rank + 1 < s.Size) s.Send(s.Rank + 1, sum, count, type);

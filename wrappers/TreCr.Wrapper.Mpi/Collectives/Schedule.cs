@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TreCr.Wrapper.Runtime;
 
 namespace TreCr.Wrapper.Mpi;
 
@@ -129,28 +130,33 @@ internal sealed unsafe class Schedule
         else Messages.Receive(message);
     }
 
-    /// <summary>Memory for so many items, until the call ends; the address is where an item with this type's lower bound would be.</summary>
+    /// <summary>Memory for so many items, until the call ends; the address is the first item's.</summary>
     public nint Allocate(long count, Datatype type)
     {
-        long span = type.TrueUpperBound - type.TrueLowerBound + Math.Max(0, count - 1) * Math.Abs(type.Extent);
-        nint memory = (nint)NativeMemory.Alloc((nuint)Math.Max(16, span));
+        nint memory = (nint)NativeMemory.Alloc((nuint)Math.Max(16, type.SpanBytes(count)));
         _memory.Add(memory);
-        return memory - (nint)type.TrueLowerBound;
+        return memory - (nint)type.LowestByte(count);
     }
+
+    /// <summary>Where a reduction computes: in the target itself, or, where that is a device's memory, beside it.</summary>
+    public nint Workplace(nint target, long count, Datatype type) => DeviceMemory.Contains((void*)target) ? Allocate(count, type) : target;
 
     /// <summary>Copies items between places of this process.</summary>
     public static void Copy(nint from, long fromCount, Datatype fromType, nint to, long toCount, Datatype toType)
     {
         long bytes = Math.Min(fromCount * fromType.SizeBytes, toCount * toType.SizeBytes);
         if (bytes == 0 || (from == to && fromType == toType)) return;
-        if (fromType.IsContiguous && toType.IsContiguous)
+        if (fromType.IsContiguous && toType.IsContiguous && !DeviceMemory.Contains((void*)from) && !DeviceMemory.Contains((void*)to))
         {
             System.Buffer.MemoryCopy((void*)from, (void*)to, bytes, bytes);
             return;
         }
         byte* packed = (byte*)NativeMemory.Alloc((nuint)bytes);
-        new PackCursor(fromType, from).Pack(packed, bytes);
-        new PackCursor(toType, to).Unpack(packed, bytes);
-        NativeMemory.Free(packed);
+        try
+        {
+            new PackCursor(fromType, from).Pack(packed, bytes);
+            new PackCursor(toType, to).Unpack(packed, bytes);
+        }
+        finally { NativeMemory.Free(packed); }
     }
 }

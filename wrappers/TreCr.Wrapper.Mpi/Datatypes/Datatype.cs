@@ -45,6 +45,12 @@ internal sealed class Datatype : MpiObject
     /// <summary>Items lie one after the other without gaps.</summary>
     public bool IsContiguous => Runs.Length == 0 || (Runs.Length == 1 && Runs[0].Offset == 0 && Runs[0].Length == Extent);
 
+    /// <summary>Bytes from the lowest to the highest that so many items cover.</summary>
+    public long SpanBytes(long count) => TrueUpperBound - TrueLowerBound + Math.Max(0, count - 1) * Math.Abs(Extent);
+
+    /// <summary>Where the lowest is, relative to the first item's address.</summary>
+    public long LowestByte(long count) => TrueLowerBound + Math.Min(0, Math.Max(0, count - 1) * Extent);
+
     public static Datatype From(nint raw) => Handles.Get<Datatype>(raw, ErrorClass.Type);
 
     /// <summary>A type out of blocks of others.</summary>

@@ -1,3 +1,5 @@
+using TreCr.Wrapper.Runtime;
+
 namespace TreCr.Wrapper.Mpi;
 
 /// <summary>A place in the packed bytes of a number of items: packing and unpacking go on from it.</summary>
@@ -34,19 +36,21 @@ internal unsafe struct PackCursor(Datatype type, nint buffer)
         }
     }
 
+    /// <exception cref="MpiException">memory of a device that cannot be reached</exception>
     private void Move(byte* packed, long length, bool pack)
     {
+        DeviceRows rows = new(toHost: pack);
         if (type.IsContiguous)
         {
-            Copy((byte*)buffer + _within, packed, length, pack);
+            Copy((byte*)buffer + _within, packed, length, pack, ref rows);
             _within += length;
-            return;
+            length = 0;
         }
         while (length > 0)
         {
             (long offset, long run) = type.Runs[_run];
             long piece = Math.Min(length, run - _within);
-            Copy((byte*)buffer + _item * type.Extent + offset + _within, packed, piece, pack);
+            Copy((byte*)buffer + _item * type.Extent + offset + _within, packed, piece, pack, ref rows);
             packed += piece;
             length -= piece;
             _within += piece;
@@ -56,11 +60,13 @@ internal unsafe struct PackCursor(Datatype type, nint buffer)
             _run = 0;
             _item++;
         }
+        rows.Flush();
     }
 
-    private static void Copy(byte* memory, byte* packed, long length, bool pack)
+    private static void Copy(byte* memory, byte* packed, long length, bool pack, ref DeviceRows rows)
     {
-        if (pack) Buffer.MemoryCopy(memory, packed, length, length);
+        if (DeviceMemory.Contains(memory)) rows.Add(memory, packed, length);
+        else if (pack) Buffer.MemoryCopy(memory, packed, length, length);
         else Buffer.MemoryCopy(packed, memory, length, length);
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using TreCr.Linux;
+using TreCr.Wrapper.Runtime;
 
 namespace TreCr.Wrapper.Mpi;
 
@@ -181,7 +182,7 @@ internal sealed unsafe class MpiFile : ErrorOwner
         if (IsAtomic) Shared.Lock();
         try
         {
-            if (type.IsContiguous) done = Transfer(write, at * View.Etype.SizeBytes, (byte*)buffer, bytes);
+            if (type.IsContiguous && !DeviceMemory.Contains((void*)buffer)) done = Transfer(write, at * View.Etype.SizeBytes, (byte*)buffer, bytes);
             else
             {
                 byte* packed = (byte*)NativeMemory.Alloc((nuint)Math.Max(1, bytes));

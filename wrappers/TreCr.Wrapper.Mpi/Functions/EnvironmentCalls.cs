@@ -66,6 +66,20 @@ internal static unsafe class EnvironmentCalls
 
     public static void MPI_Pcontrol(int level) { }
 
+    // Extensions of both libraries: whether addresses of device memory may be given. They may, whatever library carries the messages.
+
+    public static int MPIX_Query_cuda_support() => 1;
+
+    public static int MPIX_Query_hip_support() => 0;
+
+    public static int MPIX_Query_ze_support() => 0;
+
+    public static void MPIX_GPU_query_support(int kind, int* supported)
+    {
+        if (kind is < 0 or > 2) throw new MpiException(ErrorClass.Arg, $"GPU type {kind}");
+        *supported = kind == 0 ? 1 : 0; // MPIX_GPU_SUPPORT_CUDA
+    }
+
     public static void MPI_Alloc_mem(nint bytes, nint info, nint* address)
     {
         if (bytes < 0) throw new MpiException(ErrorClass.Arg, "a negative size");

@@ -1,4 +1,5 @@
 using TreCr.Calls;
+using TreCr.Wrapper.Runtime;
 
 namespace TreCr.Wrapper.Mpi;
 
@@ -26,6 +27,15 @@ internal static unsafe class OpCalls
     public static void MPI_Reduce_local(nint source, nint inout, Count count, Datatype type, Op op)
     {
         CollectiveCalls.Check(count, type);
-        op.Apply(source, inout, count, type);
+        if (!DeviceMemory.Contains((void*)source) && !DeviceMemory.Contains((void*)inout))
+        {
+            op.Apply(source, inout, count, type);
+            return;
+        }
+        using LaidOut left = new(count, type), right = new(count, type);
+        Schedule.Copy(source, count, type, left.First, count, type);
+        Schedule.Copy(inout, count, type, right.First, count, type);
+        op.Apply(left.First, right.First, count, type);
+        Schedule.Copy(right.First, count, type, inout, count, type);
     }
 }

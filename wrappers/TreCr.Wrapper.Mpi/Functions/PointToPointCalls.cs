@@ -49,7 +49,7 @@ internal static unsafe class PointToPointCalls
         Comm? comm = request.Comm;
         request.Free();
         status.Set(s);
-        if (s.Error != ErrorClass.Success) throw new MpiException(s.Error, $"the message from rank {s.Source}, tag {s.Tag}, is longer than the buffer", comm);
+        if (s.Error != ErrorClass.Success) throw new MpiException(s.Error, s.Error == ErrorClass.Truncate ? $"the message from rank {s.Source}, tag {s.Tag}, is longer than the buffer" : "the buffer's memory cannot be reached", comm);
     }
 
     private static void Begin(Request request)

@@ -47,7 +47,7 @@ internal static unsafe class Messages
         if (packet == null) return false;
         (packet->Context, packet->Source, packet->Tag, packet->Length) = (send.Mailbox.Context, send.OwnRank, send.Tag, (ulong)send.LengthBytes);
         packet->SendId = Handles.Number(send);
-        if (eager) send.Cursor.Pack(Transport.PayloadOf(packet), send.LengthBytes);
+        if (eager) Pack(send, Transport.PayloadOf(packet), send.LengthBytes);
         Transport.Publish(packet);
         if (eager) Finish(send);
         return true;
@@ -57,7 +57,7 @@ internal static unsafe class Messages
     {
         Mailbox mailbox = Mailbox.Of(send.Mailbox.Context);
         byte* bytes = (byte*)NativeMemory.Alloc((nuint)Math.Max(1, send.LengthBytes));
-        send.Cursor.Pack(bytes, send.LengthBytes);
+        Pack(send, bytes, send.LengthBytes);
         Arrival arrival = new()
         {
             Source = send.OwnRank, SourceWorld = Rankings.World, Tag = send.Tag, LengthBytes = send.LengthBytes, Bytes = (nint)bytes, SendId = send.Mode == SendMode.Synchronous ? Handles.Number(send) : 0,
@@ -101,10 +101,18 @@ internal static unsafe class Messages
         if (arrival.LengthBytes == 0) FinishReceive(receive);
     }
 
+    /// <summary>Where a buffer turns out to be none (a device's memory that was freed) its request fails; the receiver gets as many bytes as it was promised.</summary>
+    private static void Pack(Request send, byte* into, long length)
+    {
+        try { send.Cursor.Pack(into, length); }
+        catch (MpiException e) { send.Status.Error = e.Error; }
+    }
+
     private static void Unpack(Request receive, byte* bytes, long length)
     {
         long fits = Math.Min(length, receive.LengthBytes - Math.Min(receive.MovedBytes, receive.LengthBytes));
-        receive.Cursor.Unpack(bytes, fits);
+        try { receive.Cursor.Unpack(bytes, fits); }
+        catch (MpiException e) { receive.Status.Error = e.Error; }
         receive.MovedBytes += length;
     }
 
@@ -252,7 +260,7 @@ internal static unsafe class Messages
                 MpiPacket* packet = Transport.Reserve(send.PeerWorld, PacketKind.Data, piece);
                 if (packet == null) break;
                 (packet->ReceiveId, packet->Length) = (send.Remote, (ulong)piece);
-                send.Cursor.Pack(Transport.PayloadOf(packet), piece);
+                Pack(send, Transport.PayloadOf(packet), piece);
                 Transport.Publish(packet);
                 send.MovedBytes += piece;
                 moved = true;

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TreCr.Wrapper.Runtime;
 
 namespace TreCr.Wrapper.Mpi;
 
@@ -120,10 +121,12 @@ internal sealed unsafe class WindowTarget
         bool answers = call->Kind is RemoteCallKind.Get or RemoteCallKind.GetAccumulate or RemoteCallKind.CompareAndSwap;
         byte* before = answers ? (byte*)NativeMemory.AllocZeroed((nuint)Math.Max(1, bytes)) : null;
         if (error == ErrorClass.Success)
-        {
-            if (answers) new PackCursor(type, at).Pack(before, bytes);
-            error = Change(call, type, at, payload, Math.Min(bytes, payloadBytes), before);
-        }
+            try
+            {
+                if (answers) new PackCursor(type, at).Pack(before, bytes);
+                error = Change(call, type, at, payload, Math.Min(bytes, payloadBytes), before);
+            }
+            catch (MpiException e) { error = e.Error; }
         if (error != ErrorClass.Success && _errors[source] == ErrorClass.Success) _errors[source] = error;
         if (answers) _window.Answer(source, call->Reply, (nint)before, bytes);
     }
@@ -149,15 +152,19 @@ internal sealed unsafe class WindowTarget
             return ErrorClass.Success;
         }
         long count = bytes / type.SizeBytes;
+        if (DeviceMemory.Contains((void*)at))
+        {
+            using LaidOut target = new(count, type);
+            Schedule.Copy(at, count, type, target.First, count, type);
+            ErrorClass error = Accumulate(op, type, target.First, payload, bytes);
+            Schedule.Copy(target.First, count, type, at, count, type);
+            return error;
+        }
         if (type.IsContiguous) return Reduction.Run(op, type, payload, (byte*)at, count) ? ErrorClass.Success : ErrorClass.Op;
         // The operation wants both sides laid out alike.
-        long span = type.TrueUpperBound - type.TrueLowerBound + (count - 1) * Math.Abs(type.Extent);
-        byte* laidOut = (byte*)NativeMemory.AllocZeroed((nuint)span);
-        nint first = (nint)laidOut - (nint)type.TrueLowerBound + (type.Extent < 0 ? (nint)(-(count - 1) * type.Extent) : 0);
-        new PackCursor(type, first).Unpack(payload, bytes);
-        bool done = Reduction.Run(op, type, (byte*)first, (byte*)at, count);
-        NativeMemory.Free(laidOut);
-        return done ? ErrorClass.Success : ErrorClass.Op;
+        using LaidOut given = new(count, type);
+        new PackCursor(type, given.First).Unpack(payload, bytes);
+        return Reduction.Run(op, type, (byte*)given.First, (byte*)at, count) ? ErrorClass.Success : ErrorClass.Op;
     }
 
     private bool Covers(nint at, long count, Datatype type)
