@@ -22,6 +22,11 @@ internal static class Program
             Arguments arguments = new(verb, words.AsSpan(1));
             if (arguments.Has("--help")) { verb.PrintHelp(); return 0; }
             int code = verb.Run(arguments);
+            if (RunVerb.RestartInPlace is { } again)
+            {
+                Thread.Sleep(again.DelayMs);
+                Sys.Execute(Installation.Trecr, again.Words, [.. OwnEnvironment.Words()]);
+            }
             if (RunVerb.EndSignal != 0) Sys.EndBySignal(RunVerb.EndSignal);
             return code;
         }

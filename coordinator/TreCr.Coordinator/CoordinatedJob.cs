@@ -35,6 +35,14 @@ internal sealed class CoordinatedJob(string name, string launch)
     public ControlChannel? Requester { get; set; }
     public ulong RequestId { get; set; }
 
+    /// <summary>What restarts it when it fails; null: nobody asked for that.</summary>
+    public JobRecovery? Recovery { get; set; }
+
+    /// <summary>Of the last rank that registered: known also when none is here any more.</summary>
+    public string Store { get; set; } = "";
+
+    public ReadOnlyMemory<byte> StoreKey { get; set; }
+
     public RegisterRank Facts => Ranks.First().Value.Facts;
 }
 

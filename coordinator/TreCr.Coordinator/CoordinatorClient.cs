@@ -35,41 +35,18 @@ public static class CoordinatorClient
         (int read, int write) = Sys.Pipe();
         int log = Sys.Open(directory.CoordinatorLog, Sys.O_WRONLY | Sys.O_CREAT | Sys.O_APPEND | Sys.O_NOFOLLOW | Sys.O_CLOEXEC, 0x180);
         int nothing = Sys.Open("/dev/null", Sys.O_RDONLY | Sys.O_CLOEXEC);
-        int ready = Sys.Duplicate(write, 64), output = Sys.Duplicate(log, 64), input = Sys.Duplicate(nothing, 64);
         try
         {
-            using CloneTable table = new();
-            table.Add("dup3", SyscallNumber.Dup3, input, 0, 0);
-            table.Add("dup3", SyscallNumber.Dup3, output, 1, 0);
-            table.Add("dup3", SyscallNumber.Dup3, output, 2, 0);
-            table.Add("dup3", SyscallNumber.Dup3, ready, 3, 0);
-            table.Add("close_range", SyscallNumber.CloseRange, 4, uint.MaxValue, 0);
-            table.Add("setsid", SyscallNumber.Setsid);
-            table.Add("chdir", SyscallNumber.Chdir, table.Text("/"));
-            table.AddDefaultSignals();
-            List<string> environment = [.. OwnEnvironment.Words(without: StoreKeySource.IsAboutKey)];
-            table.AddExecute(TrecrPath, ["trecr", "coordinator", "--idle", "30", "--ready-fd", "3"], environment);
-            CloneResult result = table.Run();
-            if (!result.Succeeded) throw new TrecrException(TrecrError.Coordinator, $"cannot start the coordinator: {result.FailedStep}: {Errno.Describe(result.ErrorNumber)}");
+            string? failure = DetachedProcess.Start(TrecrPath, ["trecr", "coordinator", "--idle", "30", "--ready-fd", "3"], [.. OwnEnvironment.Words(without: StoreKeySource.IsAboutKey)], "/", [nothing, log, log, write]);
+            if (failure is not null) throw new TrecrException(TrecrError.Coordinator, $"cannot start the coordinator: {failure}");
             Sys.Close(write);
-            Sys.Close(ready);
-            (write, ready) = (-1, -1);
+            write = -1;
             Span<PollEntry> wait = [new PollEntry { Fd = read, Events = Sys.POLLIN }];
             Sys.Poll(wait, timeoutMs);
-            int pidfd = result.Pidfd, pid = result.Pid;
-            // Reaped where we live longer than it.
-            new Thread(() =>
-            {
-                Span<PollEntry> ended = [new PollEntry { Fd = pidfd, Events = Sys.POLLIN }];
-                Sys.Poll(ended, -1);
-                Sys.Wait(pid, Sys.WNOHANG, out _);
-                Sys.Close(pidfd);
-            }, 128 * 1024)
-            { IsBackground = true, Name = "coordinator end" }.Start();
         }
         finally
         {
-            foreach (int fd in (int[])[read, write, log, nothing, ready, output, input]) Sys.Close(fd);
+            foreach (int fd in (int[])[read, write, log, nothing]) Sys.Close(fd);
         }
     }
 

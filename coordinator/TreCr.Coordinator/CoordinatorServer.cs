@@ -16,6 +16,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
     private readonly Lock _lock = new();
     private readonly Dictionary<string, CoordinatedJob> _jobs = [];
     private readonly List<PassedQuestion> _questions = [];
+    private readonly List<(string Job, JobRecovery Recovery)> _recoveries = [];
     private ulong _nextId = 1;
     private int _connections;
     private long _idleSince;
@@ -36,14 +37,14 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
         while (true)
         {
             bool busy;
-            lock (_lock) busy = _questions.Count > 0 || _jobs.Values.Any(j => j.Epoch is not null);
+            lock (_lock) busy = _questions.Count > 0 || _recoveries.Count > 0 || _jobs.Values.Any(j => j.Epoch is not null);
             Span<PollEntry> ready = [new PollEntry { Fd = listener, Events = Sys.POLLIN }];
             int n = Sys.Poll(ready, busy ? TickMs : idleMs < 0 ? 5_000 : Math.Clamp(idleMs, 100, 5_000));
             if (n > 0) Accept(listener);
             Tick();
             lock (_lock)
             {
-                if (idleMs < 0 || _connections > 0 || Environment.TickCount64 - _idleSince < idleMs) continue;
+                if (idleMs < 0 || _connections > 0 || _recoveries.Count > 0 || Environment.TickCount64 - _idleSince < idleMs) continue;
                 File.Delete(directory.CoordinatorSocket);
                 Sys.Close(listener);
                 Sys.Close(lockFile);
@@ -110,7 +111,12 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
                 else channel.Send(new Envelope { Job = message.Job, Rank = message.Rank, Host = message.Host, Epoch = message.Epoch, Abort = new AbortEpoch { Reason = $"epoch {message.Epoch} is over" } });
                 break;
             case Envelope.BodyOneofCase.Ended:
-                if (_jobs.TryGetValue(message.Job, out CoordinatedJob? ends)) AddEnded(ends, [message.Ended.Rank]);
+                if (!_jobs.TryGetValue(message.Job, out CoordinatedJob? ends)) break;
+                if (message.Ended.Rank.Stopped) ends.Recovery?.Hear("it was stopped with a checkpoint", failed: false);
+                AddEnded(ends, [message.Ended.Rank]);
+                break;
+            case Envelope.BodyOneofCase.Leaves:
+                if (_jobs.TryGetValue(message.Job, out CoordinatedJob? left)) left.Recovery?.Hear(RankText(left, message.Rank) + message.Leaves.How, message.Leaves.Failed);
                 break;
             case Envelope.BodyOneofCase.Failed:
                 if (_jobs.TryGetValue(message.Job, out CoordinatedJob? failed) && failed.Epoch is { } attempt)
@@ -139,6 +145,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
         }
         if (job is null) _jobs[message.Job] = job = new CoordinatedJob(message.Job, message.Register.Launch);
         job.RankCount = Math.Max(1, message.Register.RankCount);
+        job.Recovery ??= JobRecovery.Of(message.Register);
         job.Ended.Remove(message.Rank);
         if (job.Ranks.TryGetValue(message.Rank, out CoordinatedRank? other) && other.Channel != channel)
         {
@@ -147,6 +154,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
         }
         job.Ranks[message.Rank] = new CoordinatedRank(message.Rank, message.Host, message.Register, channel);
         job.LastEpoch = Math.Max(job.LastEpoch, message.Register.LastEpoch);
+        (job.Store, job.StoreKey) = (message.Register.Store, message.Register.StoreKey.Memory);
         log($"{message.Job}: rank {message.Rank} on {message.Host}, supervisor {message.Register.Pid}");
         channel.Send(new Envelope { Id = message.Id, Job = message.Job, Rank = message.Rank, Host = message.Host, Answer = new Answer { Job = message.Job } });
         AddEnded(job, message.Register.EndedRanks.Where(e => !job.Ranks.ContainsKey(e.Rank) && !job.Ended.ContainsKey(e.Rank)));
@@ -270,12 +278,40 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
                 answer.BytesStored += prepared.BytesStored;
             }
             foreach (CoordinatedRank rank in job.Ranks.Values) rank.Facts.LastCheckpointId = job.CheckpointId;
+            job.Recovery?.Advanced();
+            if (job.Stop) job.Recovery?.Hear("it was stopped with a checkpoint", failed: false);
         }
         job.Requester?.Send(new Envelope { Id = job.RequestId, Job = job.Name, Epoch = machine.Epoch, Answer = answer });
         job.Epoch = null;
         job.Requester = null;
-        if (job.Ranks.Count == 0) _jobs.Remove(job.Name);
+        if (job.Ranks.Count == 0) Over(job);
     }
+
+    /// <summary>None of its ranks is here any more.</summary>
+    private void Over(CoordinatedJob job)
+    {
+        _jobs.Remove(job.Name);
+        if (job.Recovery is not { } recovery) return;
+        ulong lastEpoch = 0;
+        try { lastEpoch = catalog.LastEpoch(job.Store, job.StoreKey, job.Name); }
+        catch (Exception e) { log($"{job.Name}: {e.Message}"); }
+        if (recovery.Decide(job.Name, lastEpoch, Environment.TickCount64)) _recoveries.Add((job.Name, recovery));
+        else recovery.Dispose();
+    }
+
+    private void Recover(long nowMs)
+    {
+        foreach ((string job, JobRecovery recovery) in _recoveries.Where(r => r.Recovery.DueMs <= nowMs).ToArray())
+        {
+            string? failure = recovery.Start(CoordinatorClient.TrecrPath, job);
+            log($"{job}: {(failure is null ? "restarted after a failure" : $"cannot be restarted: {failure}")}");
+            recovery.Dispose();
+            _recoveries.RemoveAll(r => r.Recovery == recovery);
+            _idleSince = nowMs; // it registers soon
+        }
+    }
+
+    private static string RankText(CoordinatedJob job, uint rank) => job.RankCount > 1 ? $"rank {rank} " : "it ";
 
     private void List(ControlChannel channel, Envelope message)
     {
@@ -336,6 +372,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
     private void Stop(ControlChannel channel, Envelope message)
     {
         if (Find(channel, message) is not { } job) return;
+        job.Recovery?.Hear("it was stopped", failed: false);
         foreach (uint rank in job.Ranks.Keys.ToArray()) SendTo(job, rank, new Envelope { Stop = new StopRank { GraceMs = message.StopJob.GraceMs } });
         channel.Send(new Envelope { Id = message.Id, Job = job.Name, Answer = new Answer { Job = job.Name } });
     }
@@ -348,6 +385,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
             foreach (CoordinatedJob job in _jobs.Values.ToArray())
                 if (job.Epoch is { } machine) Do(job, machine.Tick(now));
             foreach (PassedQuestion question in _questions.ToArray()) Answered(question);
+            Recover(now);
         }
     }
 
@@ -360,9 +398,10 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
             {
                 job.Ranks.Remove(rank.Rank);
                 log($"{job.Name}: rank {rank.Rank} is gone");
+                if (!job.Ended.ContainsKey(rank.Rank)) job.Recovery?.Hear(RankText(job, rank.Rank) + "has vanished", failed: true);
                 if (job.Epoch is { } machine) Do(job, machine.RankLost(rank.Rank));
             }
-            if (job.Ranks.Count == 0 && job.Epoch is null && (job.Ended.Count == 0 || !job.Missing.Any())) _jobs.Remove(job.Name); // else ranks of it may be about to register
+            if (job.Ranks.Count == 0 && job.Epoch is null && (job.Ended.Count == 0 || !job.Missing.Any() || job.Recovery is not null)) Over(job); // else ranks of it may be about to register
         }
         _questions.RemoveAll(q => q.Requester == channel);
     }

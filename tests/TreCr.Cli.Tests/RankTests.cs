@@ -190,6 +190,36 @@ public sealed class RankTests(string kind)
         foreach (int pid in all) Workplace.WaitForEnd(pid);
     }
 
+    /// <summary>The coordinator runs the launcher's line again, with its streams and environment.</summary>
+    [TestCase("program"), TestCase("supervisor"), TestCase("launcher")]
+    public void RestartOnFailure_BringsTheJobBackByItself(string what)
+    {
+        string[] expected = Uninterrupted(2);
+        RunningProgram run = _place.StartUnder(Words(2), Variables(), "run", "--job", "job", "--restart-on-failure", "--", _program, _directory, $"{Steps}");
+        AwaitStep(run, 2, 5);
+        Checkpoint("job.1");
+        string[] nonces = Nonces(2);
+        JsonElement rank = Ranks()[1];
+        Workplace.Kill(what switch { "launcher" => run.Id, "supervisor" => rank.GetProperty("supervisor_pid").GetInt32(), _ => rank.GetProperty("host_pid").GetInt32() });
+        File.WriteAllText($"{_directory}/hold", "");
+        run.WaitForExit(Workplace.Limit); // until nobody writes to its output any more
+        Assert.That(run.Errors, Does.Contain("job job failed: ").And.Contain("it is restarted from its newest checkpoint in 1 s").And.Contain($"restarting job.1 with: {Launcher} -n 2"));
+        AssertFinished(2, expected, nonces);
+    }
+
+    [Test]
+    public void RestartOnFailure_NotWhereTheUserEndsIt_OrTheProgramFailsByItself([Values] bool interrupt)
+    {
+        if (!interrupt) File.WriteAllText($"{_directory}/code.1", "3");
+        RunningProgram run = _place.StartUnder(Words(2), Variables(), "run", "--job", "job", "--restart-on-failure", "--", _program, _directory, $"{Steps}");
+        AwaitStep(run, 2, 3);
+        Checkpoint("job.1");
+        if (interrupt) Sys.Kill(run.Id, Sys.SIGTERM);
+        else File.WriteAllText($"{_directory}/hold", "");
+        Assert.That(run.WaitForExit(Workplace.Limit), interrupt ? Is.Not.Zero : Is.EqualTo(3));
+        Assert.That(run.Errors, Does.Not.Contain("is restarted"));
+    }
+
     [Test]
     public void SignalForTheLauncher_ReachesEachProgramOnce()
     {

@@ -50,6 +50,16 @@ public sealed class RunningProgram : IDisposable
             }
     }
 
+    /// <summary>Waits until standard error has a text.</summary>
+    /// <exception cref="TimeoutException">it has not in time</exception>
+    public void WaitForError(string text, TimeSpan limit)
+    {
+        DateTime end = DateTime.UtcNow + limit;
+        lock (_changed)
+            while (!_errors.Any(l => l.Contains(text)))
+                if (end - DateTime.UtcNow is var left && (left <= TimeSpan.Zero || !Monitor.Wait(_changed, left))) throw new TimeoutException($"no '{text}' in:\n{string.Join('\n', _errors.TakeLast(20))}");
+    }
+
     /// <summary>Waits for the end of the process and its output.</summary>
     /// <returns>the exit code</returns>
     /// <exception cref="TimeoutException">it runs on; it is then killed with everything below it</exception>

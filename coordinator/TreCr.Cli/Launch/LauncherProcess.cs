@@ -4,11 +4,12 @@ using TreCr.Linux;
 namespace TreCr.Cli;
 
 /// <summary>The process of mpirun or srun that stands above us: what it was called with, so that a job can be started again, and its death, on which the job ends.</summary>
+/// <param name="Pid">its own; 0: it is no ancestor of ours (srun)</param>
 /// <param name="DaemonPid">nearest ancestor that belongs to the launcher; on the first host of Open MPI mpirun itself</param>
 /// <param name="Line">command line of mpirun, mpiexec or srun without the programs: where several were started, separated by ":"; empty: not found</param>
 /// <param name="Directory">its working directory</param>
 /// <param name="Identity">something that all ranks of the launch find alike, where the launcher gives it no name</param>
-internal sealed record LauncherProcess(int DaemonPid, IReadOnlyList<string> Line, string Directory, string Identity)
+internal sealed record LauncherProcess(int Pid, int DaemonPid, IReadOnlyList<string> Line, string Directory, string Identity)
 {
     private const int MostAncestors = 32;
 
@@ -37,9 +38,9 @@ internal sealed record LauncherProcess(int DaemonPid, IReadOnlyList<string> Line
                 identity = port >= 0 && port + 1 < line.Length ? line[port + 1] : $"{HostFacts.HostName} {pid}";
                 identity += $" {(serves && port >= 0 ? "" : ProcessLook.StartTime(pid).ToString(System.Globalization.CultureInfo.InvariantCulture))}";
             }
-            if (launches) return new LauncherProcess(daemon, WithoutPrograms(line), Sys.ReadLink($"/proc/{pid}/cwd") ?? "", identity);
+            if (launches) return new LauncherProcess(pid, daemon, WithoutPrograms(line), Sys.ReadLink($"/proc/{pid}/cwd") ?? "", identity);
         }
-        return daemon == 0 ? null : new LauncherProcess(daemon, SlurmLine(), Environment.CurrentDirectory, identity);
+        return daemon == 0 ? null : new LauncherProcess(0, daemon, SlurmLine(), Environment.CurrentDirectory, identity);
     }
 
     private static bool IsLauncher(string word)

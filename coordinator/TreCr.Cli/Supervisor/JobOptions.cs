@@ -35,7 +35,18 @@ internal sealed record JobOptions
     /// <summary>Further tiers for the checkpoints; null: the store is all.</summary>
     public Store.Tiers.StorePolicy? Policy { get; init; }
 
+    /// <summary>Restarts of the job by itself after failures, without a new checkpoint in between; 0: none.</summary>
+    public int MostRestarts { get; init; }
+
+    /// <summary>Of them.</summary>
+    public int RestartsLeft { get; init; }
+
+    /// <summary>What such a restart is given: all that was given for this start and means something then.</summary>
+    public IReadOnlyList<string> RestartWords { get; init; } = [];
+
     public const int DefaultHookTimeoutSeconds = 30;
+
+    private const int DefaultMostRestarts = 3;
 
     /// <summary>Options of run and restart that are read here.</summary>
     public static readonly Option[] Options =
@@ -48,6 +59,9 @@ internal sealed record JobOptions
         new("--max-extra-memory", "SIZE", "memory that a checkpoint may take for copies, 16M or more; where it is not enough the program stands still until they are stored, which is said (default: by the free memory)"),
         new("--hook", "FILE", "a command or shared library to run before and after each checkpoint and after a restart; may be repeated"),
         JobTiers.PolicyOption,
+        new("--restart-on-failure", "", "when the program is killed, or a rank of it is lost, restart the job from its newest checkpoint"),
+        new("--max-restarts", "N", "that often without a new checkpoint in between (default 3)"),
+        new("--restarts-left", "N", "of these (given by TreCr itself)"),
         new("--hook-timeout", "SECONDS", "longest time for one hook (default 30)"),
     ];
 
@@ -59,5 +73,20 @@ internal sealed record JobOptions
         HookTimeoutSeconds = arguments.Number("--hook-timeout", 0, 1, 86_400),
         IntervalSeconds = arguments.Number("--interval", 0, 1, 10_000_000), StoreLimitBytes = arguments.Size("--store-limit", 0, 1), SaveFilesBelowBytes = arguments.Size("--save-files-below", -1, 0),
         MaxExtraMemoryBytes = arguments.Size("--max-extra-memory", 0, 16 << 20),
+        MostRestarts = arguments.Has("--restart-on-failure") ? arguments.Number("--max-restarts", DefaultMostRestarts, 1, 1_000_000) : 0,
+        RestartsLeft = arguments.Number("--restarts-left", arguments.Number("--max-restarts", DefaultMostRestarts)), RestartWords = [.. WordsForRestart(arguments)],
     };
+
+    private static IEnumerable<string> WordsForRestart(Arguments arguments)
+    {
+        foreach ((string name, IReadOnlyList<string> values) in arguments.Given)
+        {
+            if (name is "--store" or "--restarts-left" || Verbs.Find("restart").AllOptions.FirstOrDefault(o => o.Name == name) is not { } option) continue;
+            foreach (string value in values)
+            {
+                yield return name;
+                if (option.Value.Length > 0) yield return value;
+            }
+        }
+    }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TreCr.Control;
 using TreCr.Linux;
 
 namespace TreCr.Cli;
@@ -10,7 +11,11 @@ internal sealed partial class RankSupervisor
 
     private void ForwardSignals()
     {
-        foreach (int signal in s_forwarded) Register(signal, () => Space.Signal(ProgramPid, signal));
+        foreach (int signal in s_forwarded) Register(signal, () =>
+        {
+            if (RestartBudget.IsOnPurpose(signal)) TellThatItIsEnded(signal);
+            Space.Signal(ProgramPid, signal);
+        });
         Register(Sys.SIGCONT, Continue);
         Register(Sys.SIGWINCH, () => Streams.PassWindowSize());
         // Not given by a terminal of ours (that one is raw), but by kill(1) or a shell's suspend.

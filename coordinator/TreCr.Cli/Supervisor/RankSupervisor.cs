@@ -141,6 +141,7 @@ internal sealed partial class RankSupervisor : IDisposable
     public void Begin(SpawnedProcess program, ReadOnlySpan<byte> unreadInput, bool inputEnded)
     {
         _program = program;
+        lock (_lock) _firstCheckpointId = _lastCheckpointId;
         _jobLock.Note("program", program.HostPid);
         ForwardSignals();
         WatchLauncher();
@@ -183,6 +184,7 @@ internal sealed partial class RankSupervisor : IDisposable
             Streams.Finish();
             if (!initLost) EndAmongOthers(ExitStatus.Code(status));
         }
+        TellHowItEnded(status, initLost);
         _link.Dispose();
         EndSpace();
         Streams.Finish();
@@ -373,6 +375,7 @@ internal sealed partial class RankSupervisor : IDisposable
             StartedUnixMs = _startedUnixMs, DeviceKind = Device, TrecrVersion = VersionVerb.Version,
         };
         facts.Command.AddRange(Command);
+        facts.Recovery = Recovery();
         lock (_decision)
         {
             facts.EndedRanks.AddRange(_endedRanks.Values);

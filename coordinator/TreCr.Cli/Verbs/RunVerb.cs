@@ -75,6 +75,9 @@ internal static class RunVerb
     /// <summary>Signal by which this process ends, so that the launcher sees of the program what it would have seen of it alone; 0: it exits.</summary>
     public static int EndSignal { get; set; }
 
+    /// <summary>What this process becomes after a failure of the program, and after how long; null: it ends.</summary>
+    public static (IReadOnlyList<string> Words, int DelayMs)? RestartInPlace { get; set; }
+
     /// <summary>The launcher above us, and which rank it says this is.</summary>
     /// <exception cref="TrecrException">LaunchUnclear</exception>
     public static (LauncherProcess? Launcher, LaunchSlot Slot) FindLaunch()
@@ -89,7 +92,7 @@ internal static class RunVerb
     public static int Finish(RankSupervisor supervisor)
     {
         int code = supervisor.WaitForEnd();
-        EndSignal = supervisor.EndSignal;
+        (EndSignal, RestartInPlace) = (supervisor.EndSignal, supervisor.RestartInPlace);
         if (supervisor.StoppedAt.Length > 0 && supervisor.Slot.Rank == 0) Output.Note($"job {supervisor.Job} was stopped with checkpoint {supervisor.StoppedAt}; `trecr restart {supervisor.Job}` goes on from there");
         return code;
     }
