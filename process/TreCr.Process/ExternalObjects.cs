@@ -40,6 +40,9 @@ public sealed class GivenDescriptors
     /// <summary>Where bundled programs and libraries are laid that this machine lacks; empty: nowhere.</summary>
     public string BundleDirectory { get; set; } = "";
 
+    /// <summary>Where ranks that share memory find each other (<see cref="WindowFile"/>).</summary>
+    public ulong Meeting { get; set; }
+
     /// <summary>Where the program's files lie here.</summary>
     public Restore.PathChanges Paths { get; } = new();
 }

@@ -8,6 +8,7 @@ namespace TreCr.Cli.Tests;
 public sealed class MpiTests(string kind)
 {
     private Workplace _place = null!;
+    private readonly DateTime _begun = DateTime.UtcNow;
     private string _program = "";
 
     private string Other => kind == "mpich" ? "openmpi" : "mpich";
@@ -43,6 +44,14 @@ public sealed class MpiTests(string kind)
     /// <summary>Messages, collective calls, windows and files that are given addresses of device memory, among kernels.</summary>
     [Test]
     public void DeviceMemory_IsGivenToEveryFamilyOfCalls() => CheckpointTwiceKillRestart("device", 3, underTheOther: true, 12);
+
+    /// <summary>Memory of several ranks: saved once with each of them, and one memory again after the restart.</summary>
+    [Test]
+    public void SharedWindows_AreOneMemoryAgain([Values] bool underTheOther)
+    {
+        CheckpointTwiceKillRestart("shared", 3, underTheOther, 16);
+        Assert.That(Directory.GetFiles("/dev/shm", "trecr-window-*").Where(f => File.GetCreationTimeUtc(f) > _begun), Is.Empty);
+    }
 
     [Test]
     public void Files_HaveEachRecordOnce([Values] bool underTheOther)

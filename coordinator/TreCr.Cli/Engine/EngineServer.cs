@@ -121,6 +121,7 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
                     given.Sessions[request.ProcessRestore.SessionNumbers[i]] = (descriptors[3 + 3 * i], descriptors[4 + 3 * i], descriptors[5 + 3 * i]);
                 foreach (PathMap map in request.ProcessRestore.PathMaps) given.Paths.Maps.Add((map.Old, map.New));
                 given.BundleDirectory = $"{storePath}/bundles/{Convert.ToHexStringLower(request.ProcessRestore.ManifestHash.Span)}";
+                given.Meeting = request.ProcessRestore.Meeting;
                 given.Paths.WorkingDirectory = request.ProcessRestore.WorkingDirectory;
                 OpenReader(request.ProcessRestore.ManifestHash);
                 reply.Pid = _engine.Restore(_reader!, given, request.ProcessRestore.Lazy);

@@ -514,6 +514,7 @@ internal sealed partial class RankSupervisor : IDisposable
         _link.Dispose();
         DropEngine();
         EndSpace();
+        WindowFile.Remove(Meeting); // of members that never came
         Listener.Dispose();
         Streams?.Dispose();
         _jobLock.Dispose();

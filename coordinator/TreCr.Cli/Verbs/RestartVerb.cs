@@ -211,7 +211,7 @@ internal static class RestartVerb
                 ?? throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: it has no process snapshot");
             EngineProcess engine = supervisor.Engine();
             timing.Mark("engine, begun");
-            ProcessRestoreRequest restore = new() { ManifestHash = process.ManifestHash, SessionCount = (uint)delegators.Count };
+            ProcessRestoreRequest restore = new() { ManifestHash = process.ManifestHash, SessionCount = (uint)delegators.Count, Meeting = supervisor.Meeting };
             changes.AddTo(restore);
             restore.SessionNumbers.AddRange(state.Sessions.Select(s => s.Number));
             Reply restored = engine.Peer.Ask(new Request { ProcessRestore = restore }, EngineMs, TrecrError.RestoreFailed, [.. supervisor.Streams.ProgramEnds, .. delegators.SelectMany(d => d.Descriptors)], out int[] lazy);

@@ -36,7 +36,7 @@ internal sealed class Classification(ExternalObjects externals, List<string> fin
             }
             return Refuse($"{where} is shared with a delegator that nobody named");
         }
-        if (area.IsMemfd) return (VmaKind.SharedMemory, 0);
+        if (area.IsMemfd || area.Shared && WindowFile.Of(area.Path).Length > 0) return (VmaKind.SharedMemory, 0);
         if (area.IsSharedAnonymous && area.Shared) return (VmaKind.SharedMemory, 0);
         if (area.Has("io") || area.Has("pf") || (area.Path.StartsWith("/dev/", StringComparison.Ordinal) && !area.Path.StartsWith("/dev/shm/", StringComparison.Ordinal)
             && area.Path is not ("/dev/zero" or "/dev/null")))

@@ -28,7 +28,7 @@ internal sealed unsafe class SharedMemoryCapture(TreeImage image, ISnapshotWrite
         string name = link.StartsWith("/memfd:", StringComparison.Ordinal) ? link[7..] : "";
         if (name.EndsWith(" (deleted)", StringComparison.Ordinal)) name = name[..^10];
         _index[inode] = image.SharedMemory.Count;
-        image.SharedMemory.Add(new SharedMemoryImage { Name = name, Inode = inode, Part = $"shared-{image.SharedMemory.Count}" });
+        image.SharedMemory.Add(new SharedMemoryImage { Name = name, Inode = inode, Window = WindowFile.Of(link), Part = $"shared-{image.SharedMemory.Count}" });
         return (uint)image.SharedMemory.Count;
     }
 

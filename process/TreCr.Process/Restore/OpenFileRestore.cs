@@ -97,8 +97,19 @@ internal sealed unsafe class OpenFileRestore(SavedTree saved, GivenDescriptors g
     private void MakeMemory(int index)
     {
         SharedMemoryImage memory = Tree.SharedMemory[index];
+        if (memory.Window.Length > 0)
+        {
+            try { _memory[index] = WindowFile.Join(given.Meeting, memory.Window, (long)memory.LengthBytes, fd => Fill(fd, memory)); }
+            catch (ArgumentException e) { throw new ImageException(e.Message); }
+            return;
+        }
         int fd = _memory[index] = Sys.MemfdCreate(memory.Name.Length > 0 ? memory.Name : "trecr-anonymous", Sys.MFD_CLOEXEC | (memory.Seals == 1 ? 0 : Sys.MFD_ALLOW_SEALING));
         Sys.Ftruncate(fd, (long)memory.LengthBytes);
+        Fill(fd, memory);
+    }
+
+    private void Fill(int fd, SharedMemoryImage memory)
+    {
         IPartReader part = Reader.OpenPart(memory.Part);
         const int Frame = ISnapshotWriter.FrameSizeBytes;
         byte* buffer = (byte*)NativeMemory.Alloc(Frame);

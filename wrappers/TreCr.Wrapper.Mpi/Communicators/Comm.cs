@@ -78,6 +78,18 @@ internal sealed class Comm : ErrorOwner
     /// <exception cref="MpiException">no rank of this communicator</exception>
     public int WorldRank(int rank) => (uint)rank < (uint)Peers.Size ? Peers.Ranks[rank] : throw new MpiException(ErrorClass.Rank, $"rank {rank} of a communicator of {Peers.Size}");
 
+    /// <summary>The worst of what the ranks say. Collective.</summary>
+    public unsafe ErrorClass WorstOf(ErrorClass error)
+    {
+        int[] mine = [(int)error], worst = [0];
+        fixed (int* a = mine, b = worst)
+        {
+            nint from = (nint)a, to = (nint)b;
+            Schedule.Run(this, s => Algorithms.Allreduce(s, from, to, 1, PredefinedTypes.Int32, CommunicatorCalls.Max));
+        }
+        return (ErrorClass)worst[0];
+    }
+
     /// <summary>The same ranks in another context.</summary>
     /// <param name="purpose">of <see cref="Agreement"/>'s</param>
     public Comm Beside(uint purpose) => new(Group, purpose | Number, Remote);

@@ -59,9 +59,9 @@ internal sealed unsafe class MpiFile : ErrorOwner
         long fd = -1;
         // Rank 0 makes it, the others open what is there.
         if (error == ErrorClass.Success && comm.Rank == 0) error = TryOpen(path, mode, out fd);
-        error = Agree(own, error);
+        error = own.WorstOf(error);
         if (error == ErrorClass.Success && comm.Rank != 0) error = TryOpen(path, mode & ~(Create | Exclusive), out fd);
-        error = Agree(own, error);
+        error = own.WorstOf(error);
         if (error != ErrorClass.Success)
         {
             if (fd >= 0) Sys.Close((int)fd);
@@ -103,23 +103,11 @@ internal sealed unsafe class MpiFile : ErrorOwner
         return fd < 0 ? FileException.ClassOf(-fd) : ErrorClass.Success;
     }
 
-    /// <summary>The worst of what the ranks say.</summary>
-    private static ErrorClass Agree(Comm comm, ErrorClass error)
-    {
-        int[] mine = [(int)error], worst = [0];
-        fixed (int* a = mine, b = worst)
-        {
-            nint from = (nint)a, to = (nint)b;
-            Schedule.Run(comm, s => Algorithms.Allreduce(s, from, to, 1, PredefinedTypes.Int32, CommunicatorCalls.Max));
-        }
-        return (ErrorClass)worst[0];
-    }
-
     /// <summary>Rank 0 does something to the file, all hear how it went.</summary>
     /// <exception cref="MpiException">it failed</exception>
     public void AtRank0(Func<long> act, string what)
     {
-        ErrorClass error = Agree(Comm, Comm.Rank == 0 && act() is < 0 and var failed ? FileException.ClassOf(-failed) : ErrorClass.Success);
+        ErrorClass error = Comm.WorstOf(Comm.Rank == 0 && act() is < 0 and var failed ? FileException.ClassOf(-failed) : ErrorClass.Success);
         if (error != ErrorClass.Success) throw new MpiException(error, $"{what} {Path}");
     }
 

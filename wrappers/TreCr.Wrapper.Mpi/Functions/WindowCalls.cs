@@ -7,16 +7,14 @@ namespace TreCr.Wrapper.Mpi;
 [LocalExports(typeof(Library), "P")]
 internal static unsafe class WindowCalls
 {
-    public static void MPI_Win_create(nint start, nint sizeBytes, Count unit, nint info, Comm comm, HandlePointer window) => window.Value = Make(comm, WindowFlavor.Create, start, sizeBytes, unit, info).Handle;
+    public static void MPI_Win_create(nint start, nint sizeBytes, Count unit, nint info, Comm comm, HandlePointer window) => window.Value = Make(comm, WindowFlavor.Create, (_, _) => start, sizeBytes, unit, info).Handle;
 
-    public static void MPI_Win_allocate(nint sizeBytes, Count unit, nint info, Comm comm, nint* start, HandlePointer window) => Allocate(WindowFlavor.Allocate, sizeBytes, unit, info, comm, start, window);
-
-    private static void Allocate(WindowFlavor flavor, nint sizeBytes, long unit, nint info, Comm comm, nint* start, HandlePointer window)
+    public static void MPI_Win_allocate(nint sizeBytes, Count unit, nint info, Comm comm, nint* start, HandlePointer window)
     {
         if (sizeBytes < 0) throw new MpiException(ErrorClass.Size, $"{sizeBytes} bytes");
         void* memory = NativeMemory.AlignedAlloc((nuint)Math.Max(1, sizeBytes), 64);
         NativeMemory.Clear(memory, (nuint)sizeBytes); // as with both libraries, whose windows are fresh shared memory
-        try { window.Value = Make(comm, flavor, (nint)memory, sizeBytes, unit, info).Handle; }
+        try { window.Value = Make(comm, WindowFlavor.Allocate, (_, _) => (nint)memory, sizeBytes, unit, info).Handle; }
         catch
         {
             NativeMemory.AlignedFree(memory);
@@ -25,20 +23,21 @@ internal static unsafe class WindowCalls
         *start = (nint)memory;
     }
 
-    /// <summary>Of one rank only: memory of several programs has no place in their images yet.</summary>
+    /// <summary>One piece of memory that all ranks map; a rank's part begins where the one before ends, or at a page of its own where alloc_shared_noncontig says that it may.</summary>
     public static void MPI_Win_allocate_shared(nint sizeBytes, Count unit, nint info, Comm comm, nint* start, HandlePointer window)
     {
-        if (comm.Size > 1)
-        {
-            Library.NoteNotSupported("MPI_Win_allocate_shared for several ranks");
-            throw new MpiException(ErrorClass.UnsupportedOperation, "memory shared by several ranks");
-        }
-        Allocate(WindowFlavor.Shared, sizeBytes, unit, info, comm, start, window);
+        bool isApart = !Handles.IsNull<InfoObject>(info) && InfoObject.From(info).Pairs.Exists(p => p.Key == "alloc_shared_noncontig" && p.Value == "true");
+        SharedMemory? memory = null;
+        Window made = Make(comm, WindowFlavor.Shared, (own, sizes) => (memory = SharedMemory.Make(own, sizes, isApart)).StartOf(own.Rank), sizeBytes, unit, info);
+        made.Shared = memory;
+        *start = made.Start;
+        window.Value = made.Handle;
     }
 
-    public static void MPI_Win_create_dynamic(nint info, Comm comm, HandlePointer window) => window.Value = Make(comm, WindowFlavor.Dynamic, 0, 0, 1, info).Handle;
+    public static void MPI_Win_create_dynamic(nint info, Comm comm, HandlePointer window) => window.Value = Make(comm, WindowFlavor.Dynamic, (_, _) => 0, 0, 1, info).Handle;
 
-    private static Window Make(Comm comm, WindowFlavor flavor, nint start, long sizeBytes, long unit, nint info)
+    /// <param name="start">of this rank's memory, once the sizes of all are known</param>
+    private static Window Make(Comm comm, WindowFlavor flavor, Func<Comm, long[], nint> start, long sizeBytes, long unit, nint info)
     {
         if (sizeBytes < 0) throw new MpiException(ErrorClass.Size, $"{sizeBytes} bytes");
         if (unit <= 0) throw new MpiException(ErrorClass.Disp, $"displacement unit {unit}");
@@ -52,7 +51,8 @@ internal static unsafe class WindowCalls
             nint target = (nint)words;
             Schedule.Run(own, s => Algorithms.Allgather(s, 0, 0, PredefinedTypes.Byte, target, counts, offsets, PredefinedTypes.Byte));
         }
-        Window window = new(own, callsNumber, flavor, start, sizeBytes, unit, [.. all.Where((_, i) => i % 2 == 0)], [.. all.Where((_, i) => i % 2 == 1)]);
+        long[] sizes = [.. all.Where((_, i) => i % 2 == 0)], units = [.. all.Where((_, i) => i % 2 == 1)];
+        Window window = new(own, callsNumber, flavor, start(own, sizes), sizeBytes, unit, sizes, units);
         if (given is not null) window.Info.Pairs.AddRange(given.Pairs);
         window.Open();
         Schedule.Run(own, Algorithms.Barrier);
@@ -85,8 +85,10 @@ internal static unsafe class WindowCalls
     public static void MPI_Win_shared_query(Window window, Rank rank, nint* sizeBytes, CountPointer unit, nint* start)
     {
         if (window.Flavor != WindowFlavor.Shared) throw new MpiException(ErrorClass.RmaFlavor, "not a shared window");
-        if (rank.Value != MpiAbi.ProcNull) window.Comm.WorldRank(rank);
-        (*sizeBytes, unit.Value, *start) = ((nint)window.SizeBytes, window.Unit, window.Start);
+        // The lowest rank that has any, where none is named.
+        int which = rank.Value != MpiAbi.ProcNull ? rank.Value : Math.Max(0, Array.FindIndex(window.Sizes, s => s > 0));
+        window.Comm.WorldRank(which);
+        (*sizeBytes, unit.Value, *start) = ((nint)window.Sizes[which], window.Units[which], window.Shared!.StartOf(which));
     }
 
     public static void MPI_Win_get_group(Window window, HandlePointer group) => group.Value = Handles.Add(new Group(window.Comm.Group.Ranks));

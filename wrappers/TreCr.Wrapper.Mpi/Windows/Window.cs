@@ -47,6 +47,9 @@ internal sealed unsafe class Window : ErrorOwner
     public long[] Sizes { get; }
     public long[] Units { get; }
 
+    /// <summary>Of a shared window: the memory of all ranks.</summary>
+    public SharedMemory? Shared { get; set; }
+
     /// <summary>Memory attached to a dynamic window: address and bytes.</summary>
     public List<(nint Start, long Bytes)> Attached { get; } = [];
 
@@ -81,7 +84,8 @@ internal sealed unsafe class Window : ErrorOwner
         foreach (uint context in new[] { _calls.Context, Comm.Mailbox.Context, Comm.CollectiveMailbox.Context }) Mailbox.Forget(context);
         if (_answersAnyTime) ProgressThread.Release();
         Handles.Remove(this);
-        if (Flavor is WindowFlavor.Allocate or WindowFlavor.Shared) NativeMemory.AlignedFree((void*)Start);
+        Shared?.Dispose();
+        if (Flavor == WindowFlavor.Allocate) NativeMemory.AlignedFree((void*)Start);
         NativeMemory.Free(_attributes);
     }
 
