@@ -4,7 +4,10 @@ namespace TreCr.Process;
 public static class ProcessImageFormat
 {
     /// <summary>Raised when a reader of the version before could not restore the image.</summary>
-    public const uint Current = 2;
+    public const uint Current = 3;
+
+    /// <summary>Written where the reader before can restore the image: only memory that several ranks share (<see cref="Images.SharedMemoryImage.Window"/>) wants 3.</summary>
+    public const uint WithoutWindows = 2;
 
     /// <summary>The record of the root process.</summary>
     public const string Record = "process";

@@ -1,3 +1,4 @@
+using TreCr.Linux;
 using TreCr.Process.Read;
 
 namespace TreCr.Process.Resources;

@@ -24,7 +24,7 @@ internal sealed unsafe class StateCapture(FrozenProcess frozen, StackInjector in
     {
         int pid = frozen.Pid;
         ProcStatus status = _status = ProcStatus.Read(pid);
-        image.FormatVersion = ProcessImageFormat.Current;
+        image.FormatVersion = ProcessImageFormat.WithoutWindows;
         image.Pid = pid;
         image.ProcessGroup = (int)status.Stat(5);
         image.Session = (int)status.Stat(6);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-static int rank, size, current;
+static int rank, size, current, ours;
 static MPI_Comm node;
 #define CHECK(c) do { if (!(c)) { printf("rank %d, round %d: %s:%d: %s\n", rank, current, __FILE__, __LINE__, #c); fflush(stdout); MPI_Abort(MPI_COMM_WORLD, 3); } } while (0)
 
@@ -31,7 +31,7 @@ static void token(MPI_Win w, int r)
 static void neighbours(MPI_Win w, int r)
 {
     struct slot *mine = of(w, rank), *right = of(w, (rank + 1) % size);
-    MPI_Win_fence(0, w); for (int i = 0; i < N; i++) mine->numbers[i] = rank * 1000000L + i + r; MPI_Win_sync(w); MPI_Barrier(node); MPI_Win_sync(w);
+    MPI_Win_fence(0, w); for (int i = 0; i < N; i++) mine->numbers[i] = rank * 1000000L + i + r; atomic_thread_fence(memory_order_seq_cst); MPI_Barrier(node);
     for (int i = 0; i < N; i++) CHECK(right->numbers[i] == (rank + 1) % size * 1000000L + i + r);
     MPI_Win_fence(0, w); right->numbers[5] = -rank - r; MPI_Win_fence(0, w); CHECK(mine->numbers[5] == -((rank + size - 1) % size) - r);
     long seen = -1; MPI_Get(&seen, 1, MPI_LONG, (rank + 1) % size, 2 + 7, 1, MPI_LONG, w); MPI_Win_fence(0, w); CHECK(seen == (rank + 1) % size * 1000000L + 7 + r);
@@ -46,8 +46,8 @@ static void fresh(int r)
         MPI_Info info; MPI_Info_create(&info); if (apart) MPI_Info_set(info, "alloc_shared_noncontig", "true");
         MPI_Win w; int *p, *q, unit; MPI_Aint own = rank == 1 ? 0 : 4 * (10 + rank), bytes; MPI_Win_allocate_shared(own, 4, info, node, &p, &w); MPI_Info_free(&info);
         for (int i = 0; i < own / 4; i++) { CHECK(p[i] == 0); p[i] = rank * 100 + i; } MPI_Barrier(node);
-        for (int other = 0; other < size; other++) { MPI_Win_shared_query(w, other, &bytes, &unit, &q); CHECK(bytes == (other == 1 ? 0 : 4 * (10 + other)) && unit == 4); for (int i = 0; i < bytes / 4; i++) CHECK(q[i] == other * 100 + i); if (apart) CHECK((long)q % 4096 == 0); }
-        int *first; MPI_Win_shared_query(w, MPI_PROC_NULL, &bytes, &unit, &first); CHECK(bytes == 40 && first[9] == 9); MPI_Win_shared_query(w, 0, &bytes, &unit, &q); CHECK(q == first);
+        for (int other = 0; other < size; other++) { MPI_Win_shared_query(w, other, &bytes, &unit, &q); long items = other == 1 ? 0 : 10 + other; if (ours) CHECK(bytes == 4 * items && unit == 4); /* Open MPI says whole pages */ for (int i = 0; i < items; i++) CHECK(q[i] == other * 100 + i); if (ours && apart) CHECK((long)q % 4096 == 0); }
+        int *first; MPI_Win_shared_query(w, MPI_PROC_NULL, &bytes, &unit, &first); CHECK(first[9] == 9); if (ours) CHECK(bytes == 40); MPI_Win_shared_query(w, 0, &bytes, &unit, &q); CHECK(q == first);
         if (!apart && size > 2) { MPI_Win_shared_query(w, 2, &bytes, &unit, &q); CHECK(q == first + 10); }
         void *value; int flag; MPI_Win_get_attr(w, MPI_WIN_CREATE_FLAVOR, &value, &flag); CHECK(flag && *(int *)value == MPI_WIN_FLAVOR_SHARED);
         MPI_Barrier(node); MPI_Win_free(&w);
@@ -56,7 +56,7 @@ static void fresh(int r)
 
 int main(int argc, char **argv)
 {
-    int rounds = atoi(argv[1]), pause = argc > 2 ? atoi(argv[2]) : 0; MPI_Init(&argc, &argv); MPI_Comm_rank(MPI_COMM_WORLD, &rank); MPI_Comm_size(MPI_COMM_WORLD, &size);
+    int rounds = atoi(argv[1]), pause = argc > 2 ? atoi(argv[2]) : 0; ours = getenv("TRECR_SESSION") != 0; MPI_Init(&argc, &argv); MPI_Comm_rank(MPI_COMM_WORLD, &rank); MPI_Comm_size(MPI_COMM_WORLD, &size);
     MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node); int on; MPI_Comm_size(node, &on); CHECK(on == size);
     struct slot *mine; MPI_Win w; MPI_Win_allocate_shared(sizeof *mine, 8, MPI_INFO_NULL, node, &mine, &w);
     for (int r = 0; r < rounds; r++) {
