@@ -92,7 +92,7 @@ public sealed class MpiTests(string kind)
         RankTests.KillAll(run);
         Assert.That(run.Output, Has.Length.LessThan(rounds), "it was killed before its end");
         RunningProgram restart = Restart(ranks, underTheOther ? Other : kind);
-        Assert.That(restart.WaitForExit(Workplace.Limit), Is.Zero, restart.Errors);
+        Assert.That(restart.WaitForExit(Workplace.Limit), Is.Zero, $"{string.Join('\n', restart.Output)}\n{restart.Errors}");
         string[] lines = restart.Output;
         Assert.That(lines[^1], Is.EqualTo("ok"), restart.Errors);
         Assert.That(lines.Length, Is.InRange(2, rounds + 1 - 4), "it went on where the checkpoint was, not at the beginning");

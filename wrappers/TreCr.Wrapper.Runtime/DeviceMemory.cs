@@ -20,7 +20,7 @@ public abstract unsafe class DeviceMemory
     /// <inheritdoc cref="Contains"/>
     protected abstract bool Has(ulong address);
 
-    /// <summary>Copies rows between a device and the program, where they lie one behind the other. Done when it returns, and in no order with the program's streams. Any thread may call.</summary>
+    /// <summary>Copies rows between a device and the program, where they lie one behind the other. Done when it returns, behind what the program has had copied before. Any thread may call.</summary>
     /// <param name="device">first byte of the first row there</param><param name="pitchBytes">from row to row there</param>
     /// <param name="toHost">false: to the device</param>
     /// <returns>CUDA's code</returns>

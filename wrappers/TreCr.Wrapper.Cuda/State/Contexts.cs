@@ -64,7 +64,6 @@ internal static class Contexts
     public static void End(ulong context)
     {
         Functions.ForgetContext(context);
-        DeviceCopies.ForgetContext(context);
         Libraries.ForgetContext(context);
         Images.Images.ForgetContext(context);
         Manual.VirtualMemory.ForgetContext(context);

@@ -6,19 +6,11 @@ using TreCr.Wrapper.Runtime;
 
 namespace TreCr.Wrapper.Cuda;
 
-/// <summary>Copies for other interfaces, in a stream of each context that waits for no other one: a message must arrive also while kernels of the program wait for it.</summary>
-/// <remarks>Streams are ordinary objects of the program and come back with it.</remarks>
+/// <summary>Copies for other interfaces, in the legacy default stream: behind everything that the program holds for done, a cuMemcpyHtoD that has returned and whose bytes are still on their way among it.</summary>
+/// <remarks>Source: CUDA Driver API, "API synchronization behavior", and CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, which libraries that hand device memory on set for the same reason.</remarks>
 internal sealed unsafe class DeviceCopies : DeviceMemory
 {
-    private const uint NonBlocking = 1, Host = 1, Device = 2;
-
-    private static readonly Lock Gate = new();
-    private static readonly Dictionary<ulong, CUstream> Streams = [];
-
-    public static void ForgetContext(ulong context)
-    {
-        lock (Gate) Streams.Remove(context);
-    }
+    private const uint Host = 1, Device = 2;
 
     protected override bool Has(ulong address) => Addresses.IsDevice(address);
 
@@ -31,33 +23,19 @@ internal sealed unsafe class DeviceCopies : DeviceMemory
         if (!thread->Push(context)) return CUresult.CUDA_ERROR_OUT_OF_MEMORY;
         try
         {
-            CUresult result = StreamOf(context, out CUstream stream);
-            if (result != CUresult.CUDA_SUCCESS) return result;
-            if (rows == 1) result = toHost ? Copies.ToHost(host, new CUdeviceptr(device), (nuint)rowBytes, stream, mayReturn: false) : Copies.ToDevice(new CUdeviceptr(device), host, (nuint)rowBytes, stream, mayReturn: false);
+            CUresult result;
+            if (rows == 1) result = toHost ? Copies.ToHost(host, new CUdeviceptr(device), (nuint)rowBytes, CUstream.Default, mayReturn: false) : Copies.ToDevice(new CUdeviceptr(device), host, (nuint)rowBytes, CUstream.Default, mayReturn: false);
             else
             {
                 CUDA_MEMCPY2D copy = new() { WidthInBytes = (ulong)rowBytes, Height = (ulong)rows };
                 if (toHost) (copy.SrcMemoryType, copy.SrcDevice, copy.SrcPitch, copy.DstMemoryType, copy.DstHost, copy.DstPitch) = (Device, device, (ulong)pitchBytes, Host, (ulong)host, (ulong)rowBytes);
                 else (copy.SrcMemoryType, copy.SrcHost, copy.SrcPitch, copy.DstMemoryType, copy.DstDevice, copy.DstPitch) = (Host, (ulong)host, (ulong)rowBytes, Device, device, (ulong)pitchBytes);
-                result = Copies2D.Copy(&copy, stream, mayReturn: false);
+                result = Copies2D.Copy(&copy, CUstream.Default, mayReturn: false);
             }
             // Pageable bytes have been fetched then, and may still be on their way.
-            return result != CUresult.CUDA_SUCCESS || toHost ? result : CudaStreamCalls.Send_cuStreamSynchronize(thread, CallClass.Blocking, stream);
+            return result != CUresult.CUDA_SUCCESS || toHost ? result : CudaStreamCalls.Send_cuStreamSynchronize(thread, CallClass.Blocking, CUstream.Default);
         }
         finally { thread->Pop(); }
-    }
-
-    private static CUresult StreamOf(ulong context, out CUstream stream)
-    {
-        lock (Gate)
-        {
-            if (Streams.TryGetValue(context, out stream)) return CUresult.CUDA_SUCCESS;
-            CUstream made;
-            CUresult result = StreamQuestions.Create(&made, NonBlocking, 0);
-            if (result == CUresult.CUDA_SUCCESS) Streams[context] = made;
-            stream = made;
-            return result;
-        }
     }
 
     /// <summary>The current context where it is one of the memory's device, else any that is.</summary>
