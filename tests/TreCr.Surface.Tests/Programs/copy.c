@@ -189,7 +189,8 @@ static void fill_check(int size, int asynchronously)
     memset(model, 0xa5, sizeof model);
     OK(cuMemAlloc(&p, sizeof model));
     OK(cuMemcpyHtoD(p, model, sizeof model));
-    if (asynchronously) OK(cuStreamCreate(&stream, 1));
+    // The bytes of a small copy may still be on their way when it returns ("API synchronization behavior"), and this stream waits for no other.
+    if (asynchronously) { OK(cuCtxSynchronize()); OK(cuStreamCreate(&stream, 1)); }
     u64 at = p + 3 * size, window = p + 17 * size, pitch = 16 * size;
     if (size == 1) OK(asynchronously ? cuMemsetD8Async(at, value, 11, stream) : cuMemsetD8(at, value, 11));
     if (size == 2) OK(asynchronously ? cuMemsetD16Async(at, value, 11, stream) : cuMemsetD16(at, value, 11));
