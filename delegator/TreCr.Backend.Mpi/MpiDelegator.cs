@@ -24,7 +24,7 @@ public static unsafe class MpiDelegator
         {
             Request? attach = connection.Receive(Request.Parser, out int[] descriptors);
             if (attach is null) return 0;
-            if (attach.VerbCase != Request.VerbOneofCase.MpiAttach || descriptors.Length != 1) throw new MpiBackendException("the first message is not an attach");
+            if (attach.VerbCase != Request.VerbOneofCase.MpiAttach || descriptors.Length != 2) throw new MpiBackendException("the first message is not an attach");
             MpiLibrary mpi;
             try
             {
@@ -38,7 +38,7 @@ public static unsafe class MpiDelegator
                 return 1;
             }
             connection.Send(new Reply { Id = attach.Id, MpiRank = mpi.Rank, MpiSize = mpi.Size, MpiLibrary = mpi.Version });
-            return Serve(mpi, segment, connection);
+            return Serve(mpi, segment, connection, descriptors[1]);
         }
         catch (Exception e) when (e is MpiBackendException or RingException or LinuxException)
         {
@@ -67,7 +67,8 @@ public static unsafe class MpiDelegator
         return segment;
     }
 
-    private static int Serve(MpiLibrary mpi, MpiSegment segment, RankConnection connection)
+    /// <param name="aborts">socket by which the supervisor hears of MPI_Abort before it ends the ranks</param>
+    private static int Serve(MpiLibrary mpi, MpiSegment segment, RankConnection connection, int aborts)
     {
         PacketPump pump = new(mpi, segment);
         MpiSegmentHeader* header = segment.Header;
@@ -108,7 +109,7 @@ public static unsafe class MpiDelegator
             }
             if (!pump.IsGated && !finalized && Volatile.Read(ref header->Command) is var command and not 0 && header->Answered != command && !pump.IsBusy && !pump.HasWork)
             {
-                if (command == (uint)MpiCommand.Abort) mpi.Abort(header->AbortCode);
+                if (command == (uint)MpiCommand.Abort) Abort(mpi, header->AbortCode, aborts);
                 mpi.Complete();
                 finalized = true;
                 Volatile.Write(ref header->Answered, command);
@@ -134,6 +135,15 @@ public static unsafe class MpiDelegator
             else mpi.Abort(1);
         }
         return 0;
+    }
+
+    /// <summary>The launcher may kill our supervisor as soon as it knows: whoever would take that for a failure hears of it before.</summary>
+    private static void Abort(MpiLibrary mpi, int code, int aborts)
+    {
+        const int AnswerMs = 5_000;
+        Sys.Send(aborts, new ReadOnlySpan<byte>(&code, sizeof(int)));
+        Sys.Poll([new PollEntry { Fd = aborts, Events = Sys.POLLIN }], AnswerMs);
+        mpi.Abort(code);
     }
 
     private static void Sleep(MpiSegmentHeader* header, PacketPump pump, Ear ear, bool finalized)

@@ -183,6 +183,27 @@ public sealed class MpiTests(string kind)
         foreach (int pid in all.Where(p => !IsRunning(p, "coordinator"))) Workplace.WaitForEnd(pid);
     }
 
+    /// <summary>That is the program's own word: the job is not restarted, and the launcher has its code.</summary>
+    [Test]
+    public void Abort_IsNoFailure()
+    {
+        string source = $"{_place.Root}/abort.c";
+        File.WriteAllText(source, """
+            #include <mpi.h>
+            #include <stdio.h>
+            #include <unistd.h>
+            int main(int c, char **v) { int r; MPI_Init(&c, &v); MPI_Comm_rank(MPI_COMM_WORLD, &r); if (!r) { printf("begun\n"); fflush(stdout); }
+                while (access(v[1], F_OK)) usleep(10000); if (r) MPI_Abort(MPI_COMM_WORLD, 5); MPI_Barrier(MPI_COMM_WORLD); return 0; }
+            """);
+        CompileFile(source, "abort");
+        RunningProgram run = _place.StartUnder(Under(kind, 2), Variables(), "run", "--job", "job", "--restart-on-failure", "--", _program, $"{_place.Root}/go");
+        run.WaitForLine(l => l == "begun", Workplace.Limit);
+        Assert.That(_place.Do("checkpoint", "job").Code, Is.Zero);
+        File.WriteAllText($"{_place.Root}/go", "");
+        Assert.That(run.WaitForExit(Workplace.Limit), Is.EqualTo(5), run.Errors);
+        Assert.That(run.Errors, Does.Not.Contain("MPI delegator").And.Not.Contain("restarted"));
+    }
+
     [Test]
     public void WhatIsNotSupported_SaysSo()
     {

@@ -14,6 +14,8 @@ internal sealed class MpiDelegatorProcess : IDisposable
     private const int InitMs = 600_000, EndMs = 10_000;
 
     private readonly int _pid, _pidfd;
+    private int _aborts; // closed by the thread that watches, where there is one
+    private bool _isWatched;
     private volatile bool _ending;
 
     private MpiDelegatorProcess(RankPeer peer, CloneResult process) => (Peer, _pid, _pidfd) = (peer, process.Pid, process.Pidfd);
@@ -29,23 +31,26 @@ internal sealed class MpiDelegatorProcess : IDisposable
     /// <summary>Starts it and runs MPI_Init in it.</summary>
     /// <param name="segment">the program's MPI segment</param>
     /// <param name="lost">called where it ends before it should</param>
+    /// <param name="aborting">called with the program's code before MPI_Abort ends the ranks</param>
     /// <exception cref="TrecrException">it cannot be started, or the library does not start: says why</exception>
-    public static MpiDelegatorProcess Start(int segment, MpiAttachRequest attach, Action<string> lost)
+    public static MpiDelegatorProcess Start(int segment, MpiAttachRequest attach, Action<string> lost, Action<int> aborting)
     {
         List<string> environment = [.. OwnEnvironment.Words(without: Store.StoreKeySource.IsAboutKey)];
         // The launcher's own descriptors keep their numbers, which its variables name.
         int[] kept = [.. LaunchSlot.DescriptorVariables.Select(Environment.GetEnvironmentVariable).Where(v => int.TryParse(v, out int fd) && fd > 2 && Sys.IsOpen(fd)).Select(v => int.Parse(v!)).Distinct().Order()];
         int target = Enumerable.Range(3, kept.Length + 1).First(n => !kept.Contains(n));
         (int ours, int theirs) = Sys.SocketPair();
+        (int aborts, int theirAborts) = Sys.SocketPair();
         MpiDelegatorProcess? made = null;
         try
         {
             CloneResult process = OutsideProcess.Start(Installation.Trecr, ["trecr", MpiDelegatorVerb.Name, "--control-fd", $"{target}"], environment, [theirs, .. kept], TrecrError.DelegatorStart, targets: [target, .. kept]);
             made = new MpiDelegatorProcess(new RankPeer(ours, "MPI delegator", TrecrError.DelegatorLost, process.Pidfd), process);
-            ours = -1;
-            Reply reply = made.Peer.Ask(new Request { MpiAttach = attach }, InitMs, TrecrError.DelegatorStart, [segment]);
+            (ours, made._aborts, aborts) = (-1, aborts, -1);
+            Reply reply = made.Peer.Ask(new Request { MpiAttach = attach }, InitMs, TrecrError.DelegatorStart, [segment, theirAborts]);
             (made.Rank, made.Size, made.Library) = (reply.MpiRank, reply.MpiSize, reply.MpiLibrary);
-            made.Watch(lost);
+            made._isWatched = true;
+            made.Watch(lost, aborting);
             return made;
         }
         catch
@@ -55,20 +60,32 @@ internal sealed class MpiDelegatorProcess : IDisposable
         }
         finally
         {
-            Sys.Close(ours);
-            Sys.Close(theirs);
+            foreach (int fd in (int[])[ours, theirs, aborts, theirAborts]) Sys.Close(fd);
         }
     }
 
-    private void Watch(Action<string> lost) => new Thread(() =>
+    private void Watch(Action<string> lost, Action<int> aborting) => new Thread(() =>
     {
-        Span<PollEntry> ended = [new PollEntry { Fd = _pidfd, Events = Sys.POLLIN }];
+        Span<PollEntry> ended = [new PollEntry { Fd = _pidfd, Events = Sys.POLLIN }, new PollEntry { Fd = _aborts, Events = Sys.POLLIN }];
         Sys.Poll(ended, -1);
+        if (ended[1].Returned != 0 && HearAbort() is { } code)
+        {
+            aborting(code);
+            Sys.Send(_aborts, [1]);
+        }
+        Sys.Poll(ended[..1], -1);
+        Sys.Close(_aborts);
         if (_ending) return;
         Sys.Wait(_pid, Sys.WNOHANG, out int status);
         lost(ExitStatus.Describe(status));
     }, 256 * 1024)
     { IsBackground = true, Name = "MPI delegator watch" }.Start();
+
+    private unsafe int? HearAbort()
+    {
+        int code = 0;
+        return Sys.Read(_aborts, &code, sizeof(int)) == sizeof(int) ? code : null;
+    }
 
     /// <summary>Its end is expected from here on.</summary>
     public void ExpectEnd() => _ending = true;
@@ -86,5 +103,6 @@ internal sealed class MpiDelegatorProcess : IDisposable
         }
         Sys.Wait(_pid, Sys.WNOHANG, out _);
         Sys.Close(_pidfd);
+        if (!_isWatched) Sys.Close(_aborts);
     }
 }

@@ -14,6 +14,7 @@ internal sealed partial class RankSupervisor
     private readonly Lock _mpiLock = new();
     private MpiState? _mpiState;
     private bool _mpiBegun;
+    private int? _abortCode; // of MPI_Abort
 
     /// <summary>null: no process of the program has called MPI_Init.</summary>
     public MpiDelegatorProcess? Mpi { get; private set; }
@@ -51,8 +52,12 @@ internal sealed partial class RankSupervisor
         Mpi = MpiDelegatorProcess.Start(segment, attach, how =>
         {
             if (ProgramEnded) return;
-            Output.Error(TrecrError.DelegatorLost, $"the MPI delegator ended ({how}), and the program with it");
+            if (_abortCode is null) Output.Error(TrecrError.DelegatorLost, $"the MPI delegator ended ({how}), and the program with it");
             KillProgram();
+        }, code =>
+        {
+            _abortCode = code;
+            TellThatItIsEnded("called MPI_Abort");
         });
         _jobLock.Note("mpi delegator", Mpi.HostPid);
         _mpiState = new MpiState { Pid = pid, SegmentDescriptor = number, Rank = Mpi.Rank, Size = Mpi.Size, Library = Mpi.Library };

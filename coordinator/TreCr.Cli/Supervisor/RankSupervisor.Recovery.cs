@@ -26,10 +26,10 @@ internal sealed partial class RankSupervisor
     }
 
     /// <summary>Somebody ends the job: what follows is no failure. Said at once, since a launcher may kill us a moment later.</summary>
-    private void TellThatItIsEnded(int signal)
+    private void TellThatItIsEnded(string how)
     {
         _endedOnPurpose = true;
-        if (Recovers) Send(new Envelope { Leaves = new RankLeaves { How = $"was ended with signal {signal}" } });
+        if (Recovers) Send(new Envelope { Leaves = new RankLeaves { How = how } });
     }
 
     /// <summary>The program has ended. With an exit code that is its own word, and no failure of the machine's.</summary>

@@ -13,7 +13,7 @@ internal sealed partial class RankSupervisor
     {
         foreach (int signal in s_forwarded) Register(signal, () =>
         {
-            if (RestartBudget.IsOnPurpose(signal)) TellThatItIsEnded(signal);
+            if (RestartBudget.IsOnPurpose(signal)) TellThatItIsEnded($"was ended with signal {signal}");
             Space.Signal(ProgramPid, signal);
         });
         Register(Sys.SIGCONT, Continue);

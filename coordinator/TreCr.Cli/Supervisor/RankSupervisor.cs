@@ -188,6 +188,7 @@ internal sealed partial class RankSupervisor : IDisposable
         _link.Dispose();
         EndSpace();
         Streams.Finish();
+        if (_abortCode is { } aborted) return aborted & 0xff;
         if (Slot.Launcher.Length > 0 && StoppedAt.Length == 0) EndSignal = initLost ? Sys.SIGKILL : ExitStatus.Signal(status); // an exit code does not make MPICH's mpirun end the other ranks
         if (initLost) return TrecrError.SupervisorFailed.RunExitCode;
         return ExitStatus.Code(status);
