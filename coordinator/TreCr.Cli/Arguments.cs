@@ -12,8 +12,21 @@ internal sealed class Arguments
     public List<string> Command { get; } = [];
     public bool Json => Has("--json");
 
-    /// <summary>Options that were given, with their values ("" each time for one that takes none).</summary>
-    public IEnumerable<(string Name, IReadOnlyList<string> Values)> Given => _options.Select(o => (o.Key, (IReadOnlyList<string>)o.Value));
+    /// <summary>Options that were given, as words again.</summary>
+    /// <param name="wanted">by name</param>
+    public IEnumerable<string> Words(Func<string, bool> wanted)
+    {
+        foreach ((string name, List<string> values) in _options)
+        {
+            if (!wanted(name)) continue;
+            bool takesValue = Verb.AllOptions.First(o => o.Name == name).Value.Length > 0;
+            foreach (string value in values)
+            {
+                yield return name;
+                if (takesValue) yield return value;
+            }
+        }
+    }
 
     /// <exception cref="TrecrException">Usage: an unknown option, a value missing, too many or too few operands</exception>
     public Arguments(Verb verb, ReadOnlySpan<string> words)

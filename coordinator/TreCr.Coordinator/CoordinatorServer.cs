@@ -401,7 +401,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
                 if (!job.Ended.ContainsKey(rank.Rank)) job.Recovery?.Hear(RankText(job, rank.Rank) + "has vanished", failed: true);
                 if (job.Epoch is { } machine) Do(job, machine.RankLost(rank.Rank));
             }
-            if (job.Ranks.Count == 0 && job.Epoch is null && (job.Ended.Count == 0 || !job.Missing.Any() || job.Recovery is not null)) Over(job); // else ranks of it may be about to register
+            if (job.Ranks.Count == 0 && job.Epoch is null && (job.Ended.Count == 0 || !job.Missing.Any() || job.Recovery is { HasHeard: true })) Over(job); // else ranks of it may be about to register
         }
         _questions.RemoveAll(q => q.Requester == channel);
     }

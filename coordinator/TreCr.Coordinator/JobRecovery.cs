@@ -39,6 +39,9 @@ internal sealed class JobRecovery : IDisposable
     /// <summary>When it is to be restarted, ms.</summary>
     public long DueMs { get; private set; }
 
+    /// <summary>Something has ended that was not to end, or was ended: the ranks that are left follow.</summary>
+    public bool HasHeard => _first is not null;
+
     /// <summary>A checkpoint of this life was committed.</summary>
     public void Advanced() => _advanced = true;
 

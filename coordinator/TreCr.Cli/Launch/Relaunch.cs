@@ -31,18 +31,5 @@ internal static class Relaunch
     }
 
     /// <summary>Our own options, for each rank. What names a store is made absolute: a launcher may begin elsewhere.</summary>
-    private static IEnumerable<string> Rest(Arguments arguments)
-    {
-        yield return "--store";
-        yield return Path.GetFullPath(Installation.Store(arguments));
-        foreach ((string name, IReadOnlyList<string> values) in arguments.Given)
-        {
-            if (name is "--launcher" or "--store") continue;
-            foreach (string value in values)
-            {
-                yield return name;
-                if (arguments.Verb.AllOptions.First(o => o.Name == name).Value.Length > 0) yield return value;
-            }
-        }
-    }
+    private static IEnumerable<string> Rest(Arguments arguments) => ["--store", Path.GetFullPath(Installation.Store(arguments)), .. arguments.Words(name => name is not ("--launcher" or "--store"))];
 }

@@ -74,19 +74,6 @@ internal sealed record JobOptions
         IntervalSeconds = arguments.Number("--interval", 0, 1, 10_000_000), StoreLimitBytes = arguments.Size("--store-limit", 0, 1), SaveFilesBelowBytes = arguments.Size("--save-files-below", -1, 0),
         MaxExtraMemoryBytes = arguments.Size("--max-extra-memory", 0, 16 << 20),
         MostRestarts = arguments.Has("--restart-on-failure") ? arguments.Number("--max-restarts", DefaultMostRestarts, 1, 1_000_000) : 0,
-        RestartsLeft = arguments.Number("--restarts-left", arguments.Number("--max-restarts", DefaultMostRestarts)), RestartWords = [.. WordsForRestart(arguments)],
+        RestartsLeft = arguments.Number("--restarts-left", arguments.Number("--max-restarts", DefaultMostRestarts)), RestartWords = [.. arguments.Words(name => name is not ("--store" or "--restarts-left") && Verbs.Find("restart").AllOptions.Any(o => o.Name == name))],
     };
-
-    private static IEnumerable<string> WordsForRestart(Arguments arguments)
-    {
-        foreach ((string name, IReadOnlyList<string> values) in arguments.Given)
-        {
-            if (name is "--store" or "--restarts-left" || Verbs.Find("restart").AllOptions.FirstOrDefault(o => o.Name == name) is not { } option) continue;
-            foreach (string value in values)
-            {
-                yield return name;
-                if (option.Value.Length > 0) yield return value;
-            }
-        }
-    }
 }
