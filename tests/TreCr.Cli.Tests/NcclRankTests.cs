@@ -1,5 +1,4 @@
 using NUnit.Framework;
-using TreCr.Linux;
 using TreCr.Samples.Tests;
 
 namespace TreCr.Cli.Tests;
@@ -42,9 +41,7 @@ public sealed class NcclRankTests(string kind)
             Assert.That(code, Is.Zero, errors);
             Assert.That(output[^1], Is.EqualTo($"job.{n}"));
         }
-        int[] all = [.. run.Descendants()];
-        foreach (int pid in (int[])[run.Id, .. all]) Sys.Kill(pid, Sys.SIGKILL); // one may have followed another
-        foreach (int pid in all) Workplace.WaitForEnd(pid);
+        RankTests.KillAll(run);
         File.WriteAllText($"{_place.Root}/hold", "");
         RunningProgram restart = _place.StartUnder(Words, Variables, "restart", "job");
         Assert.That(restart.WaitForExit(Workplace.Limit), Is.Zero, restart.Errors);

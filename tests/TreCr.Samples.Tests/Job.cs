@@ -139,6 +139,24 @@ internal sealed class Job : IDisposable
         catch (Exception e) when (e is ArgumentException or InvalidOperationException) { return true; }
     }
 
+    /// <summary>Runs the sample until it prints a line, takes a checkpoint, kills program and delegator, and restarts: the program has begun once and ends with its nonce.</summary>
+    /// <returns>both parts, ended</returns>
+    public (RunningProgram Before, RunningProgram After) CheckpointKillRestart(string line)
+    {
+        RunningProgram run = Run(held: true);
+        run.WaitForLine(l => l == line, Limit);
+        string id = Checkpoint();
+        KillProgramAndDelegator(run, _sample);
+        run.WaitForExit(Limit);
+        Release();
+        RunningProgram restart = Restart(id);
+        int code = restart.WaitForExit(Limit);
+        Assert.That(code, Is.Zero, restart.Errors + string.Join('\n', restart.Output));
+        Assert.That(Sample.MarkOf(restart.Output, "end")?.Nonce, Is.Not.Null.And.EqualTo(Sample.MarkOf(run.Output, "begin")?.Nonce));
+        Assert.That(Starts, Is.EqualTo(1));
+        return (run, restart);
+    }
+
     /// <summary>Kills the program and its delegator, not the supervisor.</summary>
     public static void KillProgramAndDelegator(RunningProgram run, Sample sample)
     {

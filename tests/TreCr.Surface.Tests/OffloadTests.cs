@@ -28,16 +28,6 @@ public sealed class OffloadTests
         using (RunningProgram gcc = new("gcc-12", ["-O2", "-w", option, "-foffload=nvptx-none", Path.Combine(Repository.Root, $"tests/programs/offload/{name}.c"), "-o", sample.Path], new Dictionary<string, string>()))
             Assert.That(gcc.WaitForExit(Job.Limit), Is.Zero, gcc.Errors);
         using Job job = new(sample);
-        RunningProgram run = job.Run(held: true);
-        run.WaitForLine(l => l == "half done", Job.Limit);
-        string id = job.Checkpoint();
-        Job.KillProgramAndDelegator(run, sample);
-        run.WaitForExit(Job.Limit);
-        job.Release();
-        RunningProgram restart = job.Restart(id);
-        int code = restart.WaitForExit(Job.Limit);
-        Assert.That(code, Is.Zero, restart.Errors + string.Join('\n', restart.Output));
-        Assert.That(Sample.MarkOf(restart.Output, "end")?.Nonce, Is.Not.Null.And.EqualTo(Sample.MarkOf(run.Output, "begin")?.Nonce));
-        Assert.That(job.Starts, Is.EqualTo(1));
+        job.CheckpointKillRestart("half done");
     }
 }

@@ -1,24 +1,10 @@
 using NUnit.Framework;
-using TreCr.Wrapper.Tests.Fake;
 
 namespace TreCr.Wrapper.Tests;
 
-/// <summary>Fork, exec, threads, signals and exit of programs on the published library: each row of facts/nativeaot.md, section 4, that a program can meet. Not in parallel: device memory has one address.</summary>
-[NonParallelizable]
-public class LifecycleTests
+/// <summary>Fork, exec, threads, signals and exit of programs on the published library: each row of facts/nativeaot.md, section 4, that a program can meet.</summary>
+public class LifecycleTests : DelegatorFixture
 {
-    private FakeDelegator _delegator = null!;
-
-    [SetUp]
-    public void Start() => _delegator = new FakeDelegator();
-
-    [TearDown]
-    public void Stop()
-    {
-        _delegator.Dispose();
-        Assert.That(_delegator.Failure, Is.Null);
-    }
-
     private static readonly Lazy<string> s_program = new(() => Wrapper.Compile("lifecycle", "-rdynamic"));
 
     [TestCase("fork_before_init"), TestCase("fork_after_init"), TestCase("forks_while_threads_call"), TestCase("execute"), TestCase("exit_while_threads_call"), TestCase("constructor"),

@@ -3,22 +3,9 @@ using TreCr.Wrapper.Tests.Fake;
 
 namespace TreCr.Wrapper.Tests;
 
-/// <summary>C programs on the published library, with a delegator in this process. Not in parallel: device memory has one address.</summary>
-[NonParallelizable]
-public class ProgramTests
+/// <summary>C programs on the published library, with a delegator in this process.</summary>
+public class ProgramTests : DelegatorFixture
 {
-    private FakeDelegator _delegator = null!;
-
-    [SetUp]
-    public void Start() => _delegator = new FakeDelegator();
-
-    [TearDown]
-    public void Stop()
-    {
-        _delegator.Dispose();
-        Assert.That(_delegator.Failure, Is.Null);
-    }
-
     [Test]
     public void Calls_of_the_driver_api()
     {

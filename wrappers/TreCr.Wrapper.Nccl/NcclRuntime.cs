@@ -42,8 +42,8 @@ internal static unsafe class NcclRuntime
     {
         lock (s_lock)
         {
-            if (s_texts.Count > 1000) return (byte*)s_texts.Values.First(); // a program that makes mistakes without end
             if (s_texts.TryGetValue(text, out nint known)) return (byte*)known;
+            if (s_texts.Count > 1000) return (byte*)s_texts.Values.First(); // a program that makes mistakes without end
             byte[] bytes = Encoding.UTF8.GetBytes(text);
             byte* at = (byte*)NativeMemory.AllocZeroed((nuint)bytes.Length + 1);
             bytes.CopyTo(new Span<byte>(at, bytes.Length));

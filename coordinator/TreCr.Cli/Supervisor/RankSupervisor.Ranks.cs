@@ -15,8 +15,8 @@ internal sealed partial class RankSupervisor
     /// <summary>Signal by which the program ended, and by which we shall, so that the launcher sees what it would have seen of the program; 0: none.</summary>
     public int EndSignal { get; private set; }
 
-    /// <summary>Where memory that several ranks share is found at this start: of the launch, and ours alone where nobody launched us.</summary>
-    public ulong Meeting => Fnv(Slot.Launch.Length > 0 ? $"{Slot.Launch} {Job} {Sys.EffectiveUserId()}" : $"{Job} {Environment.ProcessId} {_startedUnixMs}");
+    /// <summary>Where memory that several ranks share is found at this start: of the launch, whose name alone may come again with another launcher, and ours alone where nobody launched us.</summary>
+    public ulong Meeting => Fnv(Slot.Launch.Length > 0 ? $"{Slot.Launch} {Launcher?.Identity} {Job} {Sys.EffectiveUserId()}" : $"{Job} {Environment.ProcessId} {_startedUnixMs}");
 
     /// <summary>The lowest rank that runs does what is done once for a job.</summary>
     private bool LeadsJob

@@ -59,7 +59,7 @@ internal static class SequenceRun
             File.WriteAllText($"{directory}/ptx", Kernel);
             Sample sample = new("sequence", [$"{directory}/calls", $"{directory}/ptx"], "", 0) { Path = s_program.Value };
             using Job job = new(sample);
-            string[] output = restarted ? WithRestart(job, sample) : Whole(job);
+            string[] output = restarted ? WithRestart(job) : Whole(job);
             Dictionary<int, string> byWrapper = output.Select(l => l.Split(' ', 2)).Where(w => w.Length == 2 && int.TryParse(w[0], out _)).ToDictionary(w => int.Parse(w[0]), w => w[1]);
             return Compare(sequence, byWrapper);
         }
@@ -90,19 +90,9 @@ internal static class SequenceRun
         return run.Output;
     }
 
-    private static string[] WithRestart(Job job, Sample sample)
+    private static string[] WithRestart(Job job)
     {
-        RunningProgram run = job.Run(held: true);
-        run.WaitForLine(l => l == "half done", Job.Limit);
-        string id = job.Checkpoint();
-        Job.KillProgramAndDelegator(run, sample);
-        run.WaitForExit(Job.Limit);
-        job.Release();
-        RunningProgram restart = job.Restart(id);
-        int code = restart.WaitForExit(Job.Limit);
-        Assert.That(code, Is.Zero, restart.Errors);
-        Assert.That(Sample.MarkOf(restart.Output, "end")?.Nonce, Is.Not.Null.And.EqualTo(Sample.MarkOf(run.Output, "begin")?.Nonce));
-        Assert.That(job.Starts, Is.EqualTo(1));
-        return [.. run.Output, .. restart.Output];
+        (RunningProgram before, RunningProgram after) = job.CheckpointKillRestart("half done");
+        return [.. before.Output, .. after.Output];
     }
 }
