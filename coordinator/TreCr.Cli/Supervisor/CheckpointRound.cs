@@ -215,6 +215,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
         _timing.BeginStop();
         _gated = true;
         int left = Left();
+        left -= Math.Min(left / 10, 1_000); // who knows what is late says so before those who only see that something is
         InParallel(_sessions, mayEnd: true, s => _timing.Add("gate", s.Delegator.Peer.Ask(new Request { Gate = new GateRequest { DeadlineMs = (uint)left } }, left + 2_000, TrecrError.Deadline)));
         if (supervisor.Mpi is { } mpi)
         {
