@@ -1,3 +1,4 @@
+using System.Text;
 using NUnit.Framework;
 using TreCr.Ptx.Ast;
 using TreCr.Ptx.Parse;
@@ -77,13 +78,40 @@ public sealed class ParserTests
         Assert.That(g.Blocks[barrier.Next].LiveIn[r1 + 1 >> 6] >> r1 + 1 & 1, Is.Zero);
     }
 
+    static string Contents(PtxFunction f) => string.Join('\n', [.. f.Body.Select(i => $"{i.Line} {i}"), .. f.Registers.Select(r => r.ToString()), .. f.Labels.Select(l => l.ToString()), .. f.Locals.Select(l => $"{l.Key} {l.Value.Name} {l.Value.SizeBytes}")]);
+
     [Test]
-    public void MutatedTextIsParsedOrRefusedNothingElse()
+    public void BodiesReadLaterAreTheSame()
+    {
+        string text = Good + ".visible .entry counts() { /* } */ .global .u32 n; .reg .b32 %r<2>; ld.global.u32 %r1, [n]; ret; // }\n }\n.visible .entry last(.param .u32 k)\n{\n.reg .b32 %r<2>;\nld.param.u32 %r1, [k];\nret;\n}\n";
+        PtxModule now = PtxParser.Parse(text), later = PtxParser.Parse(Encoding.ASCII.GetBytes(text), bodiesLater: true);
+        Assert.That(later.Variables.Select(v => v.Name), Is.EqualTo(now.Variables.Select(v => v.Name)), "those of bodies too");
+        Assert.That(later.Functions.Where(f => f.IsPending).Select(f => f.Name), Is.EqualTo(new[] { "twice", "main", "last" }));
+        foreach (PtxFunction f in Enumerable.Reverse(later.Functions)) Assert.That(Contents(f), Is.EqualTo(Contents(now.FunctionsByName[f.Name])), f.Name);
+        Assert.That(later.Functions.Exists(f => f.IsPending), Is.False);
+    }
+
+    [TestCase("bra $L1;", "bra $L9;"), TestCase("bar.sync 0;", "bar.sync 0"), TestCase("[%rd1+-8]", "[nowhere]"), TestCase("mov.u32 %r1, %tid.x;", "mov.u32 %r1, 0f;")]
+    public void WhatIsWrongInABodyReadLaterIsSaidWhenItIsRead(string right, string wrong)
+    {
+        string text = Good.Replace(right, wrong);
+        PtxException first = Assert.Throws<PtxException>(() => PtxParser.Parse(text))!;
+        PtxModule m = PtxParser.Parse(Encoding.ASCII.GetBytes(text), bodiesLater: true);
+        Assert.That(m.FunctionsByName["twice"].Body, Is.Not.Empty);
+        for (int n = 0; n < 2; n++)
+        {
+            PtxException e = Assert.Throws<PtxException>(() => _ = m.FunctionsByName["main"].Body)!;
+            Assert.That((e.CudaError, e.Message), Is.EqualTo((218, first.Message)));
+        }
+    }
+
+    [Test]
+    public void MutatedTextIsParsedOrRefusedNothingElse([Values] bool later)
     {
         Random random = new(4);
         string good = Good;
         const string Marks = "{}()[];:,.%@!+-0123456789abfrxd$_<> \n\"";
-        for (int n = 0; n < 5_000; n++)
+        for (int n = 0; n < 3_000; n++)
         {
             char[] t = good.ToCharArray();
             for (int k = random.Next(1, 4); k > 0; k--)
@@ -95,7 +123,7 @@ public sealed class ParserTests
             string text = new(t, 0, random.Next(8) == 0 ? random.Next(t.Length) : t.Length);
             try
             {
-                PtxModule m = PtxParser.Parse(text);
+                PtxModule m = PtxParser.Parse(Encoding.Latin1.GetBytes(text), later);
                 foreach (PtxFunction f in m.Functions.Where(f => !f.IsExtern)) PassList.Run(f, 400);
             }
             catch (PtxException e)

@@ -26,8 +26,13 @@ public static class Lz4Block
             if (length == 15 && !Extend(source, ref at, ref length)) return -1;
             length += 4;
             if (distance == 0 || distance > to || length > target.Length - to) return -1;
-            // Byte by byte: a match may overlap its own output.
-            for (long i = 0; i < length; i++, to++) target[to] = target[to - distance];
+            // A match may overlap its own output: what is there is copied, then twice as much, until all is.
+            for (int from = to - distance, end = to + (int)length; to < end;)
+            {
+                int some = Math.Min(to - from, end - to);
+                target.Slice(from, some).CopyTo(target[to..]);
+                to += some;
+            }
         }
         return to;
     }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 
 namespace TreCr.Ptx.Parse;
@@ -138,6 +139,50 @@ sealed class PtxLexer(string text)
         => digits.Length <= atMost && ulong.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong v) ? v : throw Bad(digits);
 
     PtxException Bad(ReadOnlySpan<char> word) => new(PtxException.InvalidPtx, $"'{word}' is no number", Line);
+
+    static readonly SearchValues<char> BodyMarks = SearchValues.Create("{}/#\"");
+    /// <summary>directives that declare variables of the module; in an instruction a letter or digit stands before the dot</summary>
+    static readonly SearchValues<string> ModuleVariables = SearchValues.Create([.. from before in "\t \n\r{};" from word in (string[])[".global", ".const"] select before + word], StringComparison.Ordinal);
+
+    /// <summary>From the '{' at hand to what follows its '}'. False, and nothing has happened, where the end is not found or a variable of the module is declared inside.</summary>
+    public bool TrySkipBody()
+    {
+        int to = start, depth = 0;
+        do
+        {
+            int n = text.AsSpan(to).IndexOfAny(BodyMarks);
+            if (n < 0) return false;
+            to += n;
+            char c = text[to++];
+            if (c == '{') depth++;
+            else if (c == '}') depth--;
+            else if (c == '"') n = Behind(ref to, "\"");
+            else if (c == '#' || to < text.Length && text[to] == '/') n = Behind(ref to, "\n");
+            else if (to < text.Length && text[to] == '*') n = Behind(ref to, "*/");
+            if (n < 0) return false;
+        } while (depth > 0);
+        ReadOnlySpan<char> body = text.AsSpan(start, to - start);
+        if (body.ContainsAny(ModuleVariables)) return false;
+        Line += body.Count('\n');
+        at = to;
+        Next();
+        return true;
+    }
+
+    int Behind(ref int to, string mark)
+    {
+        int n = text.AsSpan(to).IndexOf(mark, StringComparison.Ordinal);
+        to += n + mark.Length;
+        return n;
+    }
+
+    /// <summary>Goes back to a token, by its <see cref="Position"/>.</summary>
+    public void GoTo(int position, int line)
+    {
+        at = position;
+        Line = line;
+        Next();
+    }
 
     /// <summary>Skips the rest of the current line, for directives whose arguments mean nothing here.</summary>
     public void SkipLine()

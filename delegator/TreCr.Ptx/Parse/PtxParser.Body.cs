@@ -323,17 +323,22 @@ public sealed partial class PtxParser
         return memory;
     }
 
-    /// <summary>Symbols that no instruction may name are found when the module is loaded, not when it is launched.</summary>
+    /// <summary>Symbols that no instruction may name are found when the module is loaded, not when it is launched; in bodies that are read later, then.</summary>
     void CheckLinks()
     {
         foreach (PtxFunction f in module.Functions)
-            foreach (PtxInstruction i in f.Body)
-                foreach (PtxOperand o in i.Operands)
-                    CheckSymbol(f, i, o);
+            if (!f.IsPending) CheckLinks(f);
         foreach (PtxVariable v in module.Variables)
             foreach (AddressFixup fixup in v.Fixups)
                 if (!module.VariablesByName.ContainsKey(fixup.Symbol) && !module.FunctionsByName.ContainsKey(fixup.Symbol))
                     throw new PtxException(PtxException.InvalidPtx, $"{v.Name} is initialised with unknown {fixup.Symbol}");
+    }
+
+    void CheckLinks(PtxFunction f)
+    {
+        foreach (PtxInstruction i in f.Body)
+            foreach (PtxOperand o in i.Operands)
+                CheckSymbol(f, i, o);
     }
 
     void CheckSymbol(PtxFunction f, PtxInstruction i, PtxOperand o)

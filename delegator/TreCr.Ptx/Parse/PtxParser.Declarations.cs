@@ -226,16 +226,37 @@ public sealed partial class PtxParser
             }
         }
         bool body = !Take(';');
-        if (body) Body();
+        if (body) BodyNowOrLater(f);
         if (module.FunctionsByName.TryGetValue(f.Name, out PtxFunction? known))
         {
-            if (known.Body.Count > 0 && body && !known.Weak && !f.Weak) throw Bad($"function {f.Name} is defined twice");
-            if (!body || known.Body.Count > 0) return;
+            bool isDefined = known.IsPending || known.Body.Count > 0;
+            if (isDefined && body && !known.Weak && !f.Weak) throw Bad($"function {f.Name} is defined twice");
+            if (!body || isDefined) return;
             module.Functions.Remove(known);
         }
         f.IsExtern = !body;
         module.Functions.Add(f);
         module.FunctionsByName[f.Name] = f;
+    }
+
+    /// <summary>A body that declares variables of the module cannot wait: they get their places when it is loaded.</summary>
+    void BodyNowOrLater(PtxFunction f)
+    {
+        (int at, int line) = lexer.Position;
+        if (!bodiesLater || !lexer.TrySkipBody()) { Body(); return; }
+        Dictionary<string, object> parameters = scopes.Peek();
+        int names = uniqueNames;
+        f.ReadLater(this, () => Try(() =>
+        {
+            function = f;
+            scopes.Clear();
+            scopes.Push(parameters);
+            registerClasses.Clear();
+            uniqueNames = names;
+            lexer.GoTo(at, line);
+            Body();
+            CheckLinks(f);
+        }));
     }
 
     /// <summary>"( .param .type name, … )" or the register form "( .reg .type name )" of early PTX.</summary>

@@ -12,25 +12,36 @@ public sealed partial class PtxParser
 
     readonly PtxLexer lexer;
     readonly PtxModule module = new();
+    readonly bool bodiesLater;
     readonly Dictionary<string, PtxOpcode> opcodes = [];
 
-    PtxParser(string text) => lexer = new(text);
+    PtxParser(string text, bool bodiesLater)
+    {
+        lexer = new(text);
+        this.bodiesLater = bodiesLater;
+    }
 
     /// <summary>Parses one module.</summary>
     /// <param name="text">PTX, 7-bit; a trailing NUL is allowed</param>
+    /// <param name="bodiesLater">Bodies of functions are only stepped over, and read when they are asked for: of a library's five megabytes of text a program launches a few kernels. What is wrong in one is found then.</param>
     /// <exception cref="PtxException">218 with a line number, or 222 for a version that is too new.</exception>
-    public static PtxModule Parse(ReadOnlySpan<byte> text)
+    public static PtxModule Parse(ReadOnlySpan<byte> text, bool bodiesLater = false)
     {
-        PtxParser parser = new(Encoding.Latin1.GetString(text));
+        PtxParser parser = new(Encoding.Latin1.GetString(text), bodiesLater);
+        parser.Try(parser.Module);
+        return parser.module;
+    }
+
+    void Try(Action read)
+    {
         try
         {
-            parser.Module();
+            read();
         }
         catch (Exception e) when (e is OverflowException or IndexOutOfRangeException or ArgumentException or FormatException or InvalidCastException)
         {
-            throw new PtxException(PtxException.InvalidPtx, "malformed: " + e.Message, parser.lexer.Line);
+            throw new PtxException(PtxException.InvalidPtx, "malformed: " + e.Message, lexer.Line);
         }
-        return parser.module;
     }
 
     public static PtxModule Parse(string text) => Parse(Encoding.Latin1.GetBytes(text));

@@ -148,7 +148,9 @@ public static class DivergencePass
                 changed = true;
             }
         }
-        int[] nearest = new int[count];
+        int[] nearest = new int[count], sizes = new int[count];
+        for (int n = 0; n < count; n++)
+            foreach (ulong w in sets[n]) sizes[n] += System.Numerics.BitOperations.PopCount(w);
         for (int n = 0; n < count; n++)
         {
             nearest[n] = -1;
@@ -157,9 +159,7 @@ public static class DivergencePass
             for (int p = 0; p < count; p++)
             {
                 if (p == n || (sets[n][p >> 6] >> p & 1) == 0) continue;
-                int size = 0;
-                foreach (ulong w in sets[p]) size += System.Numerics.BitOperations.PopCount(w);
-                if (size > most) (most, nearest[n]) = (size, p);
+                if (sizes[p] > most) (most, nearest[n]) = (sizes[p], p);
             }
         }
         return nearest;

@@ -39,12 +39,10 @@ public sealed class FlowBlock
 
     public PtxInstruction? Last => End == BlockEnd.Fall ? null : Body[^1];
 
-    public IEnumerable<int> Successors()
-    {
-        if (Next >= 0) yield return Next;
-        if (Target >= 0) yield return Target;
-        foreach (int t in Targets) yield return t;
-    }
+    int[]? successors;
+
+    /// <summary>Next, Target and Targets, those that there are; they do not change once this was asked for.</summary>
+    public int[] Successors() => successors ??= [.. Next >= 0 ? (ReadOnlySpan<int>)[Next] : [], .. Target >= 0 ? (ReadOnlySpan<int>)[Target] : [], .. Targets];
 }
 
 /// <summary>How a register is held: the IL type of its local.</summary>

@@ -53,10 +53,17 @@ public sealed unsafe partial class SoftBackend
     {
         if (function == null || facts == null || name == null) return CUDA_ERROR_INVALID_VALUE;
         if (Find<SoftModule>(module.Value) is not { } m) return CUDA_ERROR_INVALID_HANDLE;
-        if (Marshal.PtrToStringUTF8((nint)name) is not { } text || m.Find(text) is not { } f) return CUDA_ERROR_NOT_FOUND;
-        Facts(f, facts);
-        *function = new(Add(f));
-        return CUDA_SUCCESS;
+        try
+        {
+            if (Marshal.PtrToStringUTF8((nint)name) is not { } text || m.Find(text) is not { } f) return CUDA_ERROR_NOT_FOUND;
+            Facts(f, facts);
+            *function = new(Add(f));
+            return CUDA_SUCCESS;
+        }
+        catch (PtxException e)
+        {
+            return Say(e, "kernel refused");
+        }
     }
 
     static void Facts(SoftFunction f, FunctionFacts* facts)

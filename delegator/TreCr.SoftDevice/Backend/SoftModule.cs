@@ -45,7 +45,9 @@ sealed unsafe class SoftModule : ISymbolAddresses, IChildKernels
     /// <exception cref="PtxException">200, 209, 218 or 222.</exception>
     public static SoftModule Load(ReadOnlySpan<byte> image, SoftContext context, int deviceSm, ZstdDecoder? zstd, ulong heapBytes, Func<ulong, ulong> allocate, Func<ulong, ulong> allocateManaged)
     {
+        long since = CompileTiming.Start();
         PtxModule ptx = Parse(image, deviceSm, zstd);
+        CompileTiming.Tell("load", ptx.Functions.Count > 0 ? ptx.Functions[0].Name : "", since, image.Length);
         if (ptx.TargetSm > deviceSm || ptx.TargetSuffix != "" && ptx.TargetSm != deviceSm && ptx.TargetSuffix != "f")
             throw new PtxException(PtxException.InvalidPtx, $"the PTX is for sm_{ptx.TargetSm}{ptx.TargetSuffix}, the device is sm_{deviceSm}");
         SoftModule m = new() { Context = context, Ptx = ptx };
@@ -57,7 +59,8 @@ sealed unsafe class SoftModule : ISymbolAddresses, IChildKernels
     /// <summary>One image, or several that are linked here.</summary>
     static PtxModule Parse(ReadOnlySpan<byte> image, int deviceSm, ZstdDecoder? zstd)
     {
-        if (!LinkedImage.IsLinked(image)) return PtxParser.Parse(TextOf(image, deviceSm, zstd));
+        // The driver assembles a text when it is loaded, and says then what is wrong with it; what a fat binary holds was assembled by the compiler that wrote it.
+        if (!LinkedImage.IsLinked(image)) return PtxParser.Parse(TextOf(image, deviceSm, zstd), bodiesLater: image.Length >= 4 && MemoryMarshal.Read<uint>(image) == Fatbin.Magic);
         List<PtxModule> pieces = [];
         foreach (Range piece in LinkedImage.Pieces(image) ?? throw new PtxException(PtxException.InvalidImage, "an image to be linked is cut off")) pieces.Add(PtxParser.Parse(TextOf(image[piece], deviceSm, zstd)));
         return pieces.Count > 0 ? LinkPass.Run(pieces) : throw new PtxException(PtxException.InvalidImage, "nothing to link");
@@ -66,7 +69,13 @@ sealed unsafe class SoftModule : ISymbolAddresses, IChildKernels
     static ReadOnlySpan<byte> TextOf(ReadOnlySpan<byte> image, int deviceSm, ZstdDecoder? zstd)
     {
         uint magic = image.Length >= 4 ? MemoryMarshal.Read<uint>(image) : 0;
-        if (magic == Fatbin.Magic) return Fatbin.SelectPtx(image, deviceSm, zstd);
+        if (magic == Fatbin.Magic)
+        {
+            long since = CompileTiming.Start();
+            ReadOnlySpan<byte> unpacked = Fatbin.SelectPtx(image, deviceSm, zstd);
+            CompileTiming.Tell("unpack", "", since, unpacked.Length);
+            return unpacked;
+        }
         if (magic == Fatbin.ElfMagic) throw new PtxException(PtxException.NoBinaryForGpu, "the image is machine code (cubin); the software device needs PTX");
         if (magic == Fatbin.WrapperMagic) throw new PtxException(PtxException.InvalidImage, "a fatbin wrapper holds pointers of the program; its fat binary is needed");
         int end = image.IndexOf((byte)0);

@@ -82,12 +82,17 @@ sealed unsafe class ProgramBuilder
     /// <exception cref="PtxException">209: an instruction that is not supported, by name; 218: text that makes no sense.</exception>
     public static CompiledKernel Compile(PtxModule module, PtxFunction entry, ISymbolAddresses addresses, bool isChecked)
     {
+        long since = CompileTiming.Start();
         // First as one method; with ever smaller pieces as long as RyuJIT's limits are exceeded.
         int instructions = entry.Body.Count;
         for (int budget = Math.Min(LargestMethod, instructions <= WholeKernelLimit ? int.MaxValue : 400); ; budget = budget == int.MaxValue ? 400 : budget / 2)
         {
             ProgramBuilder builder = new(module, addresses, isChecked);
-            if (builder.TryCompile(entry, Math.Max(budget, 8)) is { } kernel) return kernel;
+            if (builder.TryCompile(entry, Math.Max(budget, 8)) is { } kernel)
+            {
+                CompileTiming.Tell("emit threads", entry.Name, since, instructions);
+                return kernel;
+            }
             if (budget <= 8) throw new PtxException(PtxException.NoBinaryForGpu, $"{entry.Name} cannot be cut into methods that are small enough");
         }
     }
@@ -171,6 +176,7 @@ sealed unsafe class ProgramBuilder
     /// <summary>Compiles for groups of threads in lockstep. Null: the kernel does something that only single threads can, or would be too big.</summary>
     SimdVariant? MakeSimd(PtxFunction entry, int lanes, bool tidIsAffine)
     {
+        long since = CompileTiming.Start();
         FlowGraph g = PassList.Run(entry, SimdBlock);
         bool usesGroups = g.Blocks.Exists(b => b.IsSpinEdge || b.End == BlockEnd.Suspend && b.Body[^1].Name is "bar" or "barrier" && !b.Body[^1].Opcode.Has("warp"));
         // With masks where lanes part; without where that would be too big, or the blocks are not laid out for it.
@@ -178,8 +184,9 @@ sealed unsafe class ProgramBuilder
         {
             Shapes shapes = divergence?.Shapes ?? ShapePass.Run(g, tidIsAffine);
             SimdLayout layout = SimdLayout.Of(g, shapes, lanes, tidIsAffine);
-            if (EmitSimd(entry, g, shapes, divergence, layout, lanes, usesGroups, []) is { } methods)
-                return new(lanes, g, shapes, divergence, layout, usesGroups, methods, new(() => CompileResumable(Module, entry, Addresses, Checked)));
+            if (EmitSimd(entry, g, shapes, divergence, layout, lanes, usesGroups, []) is not { } methods) continue;
+            CompileTiming.Tell("emit groups", entry.Name, since, g.InstructionCount);
+            return new(lanes, g, shapes, divergence, layout, usesGroups, methods, new(() => CompileResumable(Module, entry, Addresses, Checked)));
         }
         return null;
     }
