@@ -124,9 +124,9 @@ place() {
 
 build_dotnet() {
     local sum projects=() p
-    sum=$(hash_of core wrappers delegator gmmu replay process incremental coordinator Directory.Build.props Directory.Packages.props build.proj .editorconfig)
-    unchanged dotnet "$sum" && [ -e out/trecr ] && [ -e out/trecr-init ] && [ -e out/lib/libcuda.so.1 ] && [ -e out/delegator/trecr-delegator ] && return
-    for p in coordinator/TreCr.Cli process/TreCr.Init delegator/TreCr.Delegator wrappers/TreCr.Wrapper; do
+    sum=$(hash_of core wrappers delegator gmmu replay process incremental coordinator api Directory.Build.props Directory.Packages.props build.proj .editorconfig)
+    unchanged dotnet "$sum" && [ -e out/trecr ] && [ -e out/trecr-init ] && [ -e out/lib/libcuda.so.1 ] && [ -e out/delegator/trecr-delegator ] && [ -e out/lib/libveloc-client.so ] && [ -e out/bin/veloc-backend ] && return
+    for p in coordinator/TreCr.Cli process/TreCr.Init delegator/TreCr.Delegator wrappers/TreCr.Wrapper api/TreCr.Api.Veloc api/TreCr.Api.Helper; do
         p=$p/$(basename "$p").csproj
         if has_sources "$p"; then projects+=("$root/$p"); else say "$p has no sources yet: left out"; fi
     done
@@ -150,6 +150,9 @@ build_dotnet() {
         place $from/TreCr.Wrapper/release*/libtrecr-wrapper.so out/lib/libtrecr-wrapper.so
         ln -sfn libtrecr-wrapper.so out/lib/libcuda.so.1
     fi
+    if [ -e $from/TreCr.Api.Veloc ]; then place $from/TreCr.Api.Veloc/release*/libveloc-client.so out/lib/libveloc-client.so; fi
+    if [ -e $from/TreCr.Api.Helper ]; then place $from/TreCr.Api.Helper/release*/veloc-backend out/bin/veloc-backend; fi
+    for f in api/include/*; do place "$f" "out/include/$(basename "$f")"; done
     stamp dotnet "$sum"
 }
 
@@ -186,7 +189,7 @@ script() {
     # Whatever fails, the last line of `test` is the sum.
     [ "$name" = test ] && trap 'echo "0 passed, 1 failed, 0 skipped"' EXIT
     build
-    [ "$name" = test ] && case ${1-Cli} in *Cli*) install_for_tests ;; esac
+    [ "$name" = test ] && case ${1-Cli} in *Cli* | *Api*) install_for_tests ;; esac
     trap - EXIT
     exec "tests/$name.sh" "$@"
 }

@@ -1,0 +1,3 @@
+using TreCr.Api;
+
+return HelperProcess.Main(args);

@@ -1,0 +1,31 @@
+namespace TreCr.Api.Tests;
+
+/// <summary>A directory of a test, with the directories of a configuration in it.</summary>
+internal sealed class Place : IDisposable
+{
+    public Place() => Directory.CreateDirectory(Root);
+
+    public string Root { get; } = Directory.CreateTempSubdirectory("trecr-api-").FullName;
+
+    public string Scratch => $"{Root}/scratch";
+
+    public string Persistent => $"{Root}/persistent";
+
+    public string Store => $"{Root}/store";
+
+    public CheckpointSettings Settings => new() { Scratch = Scratch, Persistent = Persistent };
+
+    /// <summary>Writes a configuration file.</summary>
+    /// <returns>its path</returns>
+    public string Configure(params string[] lines)
+    {
+        string path = $"{Root}/veloc.cfg";
+        File.WriteAllLines(path, [$"scratch = {Scratch}", $"persistent = {Persistent}", .. lines]);
+        return path;
+    }
+
+    /// <summary>The loss of a node: its scratch directory.</summary>
+    public void LoseScratch() => Directory.Delete(Scratch, recursive: true);
+
+    public void Dispose() => Directory.Delete(Root, recursive: true);
+}
