@@ -62,12 +62,14 @@ public sealed class SimdTests
     {
         Assume.That(VectorMath.IsSupported, "no AVX2");
         float[] x = [.. Enumerable.Range(0, 4096).Select(n => n * 0.37f)];
+        long maskedBefore = SimdEmitter.MaskedMethods;
         (long left, string? difference) = Both(Ptx.Value, "lines", (16, 1, 1), (256, 1, 1), m =>
         {
             ulong from = m.Array<float>(x), to = m.Array<float>(x);
             return ([4096, from, to], to, 4096 * 4);
         });
         Assert.That((left, difference), Is.EqualTo((0L, (string?)null)));
+        Assert.That(SimdEmitter.MaskedMethods - maskedBefore, Is.Zero, "code for lanes that have parted is made when they do");
         // The last three groups of the last block do not all pass the test: one parts, and two end whole. Without masks that one becomes single threads.
         ProgramBuilder.UseMasks = false;
         (left, difference) = Both(Ptx.Value, "lines", (16, 1, 1), (256, 1, 1), m =>
@@ -83,6 +85,7 @@ public sealed class SimdTests
             return ([4096 - 37, from, to], to, 4096 * 4);
         });
         Assert.That((left, difference), Is.EqualTo((0L, (string?)null)));
+        Assert.That(SimdEmitter.MaskedMethods - maskedBefore, Is.EqualTo(1));
     }
 
     [TestCase(256u, 1u), TestCase(32u, 8u), TestCase(16u, 4u), TestCase(8u, 8u), TestCase(4u, 16u), TestCase(64u, 1u)]

@@ -8,6 +8,8 @@ public sealed class Divergence
     public required Shapes Shapes;
     /// <summary>By block: its branch may part the lanes; at the others the group must be given up.</summary>
     public required bool[] Masked;
+    /// <summary>By block: lanes that parted at such a branch meet there.</summary>
+    public required bool[] Joins;
     /// <summary>By block: the headers of the loops whose last block it is, inner ones first.</summary>
     public required List<int>[] LoopsEndingAt;
 }
@@ -39,7 +41,7 @@ public static class DivergencePass
         }
         int[] postDominator = PostDominators(g);
         HashSet<int> forced = [];
-        bool[] masked = new bool[count], seen = new bool[count];
+        bool[] masked = new bool[count], joins = new bool[count], seen = new bool[count];
         Shapes shapes;
         bool again;
         do
@@ -52,13 +54,14 @@ public static class DivergencePass
                 seen[b.Index] = true;
                 if (Conflicts(g, b, postDominator[b.Index], loopEnd) is not { } registers) continue;
                 masked[b.Index] = true;
+                if (postDominator[b.Index] >= 0) joins[postDominator[b.Index]] = true;
                 foreach (int r in registers) again |= !shapes.IsVarying(r) && forced.Add(r);
             }
         } while (again);
         List<int>[] ending = [.. Enumerable.Range(0, count).Select(_ => new List<int>())];
         for (int h = count - 1; h >= 0; h--)
             if (loopEnd[h] >= 0) ending[loopEnd[h]].Add(h);
-        return new() { Shapes = shapes, Masked = masked, LoopsEndingAt = ending };
+        return new() { Shapes = shapes, Masked = masked, Joins = joins, LoopsEndingAt = ending };
     }
 
     /// <summary>Registers that one side of a branch writes and another, or what follows both, needs. Null: lanes could pass the place where they should wait.</summary>

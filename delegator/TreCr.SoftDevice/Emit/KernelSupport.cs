@@ -111,10 +111,14 @@ static unsafe class KernelSupport
     /// <summary>The lanes of a group go on as threads: those of each mask at its block, the others have ended.</summary>
     public static void LeaveGroup(BlockContext* c, int group, int blockA, int maskA, int blockB, int maskB) => Runner(c).LeaveGroup(group, blockA, (uint)maskA, blockB, (uint)maskB);
 
-    /// <summary>The lanes of a group in masked code go on as threads.</summary>
-    /// <param name="masks">[blocks] the lanes due at each block; those of <paramref name="waiting"/> wait instead, and go on at a state</param>
+    /// <summary>Lanes of a group have parted: the masks of the blocks where they are due stand in scratch memory, registers in the group's frame.</summary>
+    /// <param name="way">see <see cref="MaskedMethod"/></param>
+    /// <returns>the block at which all lanes go on without masks; -1 where there is nothing left to do for the group now</returns>
+    public static int RunMasked(BlockContext* c, int group, int way) => Runner(c).RunMasked(group, way);
+
+    /// <summary>The lanes of a group in masked code go on as threads: those that are due somewhere there, those of <paramref name="waiting"/> wait instead, and go on at a state.</summary>
     /// <param name="kind">a CollectiveKind, or <see cref="BlockRunner.AtBarrier"/> and a barrier's number</param>
-    public static void LeaveMasked(BlockContext* c, int group, int* masks, int state, int kind, int members, int waiting) => Runner(c).LeaveMasked(group, masks, state, kind, (uint)members, (uint)waiting);
+    public static void LeaveMasked(BlockContext* c, int group, int state, int kind, int members, int waiting) => Runner(c).LeaveMasked(group, state, kind, (uint)members, (uint)waiting);
 
     /// <summary>All lanes go on as threads that wait in a collective; what they bring to it lies in scratch memory.</summary>
     public static void LeaveGroupWaiting(BlockContext* c, int group, int state, int kind, int mask) => Runner(c).LeaveGroupWaiting(group, state, kind, (uint)mask);

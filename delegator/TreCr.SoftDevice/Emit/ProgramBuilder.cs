@@ -186,7 +186,8 @@ sealed unsafe class ProgramBuilder
             SimdLayout layout = SimdLayout.Of(g, shapes, lanes, tidIsAffine);
             if (EmitSimd(entry, g, shapes, divergence, layout, lanes, usesGroups, []) is not { } methods) continue;
             CompileTiming.Tell("emit groups", entry.Name, since, g.InstructionCount);
-            return new(lanes, g, shapes, divergence, layout, usesGroups, methods, new(() => CompileResumable(Module, entry, Addresses, Checked)));
+            Lazy<MaskedMethod?> masked = new(() => EmitMasked(entry, g, shapes, divergence, layout, lanes, usesGroups));
+            return new(lanes, g, shapes, divergence, layout, usesGroups, methods, masked, new(() => CompileResumable(Module, entry, Addresses, Checked)));
         }
         return null;
     }
@@ -199,9 +200,7 @@ sealed unsafe class ProgramBuilder
 
     ChunkMethod[]? EmitSimd(PtxFunction entry, FlowGraph g, Shapes shapes, Divergence? divergence, SimdLayout layout, int lanes, bool usesGroups, IEnumerable<PtxInstruction> proven)
     {
-        ProgramBuilder builder = new(Module, Addresses, Checked);
-        builder.graphs.Add(g);
-        builder.LayoutShared(builder.Closure(entry));
+        ProgramBuilder builder = ForGroups(entry, g);
         foreach (PtxInstruction i in proven) builder.Proven.Add(i);
         try
         {
@@ -211,6 +210,31 @@ sealed unsafe class ProgramBuilder
         {
             return null;
         }
+    }
+
+    MaskedMethod? EmitMasked(PtxFunction entry, FlowGraph g, Shapes shapes, Divergence? divergence, SimdLayout layout, int lanes, bool usesGroups)
+    {
+        long since = CompileTiming.Start();
+        try
+        {
+            return divergence is null ? null : SimdEmitter.EmitMasked(ForGroups(entry, g), g, shapes, divergence, layout, lanes, usesGroups);
+        }
+        catch (NotVectorException)
+        {
+            return null;
+        }
+        finally
+        {
+            CompileTiming.Tell("emit masked", entry.Name, since, g.InstructionCount);
+        }
+    }
+
+    ProgramBuilder ForGroups(PtxFunction entry, FlowGraph g)
+    {
+        ProgramBuilder builder = new(Module, Addresses, Checked);
+        builder.graphs.Add(g);
+        builder.LayoutShared(builder.Closure(entry));
+        return builder;
     }
 
     /// <summary>The entry, then every function it can reach: by name, or, where an address is taken or called through, all whose address the module takes.</summary>

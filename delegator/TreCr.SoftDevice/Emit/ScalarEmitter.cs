@@ -46,7 +46,8 @@ unsafe partial class ScalarEmitter
     private protected static readonly MethodInfo RotateRight64 = typeof(System.Numerics.BitOperations).GetMethod("RotateRight", [typeof(ulong), typeof(int)])!;
     private protected static readonly Type[] LocalTypes = [typeof(int), typeof(int), typeof(long), typeof(float), typeof(double)];
 
-    private protected ScalarEmitter(ProgramBuilder program, FlowGraph g, int stateBase, int firstBlock, int endBlock)
+    /// <param name="result">what the method returns; null for nothing</param>
+    private protected ScalarEmitter(ProgramBuilder program, FlowGraph g, int stateBase, int firstBlock, int endBlock, Type? result = null)
     {
         this.program = program;
         this.g = g;
@@ -54,7 +55,7 @@ unsafe partial class ScalarEmitter
         this.stateBase = stateBase;
         this.firstBlock = firstBlock;
         this.endBlock = endBlock;
-        method = new($"{f.Name}#{firstBlock}", typeof(void), [typeof(BlockContext*), typeof(int), typeof(int)], typeof(object).Module, skipVisibility: true) { InitLocals = false };
+        method = new($"{f.Name}#{firstBlock}", result ?? typeof(void), [typeof(BlockContext*), typeof(int), typeof(int)], typeof(object).Module, skipVisibility: true) { InitLocals = false };
         mutation = ProgramBuilder.Mutation;
         il = new(method.GetILGenerator(4096), mutation);
         registerLocals = new LocalBuilder?[f.Registers.Count];

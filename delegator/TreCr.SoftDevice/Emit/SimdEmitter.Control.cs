@@ -29,7 +29,7 @@ sealed unsafe partial class SimdEmitter
                 il.Ldloc(taken);
                 il.LdcI4(Full);
                 il.Op(OpCodes.Beq, all);
-                if (divergence is { } d && d.Masked[b.Index]) EnterMasked((b.Target, () => il.Ldloc(taken)), (b.Next, () => Others(taken)));
+                if (divergence is { } d && d.Masked[b.Index]) Part(b, (b.Target, () => il.Ldloc(taken)), (b.Next, () => Others(taken)));
                 else Leave(() => (b.Target, () => il.Ldloc(taken)), (b.Next, () => Others(taken)));
                 il.Mark(all);
                 if (b.IsSpinEdge) EmitSpinEdge(b);
@@ -50,7 +50,7 @@ sealed unsafe partial class SimdEmitter
                 il.Ldloc(gone);
                 il.LdcI4(Full);
                 il.Op(OpCodes.Beq, all);
-                if (divergence is not null) EnterMasked((b.Next, () => Others(gone)), null);
+                if (divergence is not null) Part(b, (b.Next, () => Others(gone)), null);
                 else Leave(() => (b.Next, () => Others(gone)), null);
                 il.Mark(all);
                 EmitGroupExit();

@@ -6,113 +6,250 @@ using TreCr.SoftDevice.Engine;
 namespace TreCr.SoftDevice.Emit;
 
 /// <summary>
-/// The second copy of a kernel, for groups whose lanes have parted: each block has a mask of the lanes that are due there, blocks run in layout order, and loops go back at their last block. Where all lanes
-/// are due at one block, the first copy goes on. What would need more than that (waiting loops, barriers and collectives of some lanes) is left to single threads.
+/// The code for groups whose lanes have parted, a method of its own that RyuJIT compiles when it happens first: each block has a mask of the lanes that are due there, blocks run in layout order, and loops go back at
+/// their last block. The masks stand in scratch memory, registers come and go in the group's frame. Where lanes that parted are together again, the code without masks goes on. What would need more than that (waiting
+/// loops, barriers and collectives of some lanes) is left to single threads.
 /// </summary>
+/// <remarks>In one method with the code without masks it pushed that code's values out of the processor's registers, and doubled the time to compile kernels whose lanes never part.</remarks>
 sealed unsafe partial class SimdEmitter
 {
-    /// <summary>Offset in scratch memory of the masks of a group that leaves.</summary>
-    const int MasksOffset = 48 * ScratchSlotBytes, MostBlocks = 1000;
+    const int MostBlocks = 1000;
+    /// <summary>Times that a group goes back out of a loop to the code without masks; one whose lanes part again and again stays with the masks until the loop has ended.</summary>
+    const int MostReturns = 4;
 
-    bool inMasked;
-    LocalBuilder? due;
-    LocalBuilder[] dueAt = [];
+    readonly bool inMasked;
+    LocalBuilder? due, entry;
     LocalBuilder? waitState, waitKind, waitMembers, waiting;
     Label[] maskedLabels = [];
-    Label leaveMasked;
+    Label leaveMasked, enterMasked;
 
     void PrepareMasks()
     {
         if (divergence is null) return;
         if (g.Blocks.Count > MostBlocks) throw new NotVectorException("too many blocks");
+        entry = il.NewLocal(typeof(int));
+        if (!inMasked) { enterMasked = il.NewLabel(); return; }
         due = il.NewLocal(typeof(int));
         waitState = il.NewLocal(typeof(int));
         waitKind = il.NewLocal(typeof(int));
         waitMembers = il.NewLocal(typeof(int));
         waiting = il.NewLocal(typeof(int));
-        dueAt = [.. g.Blocks.Select(_ => il.NewLocal(typeof(int)))];
         maskedLabels = [.. g.Blocks.Select(_ => il.NewLabel())];
         leaveMasked = il.NewLabel();
-        ClearMasks();
     }
 
-    void ClearMasks()
+    /// <summary>The place of a block's mask in scratch memory; all are 0 outside of masked code.</summary>
+    void DueAddress(int block) => ScratchByte(SimdVariant.MasksOffset + block * sizeof(int));
+
+    void ScratchByte(int offset)
     {
-        foreach (LocalBuilder m in dueAt)
-        {
-            il.LdcI4(0);
-            il.Stloc(m);
-        }
+        il.Ldloc(scratch!);
+        il.LdcI4(offset);
+        il.Op(OpCodes.Conv_I);
+        il.Add();
     }
 
-    /// <summary>From the first copy, or the start of a group: lanes are due at one block or two; no others are.</summary>
-    void EnterMasked((int Block, Action Mask) one, (int Block, Action Mask)? two)
+    void LoadDue(int block)
     {
-        one.Mask();
-        il.Stloc(dueAt[one.Block]);
-        int first = one.Block;
-        if (two is { } other)
+        DueAddress(block);
+        il.Op(OpCodes.Ldind_I4);
+    }
+
+    void SetDue(int block, Action lanesDue)
+    {
+        DueAddress(block);
+        lanesDue();
+        il.Op(OpCodes.Stind_I4);
+    }
+
+    /// <summary>Registers that are needed where lanes go on that part at the end of a block, and the first of these blocks.</summary>
+    (ulong[] Live, int First) Parting(FlowBlock b)
+    {
+        ulong[] live = [.. g.Blocks[b.Next].LiveIn];
+        if (b.End != BlockEnd.Branch) return (live, b.Next);
+        for (int w = 0; w < live.Length; w++) live[w] |= g.Blocks[b.Target].LiveIn[w];
+        return (live, System.Math.Min(b.Next, b.Target));
+    }
+
+    /// <summary>Lanes part at the end of a block.</summary>
+    void Part(FlowBlock b, (int Block, Action Mask) one, (int Block, Action Mask)? two)
+    {
+        SetDue(one.Block, one.Mask);
+        if (two is { } other) SetDue(other.Block, other.Mask);
+        Label parting = il.NewLabel();
+        il.Br(parting);
+        // At the end of the method: it makes loops long.
+        outOfLine.Add(() =>
         {
-            other.Mask();
-            il.Stloc(dueAt[other.Block]);
-            first = other.Block < first ? other.Block : first;
-        }
-        il.Br(maskedLabels[first]);
+            il.Mark(parting);
+            ForRegisters(Parting(b).Live, mentioned, Save);
+            GoMasked(b.Index);
+        });
+    }
+
+    /// <summary>From the code without masks: lanes are due at one block or two; no others are. What they need lies in the group's frame.</summary>
+    /// <param name="way">the block at whose end they part; from the number of blocks on: all that there are go on at that block</param>
+    void EnterMasked(int way, (int Block, Action Mask) one, (int Block, Action Mask)? two)
+    {
+        SetDue(one.Block, one.Mask);
+        if (two is { } other) SetDue(other.Block, other.Mask);
+        GoMasked(way);
+    }
+
+    void GoMasked(int way)
+    {
+        il.LdcI4(way);
+        il.Stloc(entry!);
+        il.Br(enterMasked);
+    }
+
+    /// <summary>Calls the masked code, and goes on where all lanes have met.</summary>
+    void EmitMaskedCall()
+    {
+        if (divergence is null) return;
+        il.Mark(enterMasked);
+        il.Ldarg(0);
+        il.Ldloc(group);
+        il.Ldloc(entry!);
+        Call("RunMasked");
+        if (!divergence.Joins.Contains(true)) { il.Op(OpCodes.Pop); il.Br(next); return; }
+        il.Stloc(entry!);
+        // All that any of them needs: a list for each of them was as long as the masked code itself.
+        ulong[] needed = new ulong[mentioned.Length];
+        foreach (FlowBlock b in Blocks)
+            for (int w = 0; divergence.Joins[b.Index] && w < needed.Length; w++) needed[w] |= b.LiveIn[w];
+        ForRegisters(needed, mentioned, Restore);
+        il.Ldloc(entry!);
+        il.Switch([.. g.Blocks.Select(b => divergence.Joins[b.Index] ? blockLabels[b.Index] : next)]);
+        il.Br(next);
     }
 
     void Due(int target, Action lanesDue)
     {
-        il.Ldloc(dueAt[target]);
+        DueAddress(target);
+        LoadDue(target);
         lanesDue();
         il.Op(OpCodes.Or);
-        il.Stloc(dueAt[target]);
+        il.Op(OpCodes.Stind_I4);
     }
 
     void AllDue(int target) => Due(target, () => il.Ldloc(due!));
 
-    void EmitMaskedCopy()
+    /// <summary>Registers out of the group's frame, the blocks, and -1 at the end: nothing is left to do for the group now.</summary>
+    void EmitMaskedMethod()
     {
-        if (divergence is null) return;
-        inMasked = true;
+        EmitHoists();
+        DeclareLocals();
+        il.Ldarg(1);
+        il.Stloc(group);
+        EmitThreadStart();
+        // How often the group has been here.
+        ScratchByte(SimdVariant.EntriesOffset);
+        il.Op(OpCodes.Ldind_I4);
+        il.LdcI4(1);
+        il.Add();
+        il.Stloc(entry!);
+        ScratchByte(SimdVariant.EntriesOffset);
+        il.Ldloc(entry!);
+        il.Op(OpCodes.Stind_I4);
+        int count = g.Blocks.Count;
+        Label[] ways = new Label[2 * count];
+        Array.Fill(ways, next);
+        ulong[] needed = new ulong[mentioned.Length];
+        void Way(int number, ulong[] live, int first)
+        {
+            for (int w = 0; w < live.Length; w++) needed[w] |= live[w];
+            ways[number] = maskedLabels[first];
+        }
+        Way(count, g.Blocks[0].LiveIn, 0);
+        foreach (FlowBlock b in Blocks)
+        {
+            if (b.Last is { Guard: >= 0 } last && !shapes.IsUniform(last.Guard) && (b.End == BlockEnd.Exit || b.End == BlockEnd.Branch && divergence!.Masked[b.Index]))
+            {
+                (ulong[] live, int first) = Parting(b);
+                Way(b.Index, live, first);
+            }
+            if (b.End == BlockEnd.Suspend && IsBarrier(b.Body[^1])) Way(count + b.Next, g.Blocks[b.Next].LiveIn, b.Next);
+        }
+        ForRegisters(needed, mentioned, Restore);
+        il.Ldarg(2);
+        il.Switch(ways);
+        il.Br(next);
+        EmitMaskedBlocks();
+        failedMasked = true;
+        for (int n = 0; n < outOfLine.Count; n++) outOfLine[n]();
+        il.Mark(next);
+        il.LdcI4(-1);
+        il.Ret();
+    }
+
+    void EmitMaskedBlocks()
+    {
+        bool[] inLoop = InLoops();
         foreach (FlowBlock b in Blocks)
         {
             Label after = il.NewLabel();
             il.Mark(maskedLabels[b.Index]);
-            il.Ldloc(dueAt[b.Index]);
+            LoadDue(b.Index);
             il.Stloc(due!);
             il.Ldloc(due!);
             il.Brfalse(after);
-            il.LdcI4(0);
-            il.Stloc(dueAt[b.Index]);
-            il.Ldloc(due!);
-            il.LdcI4(Full);
-            il.Op(OpCodes.Beq, blockLabels[b.Index]);
-            int known = outOfLine.Count;
+            SetDue(b.Index, () => il.LdcI4(0));
+            if (divergence!.Joins[b.Index]) EmitTogether(b.Index, inLoop[b.Index]);
             EmitBody(b);
             current = b.Body[^1];
             EmitMaskedEnd(b);
-            for (int n = known; n < outOfLine.Count; n++)
-            {
-                Action emit = outOfLine[n];
-                outOfLine[n] = () =>
-                {
-                    failedMasked = true;
-                    emit();
-                    failedMasked = false;
-                };
-            }
             ReleaseLocals();
             il.Mark(after);
             foreach (int header in divergence.LoopsEndingAt[b.Index])
             {
-                il.Ldloc(dueAt[header]);
+                LoadDue(header);
                 il.Brtrue(maskedLabels[header]);
             }
         }
-        mask = null;
-        inMasked = false;
         EmitGroupExit();
         EmitLeaveMasked();
+    }
+
+    bool[] InLoops()
+    {
+        bool[] inLoop = new bool[g.Blocks.Count];
+        foreach (FlowBlock b in Blocks)
+            foreach (int header in divergence!.LoopsEndingAt[b.Index]) Array.Fill(inLoop, true, header, b.Index - header + 1);
+        return inLoop;
+    }
+
+    /// <summary>A group begins, or goes on behind a barrier: it may leave loops of masked code so many times again.</summary>
+    void EmitNoEntries()
+    {
+        if (divergence is not { } d || !InLoops().Zip(d.Joins).Contains((true, true))) return;
+        ScratchByte(SimdVariant.EntriesOffset);
+        il.LdcI4(0);
+        il.Op(OpCodes.Stind_I4);
+    }
+
+    /// <summary>Where all lanes are here, the code without masks goes on.</summary>
+    void EmitTogether(int at, bool isInLoop)
+    {
+        Label stay = il.NewLabel(), together = il.NewLabel();
+        il.Ldloc(due!);
+        il.LdcI4(Full);
+        il.Op(OpCodes.Bne_Un, stay);
+        if (isInLoop)
+        {
+            il.Ldloc(entry!);
+            il.LdcI4(MostReturns);
+            il.Op(OpCodes.Bgt, stay);
+        }
+        il.Br(together);
+        il.Mark(stay);
+        outOfLine.Add(() =>
+        {
+            il.Mark(together);
+            ForRegisters(g.Blocks[at].LiveIn, mentioned, Save);
+            il.LdcI4(at);
+            il.Ret();
+        });
     }
 
     void EmitMaskedEnd(FlowBlock b)
@@ -207,9 +344,9 @@ sealed unsafe partial class SimdEmitter
         // Are the others of the group elsewhere, they will come, or not, as threads.
         Label alone = il.NewLabel();
         il.LdcI4(0);
-        foreach (LocalBuilder m in dueAt)
+        for (int n = 0; n < g.Blocks.Count; n++)
         {
-            il.Ldloc(m);
+            LoadDue(n);
             il.Op(OpCodes.Or);
         }
         il.Brfalse(alone);
@@ -240,11 +377,7 @@ sealed unsafe partial class SimdEmitter
     /// <summary>The group is given up; lanes may be due at one more block.</summary>
     void LeaveMasked((int Block, Action Mask)? more)
     {
-        if (more is { } one)
-        {
-            one.Mask();
-            il.Stloc(dueAt[one.Block]);
-        }
+        if (more is { } one) SetDue(one.Block, one.Mask);
         il.LdcI4(0);
         il.Stloc(waiting!);
         il.Br(leaveMasked);
@@ -253,29 +386,15 @@ sealed unsafe partial class SimdEmitter
     void EmitLeaveMasked()
     {
         il.Mark(leaveMasked);
-        for (int n = 0; n < dueAt.Length; n++)
-        {
-            il.Ldloc(scratch!);
-            il.LdcI4(MasksOffset + n * 4);
-            il.Op(OpCodes.Conv_I);
-            il.Add();
-            il.Ldloc(dueAt[n]);
-            il.Op(OpCodes.Stind_I4);
-        }
         for (int r = 0; r < layout.Offset.Length; r++)
             if (layout.Offset[r] >= 0 && (mentioned[r >> 6] >> r & 1) != 0) Save(r);
         il.Ldarg(0);
         il.Ldloc(group);
-        il.Ldloc(scratch!);
-        il.LdcI4(MasksOffset);
-        il.Op(OpCodes.Conv_I);
-        il.Add();
         il.Ldloc(waitState!);
         il.Ldloc(waitKind!);
         il.Ldloc(waitMembers!);
         il.Ldloc(waiting!);
         Call("LeaveMasked");
-        ClearMasks();
         il.Br(next);
     }
 }

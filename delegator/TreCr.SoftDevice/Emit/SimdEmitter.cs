@@ -11,7 +11,7 @@ namespace TreCr.SoftDevice.Emit;
 /// <summary>
 /// The SIMD emitter: groups of 8, 16 or 32 neighbouring threads run in lockstep over <see cref="Vector256{T}"/>. Registers that are the same in all lanes, or affine in the lane number, stay scalar and
 /// are computed by the scalar emitter's code; the others are vectors, predicates bit masks. An instruction without a vector form is done lane by lane, again by the scalar emitter's code, so that it means the same.
-/// Where lanes part, a second copy of the code goes on under masks; what masks cannot do is left to the threads themselves: the group's registers go into their frames and scalar code
+/// Where lanes part, a method of its own goes on under masks (<see cref="MaskedMethod"/>); what masks cannot do is left to the threads themselves: the group's registers go into their frames and scalar code
 /// (<see cref="SimdVariant.Resumable"/>) takes over until they end.
 /// </summary>
 sealed unsafe partial class SimdEmitter : ScalarEmitter
@@ -38,8 +38,9 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
 
     static readonly Dictionary<string, MethodInfo> VectorHelpers = typeof(VectorMath).GetMethods(BindingFlags.Static | BindingFlags.Public).Where(m => m.DeclaringType == typeof(VectorMath)).ToDictionary(m => m.Name);
 
-    SimdEmitter(ProgramBuilder program, FlowGraph g, Shapes shapes, Divergence? divergence, SimdLayout layout, int lanes, bool usesGroups) : base(program, g, 0, 0, g.Blocks.Count)
+    SimdEmitter(ProgramBuilder program, FlowGraph g, Shapes shapes, Divergence? divergence, SimdLayout layout, int lanes, bool usesGroups, bool masked = false) : base(program, g, 0, 0, g.Blocks.Count, masked ? typeof(int) : null)
     {
+        inMasked = masked;
         this.shapes = shapes;
         this.divergence = divergence;
         this.layout = layout;
@@ -75,6 +76,18 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
 
     int Full => lanes == 32 ? -1 : (1 << lanes) - 1;
 
+    /// <summary>Methods for groups whose lanes have parted, in all kernels of the process; for tests.</summary>
+    internal static long MaskedMethods;
+
+    /// <summary>Emits the code for groups whose lanes have parted. Null when it is too big, or would need what masks cannot do.</summary>
+    public static MaskedMethod? EmitMasked(ProgramBuilder program, FlowGraph g, Shapes shapes, Divergence divergence, SimdLayout layout, int lanes, bool usesGroups)
+    {
+        SimdEmitter e = new(program, g, shapes, divergence, layout, lanes, usesGroups, true);
+        e.EmitMethod();
+        Interlocked.Increment(ref MaskedMethods);
+        return e.il.TooBig ? null : e.method.CreateDelegate<MaskedMethod>();
+    }
+
     /// <summary>Emits the whole kernel as one method over groups [first, last) of the block. Null when it is too big, or uses what only threads of their own can do.</summary>
     public static ChunkMethod? Emit(ProgramBuilder program, FlowGraph g, Shapes shapes, Divergence? divergence, SimdLayout layout, int lanes, bool usesGroups, out string size)
     {
@@ -94,14 +107,10 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
 
     private protected override void EmitMethod()
     {
+        if (inMasked) { EmitMaskedMethod(); return; }
         Label head = il.NewLabel(), done = il.NewLabel(), whole = il.NewLabel(), nextBlock = il.NewLabel(), nextRow = il.NewLabel();
         EmitHoists();
-        scratch = il.NewLocal(typeof(byte*));
-        lane = il.NewLocal(typeof(int));
-        bits = il.NewLocal(typeof(int));
-        Context("Scratch");
-        il.Stloc(scratch);
-        PrepareMasks();
+        DeclareLocals();
         LocalBuilder row = il.NewLocal(typeof(int)), endOfRow = il.NewLocal(typeof(int)), ctaid = hoistedSpecials.TryGetValue(SpecialRegister.CtaidX, out LocalBuilder? known) ? known : il.NewLocal(typeof(int));
         il.Ldarg(1);
         il.Stloc(row);
@@ -116,13 +125,8 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         if (usesGroups) il.Ldarg(2);
         else il.Ldloc(endOfRow);
         il.Op(OpCodes.Bge, usesGroups ? done : nextBlock);
-        il.Ldloc(group);
-        il.LdcI4(lanes);
-        il.Op(OpCodes.Mul);
-        il.Stloc(firstThread);
-        il.Ldloc(firstThread);
-        il.Stloc(thread);
         EmitThreadStart();
+        EmitNoEntries();
         // The last group of a block may have fewer threads than lanes.
         Context("ThreadCount");
         il.Ldloc(thread);
@@ -139,19 +143,21 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         il.Op(OpCodes.Sub);
         il.Stloc(few);
         if (divergence is null) Leave(() => (0, () => il.Ldloc(few)), null);
-        else if (!usesGroups) EnterMasked((0, () => il.Ldloc(few)), null);
         else
         {
-            // It may come back from a barrier.
-            GroupField("State");
-            il.Brtrue(whole);
-            EnterMasked((0, () => il.Ldloc(few)), null);
+            if (usesGroups)
+            {
+                // It may come back from a barrier.
+                GroupField("State");
+                il.Brtrue(whole);
+            }
+            EnterMasked(g.Blocks.Count, (0, () => il.Ldloc(few)), null);
         }
         il.Mark(whole);
         EmitStates();
         foreach (FlowBlock b in Blocks) EmitBlock(b);
         il.Br(next);
-        EmitMaskedCopy();
+        EmitMaskedCall();
         for (int n = 0; n < outOfLine.Count; n++) outOfLine[n]();
         il.Mark(next);
         il.Ldloc(group);
@@ -164,8 +170,25 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         il.Ret();
     }
 
+    void DeclareLocals()
+    {
+        scratch = il.NewLocal(typeof(byte*));
+        lane = il.NewLocal(typeof(int));
+        bits = il.NewLocal(typeof(int));
+        Context("Scratch");
+        il.Stloc(scratch);
+        PrepareMasks();
+    }
+
+    /// <summary>The group's number is in its local; where it stopped, or has ended, the next one follows.</summary>
     private protected override void EmitThreadStart()
     {
+        il.Ldloc(group);
+        il.LdcI4(lanes);
+        il.Op(OpCodes.Mul);
+        il.Stloc(firstThread);
+        il.Ldloc(firstThread);
+        il.Stloc(thread);
         frame = il.NewLocal(typeof(byte*));
         Context("GroupFrames");
         il.Ldloc(group);
@@ -231,10 +254,16 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         {
             il.Mark(stub);
             int at = block % g.Blocks.Count;
-            ForRegisters(g.Blocks[at].LiveIn, mentioned, Restore);
-            if (block == at) il.Br(blockLabels[at]);
-            else EnterMasked((at, () => GroupField("Mask")), null);
+            if (block == at) Resume(at);
+            else EnterMasked(block, (at, () => GroupField("Mask")), null);
         }
+    }
+
+    /// <summary>Goes on at a block with the registers in the group's frame.</summary>
+    void Resume(int at)
+    {
+        ForRegisters(g.Blocks[at].LiveIn, mentioned, Restore);
+        il.Br(blockLabels[at]);
     }
 
     void Restore(int r)

@@ -22,6 +22,7 @@ sealed unsafe partial class BlockRunner
         groups = (c->ThreadCount + simd!.Lanes - 1) / simd.Lanes;
         c->GroupsAtATime = launch.BlockX % (uint)simd.Lanes == 0 ? (int)launch.BlockX / simd.Lanes : groups;
         if (c->Scratch == null) c->Scratch = (byte*)NativeMemory.AlignedAlloc(SimdVariant.ScratchBytes, 64);
+        NativeMemory.Clear(c->Scratch + SimdVariant.MasksOffset, (nuint)(simd.Graph.Blocks.Count * sizeof(int)));
         nuint frames = (nuint)(simd.Layout.FrameBytes * groups);
         if (frames > groupFrameCapacity)
         {
@@ -132,8 +133,17 @@ sealed unsafe partial class BlockRunner
     /// <summary>In the kind of a collective: a barrier, with its number.</summary>
     public const int AtBarrier = 0x2000;
 
-    public void LeaveMasked(int group, int* masks, int state, int kind, uint members, uint waiting)
+    /// <summary>Goes on with a group whose lanes have parted; where masks cannot do it, its threads go on one by one.</summary>
+    public int RunMasked(int group, int way)
     {
+        if (simd!.Masked is { } masked) return masked(context, group, way);
+        LeaveMasked(group, 0, 0, 0, 0);
+        return -1;
+    }
+
+    public void LeaveMasked(int group, int state, int kind, uint members, uint waiting)
+    {
+        int* masks = (int*)(context->Scratch + SimdVariant.MasksOffset);
         MakeThreads(group, 0, 0, 0, 0);
         BlockContext* c = context;
         int first = group * simd!.Lanes, count = Math.Min(simd.Lanes, c->ThreadCount - first);
@@ -145,6 +155,7 @@ sealed unsafe partial class BlockRunner
             for (int n = 0; n < count; n++)
                 if ((mask >> n & 1) != 0) (c->Slots[first + n].Status, c->Slots[first + n].State) = ((int)ThreadStatus.Running, b);
             CopyRegisters(b, mask, from, first, count);
+            masks[b] = 0;
         }
         if (waiting != 0)
         {
