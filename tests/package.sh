@@ -16,10 +16,12 @@ trap 'rm -rf "$work"' EXIT
 # ---- the files ------------------------------------------------------------------------------------------------------------------------
 name=trecr-$version
 top=$work/$name
-mkdir -p "$top"/{delegator,lib,share/man/man1,share/completions}
+mkdir -p "$top"/{bin,delegator,include,lib,share/man/man1,share/completions}
 cp out/trecr out/trecr-init "$top/"
 cp out/delegator/* "$top/delegator/"
-cp out/lib/libtrecr-wrapper.so "$top/lib/"
+cp out/lib/libtrecr-wrapper.so out/lib/libveloc-client.so "$top/lib/"
+cp out/bin/* "$top/bin/"
+cp out/include/* "$top/include/"
 ln -s libtrecr-wrapper.so "$top/lib/libcuda.so.1"
 out/trecr manual | gzip -9n >"$top/share/man/man1/trecr.1.gz"
 out/trecr completion bash >"$top/share/completions/trecr.bash"
@@ -62,7 +64,7 @@ command -v dpkg-deb >/dev/null || { say "no dpkg-deb here: no .deb"; exit 0; }
 root=$work/deb
 lib=$root/usr/lib/trecr/$version # versioned: a job ends with the build that started it
 mkdir -p "$lib" "$root/usr/bin" "$root/usr/share/man/man1" "$root/usr/share/bash-completion/completions" "$root/usr/share/zsh/vendor-completions" "$root/usr/share/doc/trecr" "$root/DEBIAN"
-cp -a "$top"/{trecr,trecr-init,lib,delegator} "$lib/"
+cp -a "$top"/{trecr,trecr-init,bin,include,lib,delegator} "$lib/"
 ln -s "../lib/trecr/$version/trecr" "$root/usr/bin/trecr"
 cp "$top/share/man/man1/trecr.1.gz" "$root/usr/share/man/man1/"
 cp "$top/share/completions/trecr.bash" "$root/usr/share/bash-completion/completions/trecr"

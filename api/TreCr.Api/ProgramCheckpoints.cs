@@ -54,6 +54,9 @@ public sealed class ProgramCheckpoints : IDisposable
     /// <summary>What belongs to checkpoints of memory.</summary>
     public RegionSet Regions { get; } = new();
 
+    /// <summary>Whether the scratch directory is the only place: else what is to outlive the system is flushed, and a file that a power cut spoiled there has a seal that says so.</summary>
+    private bool IsDurableHere => !_settings.Async && !_settings.Flushes;
+
     // ---- taking -----------------------------------------------------------------------------------------------------------------------
 
     /// <summary>Begins a checkpoint.</summary>
@@ -87,7 +90,7 @@ public sealed class ProgramCheckpoints : IDisposable
         using SealedFileWriter writer = new(_scratch.FreshPath(id, ++_attempt), _launch);
         writer.Append(layout.Header());
         foreach (ProtectedRegion region in regions.Values) writer.Append(region.Memory, region.Address, region.Bytes);
-        FileSeal seal = writer.Finish(durable: !_settings.Async);
+        FileSeal seal = writer.Finish(IsDurableHere);
         if (_written is { } earlier) File.Delete(earlier.Path);
         _written = new(writer.Path, seal);
     }
@@ -119,7 +122,7 @@ public sealed class ProgramCheckpoints : IDisposable
             return;
         }
         SealedFile file = _written ?? (_original is not null ? SealRouted(id) : throw new CheckpointException($"{id}: nothing was written"));
-        _scratch.Publish(id, file.Path, file.Seal, durable: !_settings.Async);
+        _scratch.Publish(id, file.Path, file.Seal, IsDurableHere);
         _refused.Remove(id);
         if (_settings.Flushes && Environment.TickCount64 - _lastFlushMs is var since && (_settings.IntervalSeconds == 0 || since >= _settings.IntervalSeconds * 1000L))
         {
@@ -294,7 +297,7 @@ public sealed class ProgramCheckpoints : IDisposable
         string path = _scratch.FreshPath(id);
         using SafeFileHandle file = FilePieces.TryOpen(path) ?? throw new CheckpointException($"{id}: nothing was written to {path}");
         FileSeal seal = CheckpointDirectory.SealOf(file, RandomAccess.GetLength(file), _launch);
-        if (!_settings.Async) RandomAccess.FlushToDisk(file);
+        if (IsDurableHere) RandomAccess.FlushToDisk(file);
         return new(path, seal);
     }
 

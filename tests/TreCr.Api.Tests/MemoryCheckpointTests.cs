@@ -67,7 +67,8 @@ public sealed class MemoryCheckpointTests
             BinaryPrimitives.WriteInt64LittleEndian(header.AsSpan(12), 5);
             BinaryPrimitives.WriteInt32LittleEndian(header.AsSpan(20), 7);
             BinaryPrimitives.WriteInt64LittleEndian(header.AsSpan(24), Bytes);
-            Assert.That(file, Is.EqualTo((byte[])[.. header, .. small.Span, .. _memory.Span]));
+            byte[] expected = [.. header, .. small.Span, .. _memory.Span];
+            Assert.That(file.AsSpan().SequenceEqual(expected));
         }
     }
 

@@ -48,7 +48,6 @@ static void original_name(char *name, const char *directory, int version) { snpr
 static void checkpoint_file(const char *directory, int i, const double *grid, size_t cells) {
     char original[VELOC_MAX_NAME], routed[VELOC_MAX_NAME];
     original_name(original, directory, i);
-    if (VELOC_Checkpoint_wait() != VELOC_SUCCESS) fail("wait");
     if (VELOC_Checkpoint_begin(NAME, i) != VELOC_SUCCESS) fail("begin");
     if (VELOC_Route_file(original, routed) != VELOC_SUCCESS) fail("route");
     FILE *file = fopen(routed, "wb");
@@ -104,12 +103,10 @@ int main(int argc, char **argv) {
         i++;
         say("step", i);
         if (i % every) continue;
+        if (VELOC_Checkpoint_wait() != VELOC_SUCCESS) fail("wait");
+        if (saved >= 0) say("saved", saved);
         if (files) checkpoint_file(directory, i, grid, cells);
-        else {
-            if (VELOC_Checkpoint_wait() != VELOC_SUCCESS) fail("wait");
-            if (saved >= 0) say("saved", saved);
-            if (VELOC_Checkpoint(NAME, i) != VELOC_SUCCESS) fail("checkpoint");
-        }
+        else if (VELOC_Checkpoint(NAME, i) != VELOC_SUCCESS) fail("checkpoint");
         say("taken", i);
         saved = i;
     }
