@@ -2,7 +2,7 @@ using Google.Protobuf;
 
 namespace TreCr.Control;
 
-/// <summary>Constants of the control protocol, and its framing: one protobuf <see cref="Envelope"/> per datagram.</summary>
+/// <summary>Constants of the control protocol, and its framing: one protobuf <see cref="Envelope"/> per datagram, or behind its length between hosts.</summary>
 public static class ControlWire
 {
     /// <summary>Version that this build speaks; a peer with another one is refused by name.</summary>
@@ -20,7 +20,7 @@ public static class ControlWire
     /// <summary>A checkpoint that takes longer than this fails, ms, where the user gives no deadline.</summary>
     public const int DefaultDeadlineMs = 300_000;
 
-    /// <summary>Port of the coordinator between hosts (not served yet; named in the protocol's documents).</summary>
+    /// <summary>Port of the coordinator for other hosts, where the user names one without a port.</summary>
     public const int DefaultPort = 7790;
 
     /// <summary>Bytes of a message.</summary>

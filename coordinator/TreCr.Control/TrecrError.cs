@@ -35,6 +35,8 @@ public sealed record TrecrError(int Number, int ExitCode, string WhatToDo, int R
     public static readonly TrecrError Installation = Add(7, 1, "set TRECR_HOME to the directory that holds trecr, trecr-init, lib and delegator");
     public static readonly TrecrError WireVersion = Add(8, 9, "wait until the jobs of the other version have ended, or use that version's trecr");
     public static readonly TrecrError PolicyBad = Add(9, 2, "correct the policy (docs/tiers.md)");
+    public static readonly TrecrError HostKey = Add(10, 7, "make it a file of yours with mode 0600, or remove it: a new one is made (docs/hosts.md)");
+    public static readonly TrecrError HostUnreachable = Add(11, 1, "see docs/hosts.md: the store must be the same directory on all hosts, or TRECR_COORDINATOR name the coordinator");
 
     // Starting a program.
     public static readonly TrecrError NoSuchProgram = Add(101, 3, "check the name and PATH", 127);

@@ -19,6 +19,9 @@ public sealed class ControlChannel : IDisposable
         Sys.Raw(SyscallNumber.Fcntl, socket, Sys.F_SETFL, flags | (long)Sys.O_NONBLOCK);
     }
 
+    /// <summary>The peer is on this host: its processes, files and descriptors are here.</summary>
+    public bool IsLocal { get; init; } = true;
+
     /// <summary>The socket, for poll(2).</summary>
     public int Socket => _socket;
 

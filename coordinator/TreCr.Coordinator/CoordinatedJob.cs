@@ -43,6 +43,9 @@ internal sealed class CoordinatedJob(string name, string launch)
 
     public ReadOnlyMemory<byte> StoreKey { get; set; }
 
+    /// <summary>In the store, for ranks on other hosts; null: there are none.</summary>
+    public CoordinatorNote? Note { get; set; }
+
     public RegisterRank Facts => Ranks.First().Value.Facts;
 }
 

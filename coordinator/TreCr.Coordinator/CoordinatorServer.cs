@@ -17,15 +17,18 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
     private readonly Dictionary<string, CoordinatedJob> _jobs = [];
     private readonly List<PassedQuestion> _questions = [];
     private readonly List<(string Job, JobRecovery Recovery)> _recoveries = [];
+    private HostListener? _hosts;
     private ulong _nextId = 1;
     private int _connections;
     private long _idleSince;
 
     /// <summary>Serves until nobody has been connected for <paramref name="idleMs"/>.</summary>
     /// <param name="idleMs">negative: for ever</param>
-    /// <param name="onListening">called once the socket accepts</param>
+    /// <param name="port">for other hosts; 0: any, once a job needs it</param>
+    /// <param name="onListening">called once the socket accepts, with the key that other hosts see; null: they are not served yet</param>
     /// <returns>false: another coordinator serves already</returns>
-    public bool Run(int idleMs, Action onListening)
+    /// <exception cref="TrecrException">Coordinator: the port is taken; HostKey</exception>
+    public bool Run(int idleMs, int port, Action<string?> onListening)
     {
         int lockFile = Sys.Open(directory.CoordinatorLock, Sys.O_RDWR | Sys.O_CREAT | Sys.O_NOFOLLOW | Sys.O_CLOEXEC, 0x180);
         if (Sys.Flock(lockFile, Sys.LOCK_EX | Sys.LOCK_NB) < 0) { Sys.Close(lockFile); return false; }
@@ -33,7 +36,8 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
         int listener = Sys.ListenUnix(directory.CoordinatorSocket);
         _idleSince = Environment.TickCount64;
         log($"coordinator {Environment.ProcessId} serves at {directory.CoordinatorSocket}");
-        onListening();
+        if (port != 0) ServeHosts(port);
+        onListening(_hosts?.Fingerprint);
         while (true)
         {
             bool busy;
@@ -65,12 +69,28 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
             Sys.Close(socket);
             return;
         }
-        lock (_lock) _connections++;
         new Thread(() => Serve(new ControlChannel(socket)), 256 * 1024) { IsBackground = true, Name = "connection" }.Start();
+    }
+
+    private HostListener ServeHosts(int port)
+    {
+        if (_hosts is not null) return _hosts;
+        _hosts = new HostListener(port, KnowsKey, Serve, log);
+        log($"serves other hosts at {string.Join(", ", _hosts.Endpoints)}, key {_hosts.Fingerprint}");
+        return _hosts;
+    }
+
+    /// <summary>Whether who has a key writes in the store of one of our jobs.</summary>
+    private bool KnowsKey(string fingerprint)
+    {
+        string[] stores;
+        lock (_lock) stores = [.. _jobs.Values.Select(j => j.Store).Distinct()];
+        return stores.Any(s => CoordinatorNotes.KnowsKey(s, fingerprint));
     }
 
     private void Serve(ControlChannel channel)
     {
+        lock (_lock) _connections++;
         try
         {
             while (true)
@@ -145,7 +165,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
         }
         if (job is null) _jobs[message.Job] = job = new CoordinatedJob(message.Job, message.Register.Launch);
         job.RankCount = Math.Max(1, message.Register.RankCount);
-        job.Recovery ??= JobRecovery.Of(message.Register);
+        if (channel.IsLocal) job.Recovery ??= JobRecovery.Of(message.Register); // else its launcher is not here
         job.Ended.Remove(message.Rank);
         if (job.Ranks.TryGetValue(message.Rank, out CoordinatedRank? other) && other.Channel != channel)
         {
@@ -155,9 +175,29 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
         job.Ranks[message.Rank] = new CoordinatedRank(message.Rank, message.Host, message.Register, channel);
         job.LastEpoch = Math.Max(job.LastEpoch, message.Register.LastEpoch);
         (job.Store, job.StoreKey) = (message.Register.Store, message.Register.StoreKey.Memory);
+        if (message.Register.OtherHosts && channel.IsLocal && !Announce(channel, message.Id, job)) return;
         log($"{message.Job}: rank {message.Rank} on {message.Host}, supervisor {message.Register.Pid}");
         channel.Send(new Envelope { Id = message.Id, Job = message.Job, Rank = message.Rank, Host = message.Host, Answer = new Answer { Job = message.Job } });
         AddEnded(job, message.Register.EndedRanks.Where(e => !job.Ranks.ContainsKey(e.Rank) && !job.Ended.ContainsKey(e.Rank)));
+    }
+
+    /// <summary>Lets the ranks on other hosts find us.</summary>
+    private bool Announce(ControlChannel channel, ulong id, CoordinatedJob job)
+    {
+        try
+        {
+            HostListener hosts = ServeHosts(0);
+            CoordinatorNote note = new() { Launch = job.Launch, Key = hosts.Fingerprint, Host = Environment.MachineName, Pid = Environment.ProcessId };
+            note.Endpoints.AddRange(hosts.Endpoints);
+            if (!note.Equals(job.Note)) CoordinatorNotes.Write(job.Store, job.Name, note);
+            job.Note = note;
+            return true;
+        }
+        catch (Exception e) when (e is TrecrException or IOException or UnauthorizedAccessException)
+        {
+            Reply(channel, id, (e as TrecrException)?.Error ?? TrecrError.Coordinator, $"its ranks on other hosts cannot be served: {e.Message}");
+            return false;
+        }
     }
 
     /// <summary>All that run hear of it, and tell it the next coordinator.</summary>
@@ -176,7 +216,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
         if (job.Epoch is not null) { Reply(channel, message.Id, TrecrError.CheckpointBusy, $"checkpoint {job.CheckpointId} of this job is being taken"); return; }
         if (job.Missing.ToArray() is { Length: > 0 } missing)
         {
-            Reply(channel, message.Id, TrecrError.RanksMissing, $"job {job.Name}: of its {job.RankCount} ranks {(missing.Length == 1 ? "rank" : "ranks")} {string.Join(", ", missing)} {(missing.Length == 1 ? "is" : "are")} not known to the coordinator of this host");
+            Reply(channel, message.Id, TrecrError.RanksMissing, $"job {job.Name}: of its {job.RankCount} ranks {(missing.Length == 1 ? "rank" : "ranks")} {string.Join(", ", missing)} {(missing.Length == 1 ? "is" : "are")} not known to the coordinator");
             return;
         }
         if (!job.Ranks.Keys.Except(job.Ended.Keys).Any()) { Reply(channel, message.Id, TrecrError.JobEnded, $"job {job.Name}: the programs of all its ranks have ended"); return; }
@@ -291,6 +331,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
     private void Over(CoordinatedJob job)
     {
         _jobs.Remove(job.Name);
+        if (job.Note is { } note) CoordinatorNotes.Remove(job.Store, job.Name, note);
         if (job.Recovery is not { } recovery) return;
         ulong lastEpoch = 0;
         try { lastEpoch = catalog.LastEpoch(job.Store, job.StoreKey, job.Name); }

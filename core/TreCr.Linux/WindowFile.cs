@@ -76,6 +76,12 @@ public static unsafe class WindowFile
         }
     }
 
+    /// <summary>Whether all members have opened the file of this descriptor: then it has no name any more. Members on another host never do.</summary>
+    public static bool IsComplete(int fd) => Sys.Status(fd).Links == 0;
+
+    /// <summary>Whether windows of this meeting wait for members.</summary>
+    public static bool AnyIncomplete(ulong meeting) => System.IO.Directory.EnumerateFiles(Directory, $"{Prefix}{meeting:x16}-*").Any();
+
     /// <summary>Takes away the names of windows whose members do not come any more.</summary>
     /// <param name="meeting">of these windows</param>
     public static void Remove(ulong meeting)

@@ -25,16 +25,16 @@ internal static unsafe class CommunicatorCalls
     {
         NcclRuntime.Require(id != null, "the unique id is NULL");
         UInt128 token = Tokens.New();
-        *id = new UniqueId { Magic = UniqueId.ThisMagic, TokenLow = (ulong)token, TokenHigh = (ulong)(token >> 64) };
+        *id = new UniqueId { Magic = UniqueId.ThisMagic, TokenLow = (ulong)token, TokenHigh = (ulong)(token >> 64), Host = ThisHost };
     }
 
     // The id comes by value: 128 bytes on the stack, while the arguments around it are in registers. A parameter of that size ends the process where it is the first call into the library (NativeAOT 9.0: abort in the
     // method's own entry), so the registers that are left over and the first words on the stack are named one by one.
-    public static void ncclCommInitRank(nint* result, int size, int rank, ulong rcx, ulong r8, ulong r9, ulong magic, ulong tokenLow, ulong tokenHigh)
-        => Init(result, size, [new UniqueId { Magic = magic, TokenLow = tokenLow, TokenHigh = tokenHigh }], rank, null);
+    public static void ncclCommInitRank(nint* result, int size, int rank, ulong rcx, ulong r8, ulong r9, ulong magic, ulong tokenLow, ulong tokenHigh, ulong host)
+        => Init(result, size, [new UniqueId { Magic = magic, TokenLow = tokenLow, TokenHigh = tokenHigh, Host = host }], rank, null);
 
-    public static void ncclCommInitRankConfig(nint* result, int size, int rank, Config* config, ulong r8, ulong r9, ulong magic, ulong tokenLow, ulong tokenHigh)
-        => Init(result, size, [new UniqueId { Magic = magic, TokenLow = tokenLow, TokenHigh = tokenHigh }], rank, config);
+    public static void ncclCommInitRankConfig(nint* result, int size, int rank, Config* config, ulong r8, ulong r9, ulong magic, ulong tokenLow, ulong tokenHigh, ulong host)
+        => Init(result, size, [new UniqueId { Magic = magic, TokenLow = tokenLow, TokenHigh = tokenHigh, Host = host }], rank, config);
 
     /// <summary>Several ids spread the work of a real rendezvous; here they name one together.</summary>
     public static void ncclCommInitRankScalable(nint* result, int size, int rank, int count, UniqueId* ids, Config* config)
@@ -50,11 +50,25 @@ internal static unsafe class CommunicatorCalls
         NcclRuntime.Require(size is > 0 and <= MostRanks && (uint)rank < (uint)size, $"rank {rank} of {size}");
         UInt128 token = ids[0].Token;
         foreach (UniqueId id in ids) NcclRuntime.Require(id.Magic == UniqueId.ThisMagic, "the unique id was not made by ncclGetUniqueId");
+        foreach (UniqueId id in ids)
+            if (id.Host != ThisHost) throw new NcclException(NcclResult.InvalidUsage, "the unique id was made on another host: communicators of several hosts are not supported by this version");
         for (int n = 1; n < ids.Length; n++) token = Tokens.Child(token, (uint)n, (uint)ids[n].TokenLow, (uint)ids[n].TokenHigh);
         bool isBlocking = IsBlocking(config, otherwise: true);
         ulong context = NcclRuntime.CurrentContext;
         Tokens.Use(token, (uint)rank);
         Begin(new Communicator(token, (uint)rank, (uint)size, context, isBlocking), result);
+    }
+
+    /// <summary>Which host this is, and since when it is up (FNV-1a); 0 is none.</summary>
+    private static ulong ThisHost
+    {
+        get
+        {
+            if (field != 0) return field;
+            ulong hash = 14695981039346656037;
+            foreach (char c in $"{Environment.MachineName} {File.ReadAllText("/proc/sys/kernel/random/boot_id")}") hash = (hash ^ c) * 1099511628211;
+            return field = hash | 1;
+        }
     }
 
     /// <summary>Joins, and waits for the others where the communicator blocks.</summary>

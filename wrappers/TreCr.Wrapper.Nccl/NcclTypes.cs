@@ -11,8 +11,8 @@ public unsafe struct UniqueId
 {
     public const ulong ThisMagic = 0x3144_4955_5243_4e54; // "TNCRUID1"
 
-    public ulong Magic, TokenLow, TokenHigh;
-    private fixed ulong _rest[13];
+    public ulong Magic, TokenLow, TokenHigh, Host;
+    private fixed ulong _rest[12];
 
     public readonly UInt128 Token => new(TokenHigh, TokenLow);
 }

@@ -17,6 +17,9 @@ internal sealed record LaunchSlot(uint Rank, uint Size, string Launch, string La
     /// <summary>Whether there are other ranks.</summary>
     public bool IsOneOfSeveral => Size > 1;
 
+    /// <summary>Some ranks are on other hosts, as far as the launcher says how many are here.</summary>
+    public bool HasOtherHosts { get; private init; }
+
     /// <summary>Behind the job's name in the runtime directory; a job's name has no dot.</summary>
     public string Suffix => IsOneOfSeveral ? $".{Rank}" : "";
 
@@ -50,9 +53,17 @@ internal sealed record LaunchSlot(uint Rank, uint Size, string Launch, string La
         if (!uint.TryParse(rankText, NumberStyles.None, null, out uint rank) || !uint.TryParse(sizeText, NumberStyles.None, null, out uint size) || rank >= size)
             throw Unclear($"{rankName} is {rankText}, {sizeName} is {sizeText}");
         if (size > 1 && launch is null) throw Unclear($"{rankName} is {rankText} of {sizeText}, and nothing says which launch this is");
-        return new LaunchSlot(rank, size, $"{launcher} {launch}", launcher);
+        return new LaunchSlot(rank, size, $"{launcher} {launch}", launcher) { HasOtherHosts = RanksHere(launcher) < size };
 
         static TrecrException Unclear(string what) => new(TrecrError.LaunchUnclear, $"cannot tell which rank this is: {what}");
+    }
+
+    /// <summary>Ranks of the launch on this host.</summary>
+    private static uint RanksHere(string launcher)
+    {
+        string? text = launcher switch { "Open MPI" => Given("OMPI_COMM_WORLD_LOCAL_SIZE"), "MPICH" => Given("MPI_LOCALNRANKS"), _ => null };
+        if (text is not null && uint.TryParse(text, NumberStyles.None, null, out uint here)) return here;
+        return launcher == "Slurm" && (Given("SLURM_STEP_NUM_NODES") ?? Given("SLURM_NNODES")) is { } nodes && nodes != "1" ? 0 : uint.MaxValue;
     }
 
     /// <summary>For a few digits.</summary>

@@ -6,7 +6,8 @@ namespace TreCr.Cli;
 /// <summary>
 /// The supervisor's connection to the coordinator: starts one where none runs, registers, connects again when it died. The program never notices.
 /// </summary>
-internal sealed class CoordinatorLink(RuntimeDirectory directory, string job, uint rank, Func<RegisterRank> facts) : IDisposable
+/// <param name="connect">to the job's coordinator, wherever that is; given whether this link is closed</param>
+internal sealed class CoordinatorLink(Func<Func<bool>, ControlChannel> connect, string job, uint rank, Func<RegisterRank> facts) : IDisposable
 {
     private static readonly string s_host = Environment.MachineName;
     private volatile ControlChannel? _channel;
@@ -39,7 +40,7 @@ internal sealed class CoordinatorLink(RuntimeDirectory directory, string job, ui
         {
             try
             {
-                using ControlChannel channel = CoordinatorClient.Connect(directory, start: true);
+                using ControlChannel channel = connect(() => _closed);
                 channel.Send(new Envelope { Id = 1, Job = job, Rank = rank, Host = s_host, Register = facts() });
                 _channel = channel;
                 _connected.Set();

@@ -38,7 +38,7 @@ internal sealed partial class RankSupervisor
             if (!LeadsJob) continue;
             try
             {
-                using ControlChannel channel = CoordinatorClient.Connect(Directory, start: true);
+                using ControlChannel channel = ConnectCoordinator(() => ProgramEnded);
                 CoordinatorClient.Ask(channel, new Envelope { Job = Job, CheckpointJob = new CheckpointJob() }, ControlWire.DefaultDeadlineMs + 30_000);
                 RemoveOldCheckpoints();
             }

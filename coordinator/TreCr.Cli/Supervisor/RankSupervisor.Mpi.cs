@@ -84,6 +84,9 @@ internal sealed partial class RankSupervisor
             BeginMpi((int)segment, new MpiAttachRequest { Restored = true, Rank = state.Rank, Size = state.Size, HostPid = hostPid, Epoch = epoch }, state.Pid, state.SegmentDescriptor);
         }
         finally { Sys.Close((int)segment); }
+        // MPI_Init has ended, so all ranks are restored, and have opened what they share where they can.
+        if (WindowFile.AnyIncomplete(Meeting))
+            throw new TrecrException(TrecrError.RestoreRefused, "its ranks share memory (MPI_Win_allocate_shared), and were not all started on one host");
     }
 
     /// <summary>The program has ended: so does MPI, before the launcher sees our end.</summary>

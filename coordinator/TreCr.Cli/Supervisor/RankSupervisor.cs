@@ -48,7 +48,7 @@ internal sealed partial class RankSupervisor : IDisposable
         SessionPath = SessionPathOf(directory, jobLock.Key);
         using (directory.TryLock(exclusive: false, CleanupVerb.OthersMs)) // a cleanup that took the socket for one of a dead job before is done
             Listener = new SessionListener(SessionPath, jobLock.Name, store, device, space.InitPid) { OnDelegator = pid => _jobLock.Note("delegator", pid), OnMpi = WelcomeMpi };
-        _link = new CoordinatorLink(directory, jobLock.Name, slot.Rank, Facts) { OnMessage = Hear, OnLost = CoordinatorLost };
+        _link = new CoordinatorLink(ConnectCoordinator, jobLock.Name, slot.Rank, Facts) { OnMessage = Hear, OnLost = CoordinatorLost };
         _jobLock.Note("init", space.InitPid);
     }
 
@@ -368,11 +368,13 @@ internal sealed partial class RankSupervisor : IDisposable
 
     // ---- the coordinator --------------------------------------------------------------------------------------------
 
+    private ControlChannel ConnectCoordinator(Func<bool> ended) => JobCoordinator.ForRank(Directory, Store, Job, Slot, () => LeadsJob, ended);
+
     private RegisterRank Facts()
     {
         RegisterRank facts = new()
         {
-            RankCount = Slot.Size, Launch = Slot.Launch, Pid = Environment.ProcessId, ProgramPid = ProgramPid, ProgramHostPid = ProgramHostPid, Store = Store, StoreKey = TreCr.Store.StoreKey.Ambient is { } key ? Google.Protobuf.ByteString.CopyFrom(key.Secret) : Google.Protobuf.ByteString.Empty, WorkingDirectory = WorkingDirectory,
+            RankCount = Slot.Size, OtherHosts = Slot.HasOtherHosts, Launch = Slot.Launch, Pid = Environment.ProcessId, ProgramPid = ProgramPid, ProgramHostPid = ProgramHostPid, Store = Store, StoreKey = TreCr.Store.StoreKey.Ambient is { } key ? Google.Protobuf.ByteString.CopyFrom(key.Secret) : Google.Protobuf.ByteString.Empty, WorkingDirectory = WorkingDirectory,
             StartedUnixMs = _startedUnixMs, DeviceKind = Device, TrecrVersion = VersionVerb.Version,
         };
         facts.Command.AddRange(Command);

@@ -14,7 +14,7 @@ internal static class CheckVerb
             return Report(arguments, $"{arguments.Command[0]}", CheckProgram(arguments));
         }
         string job = JobVerbs.Job(arguments);
-        using ControlChannel channel = JobVerbs.Connect(RuntimeDirectory.Open(), job);
+        using ControlChannel channel = JobVerbs.Connect(RuntimeDirectory.Open(), Installation.Store(arguments), job);
         Answer answer = CoordinatorClient.Ask(channel, new Envelope { Job = job, CheckJob = new CheckJob() }, 90_000).Answer;
         List<string> findings = [];
         bool several = answer.Jobs.Any(j => j.RankCount > 1);

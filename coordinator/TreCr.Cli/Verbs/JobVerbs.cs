@@ -11,13 +11,14 @@ internal static class JobVerbs
 
     private const int AnswerMs = 60_000;
 
-    /// <summary>Connects to the coordinator. Where none runs although jobs do, their supervisors start one within a second.</summary>
-    public static ControlChannel Connect(RuntimeDirectory directory, string? job)
+    /// <summary>Connects to the coordinator of a job. Where none runs although jobs do, their supervisors start one within a second.</summary>
+    /// <param name="job">null: this host's coordinator, or the one that the user names</param>
+    public static ControlChannel Connect(RuntimeDirectory directory, string store, string? job)
     {
         CoordinatorClient.TrecrPath = Installation.Trecr;
         for (int attempt = 1; ; attempt++)
         {
-            ControlChannel channel = CoordinatorClient.Connect(directory, start: true);
+            ControlChannel channel = JobCoordinator.Elsewhere(store, job) ?? CoordinatorClient.Connect(directory, start: true);
             try
             {
                 if (job is not null) WaitUntilListed(channel, directory, job);
@@ -33,7 +34,7 @@ internal static class JobVerbs
     {
         long end = Environment.TickCount64 + 30_000;
         using ManualResetEventSlim never = new();
-        while (JobLock.IsTaken(directory, job) && Environment.TickCount64 < end && !Listed(channel, job, whole: true)) never.Wait(50);
+        while ((JobLock.IsTaken(directory, job) || (!channel.IsLocal && Listed(channel, job))) && Environment.TickCount64 < end && !Listed(channel, job, whole: true)) never.Wait(50);
     }
 
     public static int Checkpoint(Arguments arguments)
@@ -41,9 +42,9 @@ internal static class JobVerbs
         string job = Job(arguments);
         int deadline = arguments.Number("--deadline", ControlWire.DefaultDeadlineMs / 1000, 1, 1_000_000);
         RuntimeDirectory directory = RuntimeDirectory.Open();
-        using ControlChannel channel = Connect(directory, job);
+        using ControlChannel channel = Connect(directory, Installation.Store(arguments), job);
         Answer done = CoordinatorClient.Ask(channel, new Envelope { Job = job, CheckpointJob = new CheckpointJob { Stop = arguments.Has("--stop"), DeadlineMs = (uint)deadline * 1000 } }, deadline * 1000 + 30_000).Answer;
-        if (arguments.Has("--stop")) AwaitEnd(directory, job, StoppedMs); // so that a restart that comes next finds the name free; what it has still to print may take longer
+        if (arguments.Has("--stop")) AwaitEnd(channel, directory, job, StoppedMs); // so that a restart that comes next finds the name free; what it has still to print may take longer
         if (arguments.Json)
             Output.Json("trecr.checkpoint/1", j =>
             {
@@ -65,8 +66,7 @@ internal static class JobVerbs
     public static int Status(Arguments arguments)
     {
         string? job = arguments.Operands.Count > 0 ? Job(arguments) : null;
-        using ControlChannel channel = Connect(RuntimeDirectory.Open(), job);
-        Answer answer = CoordinatorClient.Ask(channel, new Envelope { Job = job ?? "", ListJobs = new ListJobs { Details = true } }, AnswerMs).Answer;
+        Answer answer = AskStatus(Installation.Store(arguments), job);
         if (arguments.Json)
         {
             Output.Json("trecr.status/1", j => j.WriteObjects("jobs", answer.Jobs, status =>
@@ -113,13 +113,13 @@ internal static class JobVerbs
             return 0;
         }
         if (answer.Jobs.Count == 0) { Output.Note("no jobs run"); return 0; }
-        bool ranks = answer.Jobs.Any(j => j.RankCount > 1);
-        List<string[]> rows = [["JOB", .. ranks ? ["RANK"] : Array.Empty<string>(), "STATE", "PID", "DEVICE", "MEMORY", "LAST CHECKPOINT", "COMMAND"]];
+        bool ranks = answer.Jobs.Any(j => j.RankCount > 1), hosts = answer.Jobs.SelectMany(j => j.Ranks).Select(r => r.Host).Distinct().Count() > 1;
+        List<string[]> rows = [["JOB", .. ranks ? ["RANK"] : Array.Empty<string>(), .. hosts ? ["HOST"] : Array.Empty<string>(), "STATE", "PID", "DEVICE", "MEMORY", "LAST CHECKPOINT", "COMMAND"]];
         foreach (JobStatus status in answer.Jobs)
         {
-            foreach (EndedRank ended in status.EndedRanks.Where(e => status.Ranks.All(r => r.Rank != e.Rank))) rows.Add([status.Job, $"{ended.Rank}/{status.RankCount}", "ended", "-", "-", "-", "-", $"(exit code {ended.ExitCode})"]);
+            foreach (EndedRank ended in status.EndedRanks.Where(e => status.Ranks.All(r => r.Rank != e.Rank))) rows.Add([status.Job, $"{ended.Rank}/{status.RankCount}", .. hosts ? [ended.Host] : Array.Empty<string>(), "ended", "-", "-", "-", "-", $"(exit code {ended.ExitCode})"]);
             foreach (RankEntry rank in status.Ranks)
-                rows.Add([status.Job, .. ranks ? [$"{rank.Rank}/{status.RankCount}"] : Array.Empty<string>(), rank.Status?.State ?? "unknown", $"{rank.Facts.ProgramHostPid}", rank.Status?.DeviceName is { Length: > 0 } d ? d : "-",
+                rows.Add([status.Job, .. ranks ? [$"{rank.Rank}/{status.RankCount}"] : Array.Empty<string>(), .. hosts ? [rank.Host] : Array.Empty<string>(), rank.Status?.State ?? "unknown", $"{rank.Facts.ProgramHostPid}", rank.Status?.DeviceName is { Length: > 0 } d ? d : "-",
                     rank.Status?.Sessions.Count > 0 ? Output.Bytes(rank.Status.DeviceBytes) : "-", rank.Facts.LastCheckpointId is { Length: > 0 } id ? id : "-", string.Join(' ', rank.Facts.Command)]);
         }
         Output.Table(rows);
@@ -129,14 +129,30 @@ internal static class JobVerbs
         return 0;
     }
 
+    /// <summary>Of one job, or of all that this host's coordinator knows and those on several hosts that have a note in the store.</summary>
+    private static Answer AskStatus(string store, string? job)
+    {
+        RuntimeDirectory directory = RuntimeDirectory.Open();
+        Answer answer = Ask(Connect(directory, store, job), job);
+        if (job is null && HostConnection.Named is null)
+            foreach (string other in CoordinatorNotes.Jobs(store).Where(o => answer.Jobs.All(j => j.Job != o)))
+                if (JobCoordinator.Elsewhere(store, other) is { } channel) answer.Jobs.AddRange(Ask(channel, null).Jobs.Where(j => j.Job == other));
+        return answer;
+
+        static Answer Ask(ControlChannel channel, string? job)
+        {
+            using (channel) return CoordinatorClient.Ask(channel, new Envelope { Job = job ?? "", ListJobs = new ListJobs { Details = true } }, AnswerMs).Answer;
+        }
+    }
+
     public static int Stop(Arguments arguments)
     {
         string job = Job(arguments);
         int grace = arguments.Number("--grace", 10, 0, 100_000) * 1000;
         RuntimeDirectory directory = RuntimeDirectory.Open();
-        using ControlChannel channel = Connect(directory, job);
+        using ControlChannel channel = Connect(directory, Installation.Store(arguments), job);
         CoordinatorClient.Ask(channel, new Envelope { Job = job, StopJob = new StopJob { GraceMs = (uint)grace } }, AnswerMs);
-        if (!AwaitEnd(directory, job, grace + EndedMs)) throw new TrecrException(TrecrError.Deadline, $"job {job} has not ended {grace + EndedMs} ms after it was told to");
+        if (!AwaitEnd(channel, directory, job, grace + EndedMs)) throw new TrecrException(TrecrError.Deadline, $"job {job} has not ended {grace + EndedMs} ms after it was told to");
         // The lock goes with the supervisor; the coordinator hears of it a moment later, and the next verb shall not find the job there.
         using ManualResetEventSlim never = new();
         for (long end = Environment.TickCount64 + 10_000; Environment.TickCount64 < end && Listed(channel, job); never.Wait(10)) { }
@@ -146,17 +162,17 @@ internal static class JobVerbs
 
     /// <summary>Waits until no supervisor has the job's name.</summary>
     /// <returns>false: one has it still</returns>
-    private static bool AwaitEnd(RuntimeDirectory directory, string job, int limitMs)
+    private static bool AwaitEnd(ControlChannel channel, RuntimeDirectory directory, string job, int limitMs)
     {
         long end = Environment.TickCount64 + limitMs;
         using ManualResetEventSlim never = new();
-        for (; JobLock.IsTaken(directory, job); never.Wait(20))
+        for (; JobLock.IsTaken(directory, job) || (!channel.IsLocal && Listed(channel, job)); never.Wait(20))
             if (Environment.TickCount64 > end) return false;
         return true;
     }
 
     /// <param name="whole">with all its ranks: those that have ended are known too</param>
-    private static bool Listed(ControlChannel channel, string job, bool whole = false)
+    public static bool Listed(ControlChannel channel, string job, bool whole = false)
         => CoordinatorClient.Ask(channel, new Envelope { ListJobs = new ListJobs() }, AnswerMs).Answer.Jobs.Any(j => j.Job == job
             && (!whole || j.Ranks.Select(r => r.Rank).Union(j.EndedRanks.Select(e => e.Rank)).Count() >= j.RankCount));
 

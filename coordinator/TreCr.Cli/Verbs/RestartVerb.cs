@@ -49,6 +49,7 @@ internal static class RestartVerb
             jobLock = JobLock.TryTake(directory, manifest.Job, slot) ?? throw new TrecrException(TrecrError.StillRunning, $"cannot restart {manifest.CheckpointId}: job {manifest.Job} is running");
             try
             {
+                JobCoordinator.RequireFree(path, manifest.Job, slot, TrecrError.StillRunning, $"cannot restart {manifest.CheckpointId}");
                 if (manifest.Imported && !arguments.Has("--trust")) throw new TrecrException(TrecrError.OtherUser, $"cannot restart {manifest.CheckpointId}: it was imported");
                 if (manifest.UserId != Sys.EffectiveUserId() && !arguments.Has("--trust"))
                     throw new TrecrException(TrecrError.OtherUser, $"cannot restart {manifest.CheckpointId}: it was taken by user {manifest.UserId}");

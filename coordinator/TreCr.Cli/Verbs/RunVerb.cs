@@ -34,6 +34,12 @@ internal static class RunVerb
             jobLock = TakeName(directory, opened, name, arguments.Command[0], slot);
             lastEpoch = opened.NextEpoch(jobLock.Name) - 1;
         }
+        try { JobCoordinator.RequireFree(store, jobLock.Name, slot, TrecrError.JobNameTaken, $"cannot run as job {jobLock.Name}"); }
+        catch
+        {
+            jobLock.Dispose();
+            throw;
+        }
         if (options.Policy is { } policy) lastEpoch = Math.Max(lastEpoch, new Store.Tiers.TierSet(policy).LastEpoch(jobLock.Name)); // the store may have been lost since
         if (ProgramFile.IsStatic(program))
             Output.Note($"note: {program} is a static program, so its CUDA calls, if it makes any, cannot be taken over; it runs and can be saved as long as it makes none");

@@ -1,9 +1,11 @@
-// calls ROUNDS [MILLISECONDS]: every family of MPI calls, checked against what the standard says, again and again; prints "round N" at rank 0 after each and "ok" at the end. Works with any number of ranks.
+// calls ROUNDS [MILLISECONDS [FILE]]: every family of MPI calls, checked against what the standard says, again and again; prints "round N" at rank 0 after each and "ok" at the end. Works with any number of ranks.
+// Half way rank 0 waits as long as FILE exists.
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static int rank, size, right, left, current;
 #define CHECK(c) do { if (!(c)) { printf("rank %d, round %d: %s:%d: %s\n", rank, current, __FILE__, __LINE__, #c); fflush(stdout); MPI_Abort(MPI_COMM_WORLD, 3); } } while (0)
@@ -163,6 +165,7 @@ int main(int argc, char **argv)
     for (current = 0; current < rounds; current++) {
         messages(current); long_doubles(current); collectives(current, MPI_COMM_WORLD); communicators(current); types(); errors(); CHECK(MPI_Wtime() >= start);
         if (!rank) { printf("round %d\n", current); fflush(stdout); } if (pause) { struct timespec t = { 0, pause * 1000000L }; nanosleep(&t, 0); }
+        while (!rank && argc > 3 && current == rounds / 2 && !access(argv[3], F_OK)) { struct timespec t = { 0, 20000000L }; nanosleep(&t, 0); }
     }
     MPI_Finalize(); MPI_Finalized(&flag); if (!flag) return 9; if (!rank) printf("ok\n"); return 0;
 }

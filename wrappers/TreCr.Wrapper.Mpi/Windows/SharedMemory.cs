@@ -3,7 +3,7 @@ using TreCr.Linux;
 namespace TreCr.Wrapper.Mpi;
 
 /// <summary>Memory that all ranks of a shared window map, each at an address of its own. It is saved once with each rank, the same bytes, and shared again after a restart (<see cref="WindowFile"/>).</summary>
-/// <remarks>Source: MPI-3.1 §11.2.3. All ranks are on one host.</remarks>
+/// <remarks>Source: MPI-3.1 §11.2.3.</remarks>
 internal sealed unsafe class SharedMemory : IDisposable
 {
     private const int PageBytes = 4096;
@@ -19,7 +19,7 @@ internal sealed unsafe class SharedMemory : IDisposable
 
     /// <summary>Collective.</summary>
     /// <param name="sizes">bytes, of each rank</param><param name="isApart">each rank's part begins at a page</param>
-    /// <exception cref="MpiException">MPI_ERR_NO_MEM, at all ranks</exception>
+    /// <exception cref="MpiException">MPI_ERR_NO_MEM, MPI_ERR_RMA_SHARED (ranks on several hosts), at all ranks</exception>
     public static SharedMemory Make(Comm comm, long[] sizes, bool isApart)
     {
         long[] offsets = new long[sizes.Length];
@@ -36,22 +36,22 @@ internal sealed unsafe class SharedMemory : IDisposable
         Schedule.Run(comm, s => Algorithms.Bcast(s, at, 16, PredefinedTypes.Byte, 0));
         string window = WindowFile.Window(numbers[1], comm.Size);
         nint start = 0;
+        int file = -1;
         ErrorClass error = ErrorClass.Success;
         string why = "";
-        try { start = Map(WindowFile.Join(numbers[0], window, bytes, null), bytes); }
+        try
+        {
+            file = WindowFile.Join(numbers[0], window, bytes, null);
+            start = (nint)Sys.Check(Sys.Mmap(0, (ulong)bytes, Sys.PROT_READ | Sys.PROT_WRITE, Sys.MAP_SHARED, file), "mmap", "a shared window");
+        }
         catch (LinuxException e) { (error, why) = (ErrorClass.NoMem, e.Message); }
         ErrorClass worst = comm.WorstOf(error);
+        if (worst == ErrorClass.Success && !WindowFile.IsComplete(file)) (worst, why) = (ErrorClass.RmaShared, "the ranks are not all on one host"); // all of them see it
+        if (file >= 0) Sys.Close(file);
         if (worst == ErrorClass.Success) return new SharedMemory(start, bytes, offsets);
         if (start != 0) Sys.Munmap((ulong)start, (ulong)bytes);
         WindowFile.Remove(numbers[0]);
         throw new MpiException(worst, why.Length > 0 ? why : $"another rank could not map {bytes} bytes of shared memory");
-    }
-
-    private static nint Map(int fd, long bytes)
-    {
-        long start = Sys.Mmap(0, (ulong)bytes, Sys.PROT_READ | Sys.PROT_WRITE, Sys.MAP_SHARED, fd);
-        Sys.Close(fd);
-        return (nint)Sys.Check(start, "mmap", "a shared window");
     }
 
     public void Dispose() => Sys.Munmap((ulong)_start, (ulong)_bytes);
