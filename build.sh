@@ -129,7 +129,7 @@ build_dotnet() {
     local sum projects=() p
     sum=$(hash_of core wrappers delegator gmmu replay process incremental coordinator api Directory.Build.props Directory.Packages.props build.proj .editorconfig)
     unchanged dotnet "$sum" && [ -e out/trecr ] && [ -e out/trecr-init ] && [ -e out/lib/libcuda.so.1 ] && [ -e out/delegator/trecr-delegator ] && [ -e out/lib/libveloc-client.so ] && [ -e out/bin/veloc-backend ] && return
-    for p in coordinator/TreCr.Cli process/TreCr.Init delegator/TreCr.Delegator wrappers/TreCr.Wrapper api/TreCr.Api.Veloc api/TreCr.Api.Helper; do
+    for p in coordinator/TreCr.Cli process/TreCr.Init delegator/TreCr.Delegator wrappers/TreCr.Wrapper api/TreCr.Api.Veloc; do
         p=$p/$(basename "$p").csproj
         if has_sources "$p"; then projects+=("$root/$p"); else say "$p has no sources yet: left out"; fi
     done
@@ -154,7 +154,8 @@ build_dotnet() {
         ln -sfn libtrecr-wrapper.so out/lib/libcuda.so.1
     fi
     if [ -e $from/TreCr.Api.Veloc ]; then place $from/TreCr.Api.Veloc/release*/libveloc-client.so out/lib/libveloc-client.so; fi
-    if [ -e $from/TreCr.Api.Helper ]; then place $from/TreCr.Api.Helper/release*/veloc-backend out/bin/veloc-backend; fi
+    mkdir -p out/bin
+    ln -sfn ../trecr out/bin/veloc-backend
     for f in api/include/*; do place "$f" "out/include/$(basename "$f")"; done
     stamp dotnet "$sum"
 }

@@ -20,7 +20,7 @@ mkdir -p "$top"/{bin,delegator,include,lib,share/man/man1,share/completions}
 cp out/trecr out/trecr-init "$top/"
 cp out/delegator/* "$top/delegator/"
 cp out/lib/libtrecr-wrapper.so out/lib/libveloc-client.so "$top/lib/"
-cp out/bin/* "$top/bin/"
+cp -P out/bin/* "$top/bin/"
 cp out/include/* "$top/include/"
 ln -s libtrecr-wrapper.so "$top/lib/libcuda.so.1"
 out/trecr manual | gzip -9n >"$top/share/man/man1/trecr.1.gz"

@@ -6,10 +6,11 @@ namespace TreCr.Api;
 /// <summary>Starts the helper: a short-lived process of the program takes the lock, listens, starts the helper in a session of its own and ends, so that the helper is nobody's child.</summary>
 public static class HelperProcess
 {
-    /// <summary>Name of the program, as VELOC's.</summary>
+    /// <summary>Name of the program, as VELOC's; a link to trecr.</summary>
     public const string ProgramName = "veloc-backend";
 
     internal const string StartOption = "--start", ServeOption = "--serve";
+    private const int MostAttempts = 3;
     private const string LockFile = "lock", LogFile = "veloc-backend.log";
 
     /// <summary>Where the calling library lies; set by it. Looked at after <see cref="CheckpointSettings.HelperDirectory"/>.</summary>
@@ -20,11 +21,16 @@ public static class HelperProcess
     internal static void Start(CheckpointDirectory scratch, CheckpointSettings settings)
     {
         string program = Find(settings);
-        int pid;
-        try { pid = Sys.Spawn(program, [program, StartOption, scratch.Path, settings.LogDirectory ?? ""]); }
-        catch (LinuxException e) { throw new CheckpointException($"{program}: does not start: {e.Message}", e); }
-        // A program that ignores SIGCHLD has no status of it; then the connection shows whether it started.
-        if (Sys.Wait(pid, 0, out int status) == pid && status != 0) throw new CheckpointException($"{program}: did not start (status {status})");
+        for (int attempt = 1; ; attempt++)
+        {
+            int pid;
+            try { pid = Sys.Spawn(program, [program, StartOption, scratch.Path, settings.LogDirectory ?? ""]); }
+            catch (LinuxException e) { throw new CheckpointException($"{program}: does not start: {e.Message}", e); }
+            // A program that ignores SIGCHLD has no status of it; then the connection shows whether it started.
+            if (Sys.Wait(pid, 0, out int status) != pid || status == 0) return;
+            bool wasKilled = (status & 0x7f) != 0; // by somebody who clears up, or for lack of memory: that passes
+            if (!wasKilled || attempt == MostAttempts) throw new CheckpointException($"{program}: did not start (status {status})");
+        }
     }
 
     /// <summary>What the helper program does.</summary>
@@ -69,7 +75,7 @@ public static class HelperProcess
         Sys.SetInheritable(held);
         Sys.SetInheritable(listener);
         string self = Sys.ReadLink("/proc/self/exe") ?? throw new CheckpointException("/proc/self/exe cannot be read");
-        Sys.Spawn(self, [self, ServeOption, scratch.Path, listener.ToString(CultureInfo.InvariantCulture)]);
+        Sys.Spawn(self, [ProgramName, ServeOption, scratch.Path, listener.ToString(CultureInfo.InvariantCulture)]);
         return 0;
     }
 

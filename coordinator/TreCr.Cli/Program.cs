@@ -1,3 +1,4 @@
+using TreCr.Api;
 using TreCr.Control;
 using TreCr.Images;
 using TreCr.Linux;
@@ -10,6 +11,7 @@ internal static class Program
 {
     private static int Main(string[] words)
     {
+        if (Path.GetFileName(Environment.GetCommandLineArgs()[0]) == HelperProcess.ProgramName) return HelperProcess.Main(words);
         if (words.Length == 0) { PrintHelp(); return 2; }
         if (words[0] is "--help" or "-h" or "help") { PrintHelp(); return 0; }
         if (words[0] is "--version" or "version") return VersionVerb.Print(words.Contains("--json"));

@@ -1,3 +1,0 @@
-using TreCr.Api;
-
-return HelperProcess.Main(args);
