@@ -137,6 +137,8 @@ build_dotnet() {
     mkdir -p artifacts
     local list
     list=$(IFS=';'; echo "${projects[*]}")
+    # Of a build that was killed: newer than its sources, and nothing in it.
+    [ -d artifacts/obj ] && find artifacts/obj -name '*.o' -size 0 -delete
     quietly dotnet msbuild build.proj -t:Restore "-p:Projects=\"$list\"" -v:quiet || die "restore failed"
     quietly dotnet msbuild build.proj -t:Publish "-p:Projects=\"$list\"" -v:quiet -m || die "build failed (artifacts/build.log)"
 

@@ -22,6 +22,9 @@ public sealed class ControlChannel : IDisposable
     /// <summary>The peer is on this host: its processes, files and descriptors are here.</summary>
     public bool IsLocal { get; init; } = true;
 
+    /// <summary>After the socket was closed.</summary>
+    internal Action? OnClosed { get; init; }
+
     /// <summary>The socket, for poll(2).</summary>
     public int Socket => _socket;
 
@@ -76,5 +79,6 @@ public sealed class ControlChannel : IDisposable
             Sys.Close(_socket);
             _socket = -1;
         }
+        OnClosed?.Invoke();
     }
 }

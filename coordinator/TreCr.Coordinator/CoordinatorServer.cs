@@ -69,13 +69,23 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
             Sys.Close(socket);
             return;
         }
+        Count(); // here, not on its thread: else we might end before that runs
         new Thread(() => Serve(new ControlChannel(socket)), 256 * 1024) { IsBackground = true, Name = "connection" }.Start();
+    }
+
+    private void Count()
+    {
+        lock (_lock) _connections++;
     }
 
     private HostListener ServeHosts(int port)
     {
         if (_hosts is not null) return _hosts;
-        _hosts = new HostListener(port, KnowsKey, Serve, log);
+        _hosts = new HostListener(port, KnowsKey, channel =>
+        {
+            Count();
+            Serve(channel);
+        }, log);
         log($"serves other hosts at {string.Join(", ", _hosts.Endpoints)}, key {_hosts.Fingerprint}");
         return _hosts;
     }
@@ -88,9 +98,9 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
         return stores.Any(s => CoordinatorNotes.KnowsKey(s, fingerprint));
     }
 
+    /// <summary>A connection that was counted.</summary>
     private void Serve(ControlChannel channel)
     {
-        lock (_lock) _connections++;
         try
         {
             while (true)

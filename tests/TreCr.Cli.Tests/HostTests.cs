@@ -65,6 +65,22 @@ public sealed class HostTests
         if (!underTheOtherOnOne) Assert.That(() => Directory.GetFiles($"{_place.StorePath}/coordinators"), Is.Empty.After((int)Workplace.Limit.TotalMilliseconds, 20), "the note goes with the job");
     }
 
+    /// <summary>--restart-on-failure: the coordinator is where the launcher is, and runs it again, for all hosts.</summary>
+    [Test]
+    public void AFailureOnOneHost_BringsTheJobBackOnBoth()
+    {
+        File.WriteAllText(Hold, "");
+        RunningProgram run = Launch("calls", ["--restart-on-failure"], (Hosts.A, 1), (Hosts.B, 1));
+        run.WaitForLine(l => l == "round 1", Workplace.Limit);
+        Checkpoint(1);
+        _hosts.WorkOn(Hosts.B);
+        using (RunningProgram killer = _place.Other("/usr/bin/pkill", "-KILL", "-x", "calls")) Assert.That(killer.WaitForExit(Workplace.Limit), Is.Zero, killer.Errors);
+        run.WaitForError("it is restarted from its newest checkpoint", Workplace.Limit);
+        File.Delete(Hold);
+        run.WaitForLine(l => l == "ok", Workplace.Limit);
+        Assert.That(run.Output.Count(l => l == "round 0"), Is.EqualTo(1), "it did not begin again");
+    }
+
     /// <summary>Memory that ranks share is refused where they cannot share it: when it is made, and when they are restarted apart.</summary>
     [Test]
     public void SharedWindows_AreOfOneHost()
@@ -119,11 +135,14 @@ public sealed class HostTests
     }
 
     /// <param name="program">of tests/programs/mpi, or a file; it has the number of rounds and what to sleep after each, ms</param>
-    private RunningProgram Launch(string program, params (string Host, int Ranks)[] ranks)
+    private RunningProgram Launch(string program, params (string Host, int Ranks)[] ranks) => Launch(program, [], ranks);
+
+    /// <inheritdoc cref="Launch(string, ValueTuple{string, int}[])"/>
+    private RunningProgram Launch(string program, string[] options, params (string Host, int Ranks)[] ranks)
     {
         string source = program.EndsWith(".c") ? program : Path.Combine(Repository.Root, $"tests/programs/mpi/{program}.c"), path = $"{_place.Root}/{Path.GetFileNameWithoutExtension(program)}";
         RunningProgram compiler = _place.Other("/usr/bin/mpicc.openmpi", "-O1", "-w", "-o", path, source, "-lm");
         Assert.That(compiler.WaitForExit(Workplace.Limit), Is.Zero, compiler.Errors);
-        return _place.StartUnder(_hosts.OpenMpi(ranks), Variables, "run", "--job", "job", "--", path, $"{Rounds}", "100", Hold);
+        return _place.StartUnder(_hosts.OpenMpi(ranks), Variables, ["run", "--job", "job", .. options, "--", path, $"{Rounds}", "100", Hold]);
     }
 }

@@ -20,7 +20,7 @@ internal static class JobCoordinator
     {
         if (HostConnection.Named is { } name) return HostConnection.Connect(name);
         if (!slot.HasOtherHosts) return CoordinatorClient.Connect(directory, start: true);
-        CoordinatorNotes.ShowKey(store, HostIdentity.Open().Fingerprint);
+        ShowKey(store);
         TrecrException? last = null;
         using ManualResetEventSlim never = new();
         for (long end = Environment.TickCount64 + FindMs; Environment.TickCount64 < end && !ended(); never.Wait(100))
@@ -46,10 +46,18 @@ internal static class JobCoordinator
         if (job is null || CoordinatorNotes.TryRead(store, job) is not { } note) return null;
         try
         {
-            CoordinatorNotes.ShowKey(store, HostIdentity.Open().Fingerprint);
+            ShowKey(store);
             return HostConnection.Connect(note);
         }
-        catch (Exception e) when (e is TrecrException or IOException or UnauthorizedAccessException) { return null; } // of a job that is no more
+        catch (TrecrException) { return null; } // of a job that is no more
+    }
+
+    /// <exception cref="TrecrException">HostKey, StoreIO</exception>
+    private static void ShowKey(string store)
+    {
+        string key = HostIdentity.Open().Fingerprint;
+        try { CoordinatorNotes.ShowKey(store, key); }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw new TrecrException(TrecrError.StoreIO, $"cannot write {store}, where the coordinator looks for our key: {e.Message}", e); }
     }
 
     /// <summary>Refuses a name that a job has which runs on other hosts.</summary>

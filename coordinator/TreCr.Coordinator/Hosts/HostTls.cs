@@ -19,7 +19,7 @@ internal static class HostTls
     public static SslStream Accept(Socket socket, HostIdentity identity, Func<string, bool> trusts)
         => Shake(socket, trusts, (stream, options) => stream.AuthenticateAsServer(new SslServerAuthenticationOptions
         {
-            ServerCertificate = identity.Certificate, ClientCertificateRequired = true, EnabledSslProtocols = SslProtocols.Tls13, RemoteCertificateValidationCallback = options,
+            ServerCertificate = identity.Certificate, ClientCertificateRequired = true, EnabledSslProtocols = SslProtocols.Tls13, AllowTlsResume = false, RemoteCertificateValidationCallback = options,
         }));
 
     /// <summary>As the side that connects.</summary>
@@ -27,7 +27,7 @@ internal static class HostTls
     public static SslStream Connect(Socket socket, HostIdentity identity, Func<string, bool> trusts)
         => Shake(socket, trusts, (stream, options) => stream.AuthenticateAsClient(new SslClientAuthenticationOptions
         {
-            TargetHost = "trecr", ClientCertificates = [identity.Certificate], EnabledSslProtocols = SslProtocols.Tls13, RemoteCertificateValidationCallback = options,
+            TargetHost = "trecr", ClientCertificates = [identity.Certificate], EnabledSslProtocols = SslProtocols.Tls13, AllowTlsResume = false, RemoteCertificateValidationCallback = options,
         }));
 
     private static SslStream Shake(Socket socket, Func<string, bool> trusts, Action<SslStream, RemoteCertificateValidationCallback> shake)
