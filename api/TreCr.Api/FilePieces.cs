@@ -22,25 +22,12 @@ internal static class FilePieces
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException) { return null; }
     }
 
-    /// <summary>Writes a small file that is there whole or not at all.</summary>
+    /// <summary>Writes a small file that is there whole or not at all, for whoever may read the directory.</summary>
     public static void Replace(string path, string text, bool durable)
-    {
-        string fresh = $"{path}.{Environment.ProcessId}.{Environment.CurrentManagedThreadId}.tmp";
-        try
-        {
-            using (SafeFileHandle file = File.OpenHandle(fresh, FileMode.Create, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete))
-            {
-                RandomAccess.Write(file, System.Text.Encoding.UTF8.GetBytes(text), 0);
-                if (durable) RandomAccess.FlushToDisk(file);
-            }
-            File.Move(fresh, path, overwrite: true);
-        }
-        catch
-        {
-            File.Delete(fresh);
-            throw;
-        }
-    }
+        => Replace(path, System.Text.Encoding.UTF8.GetBytes(text), durable);
+
+    /// <inheritdoc cref="Replace(string, string, bool)"/>
+    public static void Replace(string path, ReadOnlySpan<byte> bytes, bool durable) => WholeFile.Replace(path, bytes, durable, WholeFile.Private | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
 
     /// <summary>Makes the names in a directory durable.</summary>
     public static void SyncDirectory(string path)

@@ -48,8 +48,6 @@ public static class Flusher
         using IncrementalHash sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         byte[] buffer = new byte[1 << 20];
         for (long at = 0; at < length && FilePieces.Read(file, buffer, at) is var n and > 0; at += n) sha.AppendData(buffer, 0, n);
-        string path = $"{directory}/{id.FileName}.chksum", fresh = $"{path}.{Environment.ProcessId}.tmp";
-        File.WriteAllBytes(fresh, sha.GetHashAndReset());
-        File.Move(fresh, path, overwrite: true);
+        FilePieces.Replace($"{directory}/{id.FileName}.chksum", sha.GetHashAndReset(), durable: false);
     }
 }

@@ -20,7 +20,7 @@ internal sealed class HelperServer(CheckpointDirectory scratch, int listener)
     {
         Directory.CreateDirectory(scratch.OwnPath(HelperQueue.QueueDirectory));
         foreach (string path in Directory.EnumerateFiles(scratch.OwnPath(HelperQueue.QueueDirectory)))
-            if (!path.EndsWith(".tmp", StringComparison.Ordinal)) Enqueue(Path.GetFileName(path), -1);
+            if (!path.EndsWith(WholeFile.UnfinishedSuffix, StringComparison.Ordinal)) Enqueue(Path.GetFileName(path), -1);
         for (int i = 0; i < Math.Clamp(Environment.ProcessorCount, 1, 4); i++) new Thread(Work) { IsBackground = true }.Start();
         long giveUp = Environment.TickCount64 + FirstProgramMs;
         bool hadProgram = false;

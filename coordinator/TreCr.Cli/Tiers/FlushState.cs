@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TreCr.Linux;
 using TreCr.Store.Tiers;
 
 namespace TreCr.Cli;
@@ -25,7 +26,7 @@ internal sealed record FlushState(bool Running, string Tier, string CheckpointId
             });
             j.WriteEndObject();
         }
-        JobTiers.Replace(JobTiers.ProgressPath(store, job), text.ToArray());
+        WholeFile.Replace(JobTiers.ProgressPath(store, job), text.ToArray(), durable: false, WholeFile.Private);
     }
 
     /// <summary>What users see of it too.</summary>

@@ -12,7 +12,6 @@ namespace TreCr.Cli;
 internal static class JobTiers
 {
     public const string Variable = "TRECR_POLICY";
-    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     public static readonly Option PolicyOption = new("--policy", "FILE", "a TOML file that names further tiers for the checkpoints (docs/tiers.md; default: TRECR_POLICY, else the job's own)");
 
@@ -51,23 +50,15 @@ internal static class JobTiers
     /// <summary>Leaves a copy in the store for the commands that come later.</summary>
     public static void Save(string store, string job, StorePolicy policy)
     {
-        Directory.CreateDirectory($"{store}/policies", Private | UnixFileMode.UserExecute);
-        Replace(PolicyPath(store, job), System.Text.Encoding.UTF8.GetBytes(policy.Text));
-    }
-
-    /// <summary>Writes a small file of the store that is there whole or not at all.</summary>
-    public static void Replace(string path, byte[] bytes)
-    {
-        string temporary = $"{path}.tmp-{Environment.ProcessId}";
-        using (FileStream file = new(temporary, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = Private })) file.Write(bytes);
-        File.Move(temporary, path, overwrite: true);
+        Directory.CreateDirectory($"{store}/policies", WholeFile.Private | UnixFileMode.UserExecute);
+        WholeFile.Replace(PolicyPath(store, job), System.Text.Encoding.UTF8.GetBytes(policy.Text), durable: false, WholeFile.Private);
     }
 
     /// <summary>The right to flush a job.</summary>
     /// <returns>null: another process has it for longer than the limit</returns>
     public static IDisposable? TryLock(string store, string job, int limitMs)
     {
-        Directory.CreateDirectory($"{store}/policies", Private | UnixFileMode.UserExecute);
+        Directory.CreateDirectory($"{store}/policies", WholeFile.Private | UnixFileMode.UserExecute);
         int fd = Sys.Open(LockPath(store, job), Sys.O_RDWR | Sys.O_CREAT | Sys.O_NOFOLLOW | Sys.O_CLOEXEC, 0x180);
         using ManualResetEventSlim never = new();
         for (long end = Environment.TickCount64 + limitMs; ; never.Wait(50))

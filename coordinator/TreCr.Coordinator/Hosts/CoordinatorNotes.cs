@@ -10,7 +10,6 @@ namespace TreCr.Coordinator;
 /// </summary>
 public static class CoordinatorNotes
 {
-    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const int MostBytes = 64 * 1024;
 
     private static string PathOf(string store, string job) => $"{store}/coordinators/{job}";
@@ -19,14 +18,8 @@ public static class CoordinatorNotes
     /// <exception cref="IOException">the store cannot be written</exception>
     public static void Write(string store, string job, CoordinatorNote note)
     {
-        Directory.CreateDirectory($"{store}/coordinators", Private | UnixFileMode.UserExecute);
-        string temporary = $"{store}/coordinators/.{job}.{Environment.MachineName}-{Environment.ProcessId}";
-        using (FileStream file = new(temporary, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = Private }))
-        {
-            file.Write(note.ToByteArray());
-            file.Flush(flushToDisk: true);
-        }
-        File.Move(temporary, PathOf(store, job), overwrite: true);
+        Directory.CreateDirectory($"{store}/coordinators", WholeFile.Private | UnixFileMode.UserExecute);
+        WholeFile.Replace(PathOf(store, job), note.ToByteArray(), durable: true, WholeFile.Private);
     }
 
     /// <returns>null: there is none, or none of this user's</returns>
@@ -53,8 +46,8 @@ public static class CoordinatorNotes
     {
         string path = $"{store}/keys/{fingerprint}";
         if (IsOwn(path)) return;
-        Directory.CreateDirectory($"{store}/keys", Private | UnixFileMode.UserExecute);
-        using FileStream file = new(path, new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.Write, UnixCreateMode = Private });
+        Directory.CreateDirectory($"{store}/keys", WholeFile.Private | UnixFileMode.UserExecute);
+        using FileStream file = new(path, new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.Write, UnixCreateMode = WholeFile.Private });
     }
 
     /// <summary>Whether who has this key writes in this store.</summary>
