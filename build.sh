@@ -76,6 +76,8 @@ install_for_tests() {
     # Hosts made of namespaces are served by it; not where installing it would start it for the world.
     [ -e /usr/sbin/sshd ] || [ -d /run/systemd/system ] || missing+=(openssh-server)
     command -v ip >/dev/null || missing+=(iproute2)
+    # So is a cluster below Slurm.
+    [ -e /usr/sbin/slurmd ] && [ -e /usr/sbin/slurmctld ] && [ -e /usr/bin/srun ] && [ -e /usr/sbin/munged ] || [ -d /run/systemd/system ] || missing+=(slurmd slurmctld slurm-client munge)
     [ ${#missing[@]} = 0 ] && return
     as_root true || { say "without ${missing[*]} the tests of MPI are skipped"; return; }
     say "installing ${missing[*]}"

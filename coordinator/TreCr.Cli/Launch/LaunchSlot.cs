@@ -11,6 +11,9 @@ internal sealed record LaunchSlot(uint Rank, uint Size, string Launch, string La
     /// <summary>Started by hand.</summary>
     public static readonly LaunchSlot Alone = new(0, 1, "", "");
 
+    /// <summary>Name of the launcher where it is srun.</summary>
+    public const string Slurm = "Slurm";
+
     /// <summary>Descriptors of the launcher, by the variables that number them: kept for the MPI library, nothing of the program's.</summary>
     public static readonly string[] DescriptorVariables = ["PMI_FD", "HYDI_CONTROL_FD"];
 
@@ -32,9 +35,9 @@ internal sealed record LaunchSlot(uint Rank, uint Size, string Launch, string La
         if (Given("OMPI_COMM_WORLD_RANK") is { } openRank)
             return Read("Open MPI", "OMPI_COMM_WORLD_RANK", openRank, "OMPI_COMM_WORLD_SIZE", Given("PMIX_NAMESPACE") ?? Given("OMPI_MCA_ess_base_jobid") ?? launcher?.Identity);
         if (Given("PMI_RANK") is { } rank)
-            return Read(Given("SLURM_STEP_ID") is null ? "MPICH" : "Slurm", "PMI_RANK", rank, "PMI_SIZE", Given("PMI_JOBID") ?? SlurmStep() ?? launcher?.Identity);
+            return Read(Given("SLURM_STEP_ID") is null ? "MPICH" : Slurm, "PMI_RANK", rank, "PMI_SIZE", Given("PMI_JOBID") ?? SlurmStep() ?? launcher?.Identity);
         if (Given("SLURM_PROCID") is { } process && SlurmStep() is { } step && Given("PMIX_RANK") is not null)
-            return Read("Slurm", "SLURM_PROCID", process, Given("SLURM_STEP_NUM_TASKS") is null ? "SLURM_NTASKS" : "SLURM_STEP_NUM_TASKS", Given("PMIX_NAMESPACE") ?? step);
+            return Read(Slurm, "SLURM_PROCID", process, Given("SLURM_STEP_NUM_TASKS") is null ? "SLURM_NTASKS" : "SLURM_STEP_NUM_TASKS", Given("PMIX_NAMESPACE") ?? step);
         return Alone;
     }
 
@@ -63,7 +66,7 @@ internal sealed record LaunchSlot(uint Rank, uint Size, string Launch, string La
     {
         string? text = launcher switch { "Open MPI" => Given("OMPI_COMM_WORLD_LOCAL_SIZE"), "MPICH" => Given("MPI_LOCALNRANKS"), _ => null };
         if (text is not null && uint.TryParse(text, NumberStyles.None, null, out uint here)) return here;
-        return launcher == "Slurm" && (Given("SLURM_STEP_NUM_NODES") ?? Given("SLURM_NNODES")) is { } nodes && nodes != "1" ? 0 : uint.MaxValue;
+        return launcher == Slurm && (Given("SLURM_STEP_NUM_NODES") ?? Given("SLURM_NNODES")) is { } nodes && nodes != "1" ? 0 : uint.MaxValue;
     }
 
     /// <summary>For a few digits.</summary>

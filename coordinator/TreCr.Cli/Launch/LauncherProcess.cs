@@ -28,7 +28,7 @@ internal sealed record LauncherProcess(int Pid, int DaemonPid, IReadOnlyList<str
             if (words.Length == 0) continue;
             // Where mpirun is a script.
             string[] line = words.Length > 1 && Path.GetFileName(words[0]) is "sh" or "bash" or "dash" && IsLauncher(words[1]) ? words[1..] : words;
-            bool launches = IsLauncher(line[0]), serves = s_daemons.Contains(Path.GetFileName(line[0]).TrimEnd(':'));
+            bool launches = IsLauncher(line[0]), serves = s_daemons.Contains(Path.GetFileName(line[0]).Split(' ', ':')[0]); // slurmstepd: [1.0]
             if (!launches && !serves) continue;
             if (daemon == 0)
             {

@@ -24,7 +24,7 @@ internal static class RestartVerb
         string device = RunVerb.Device(arguments), path = Installation.Store(arguments);
         JobOptions options = JobOptions.Read(arguments);
         RestartChanges changes = new(arguments);
-        (LauncherProcess? launcher, LaunchSlot slot) = RunVerb.FindLaunch();
+        (LauncherProcess? launcher, LaunchSlot slot) = RunVerb.FindLaunch(arguments);
         RuntimeDirectory directory = RuntimeDirectory.Open();
         CleanupVerb.CleanQuietly(directory);
         JobManifest manifest;

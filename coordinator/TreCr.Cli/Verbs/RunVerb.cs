@@ -22,7 +22,7 @@ internal static class RunVerb
         JobOptions options = JobOptions.Read(arguments) with { Portable = arguments.Has("--portable") };
         string? name = arguments.Value("--job");
         if (name is not null && !JobName.IsValid(name)) throw new TrecrException(TrecrError.JobNameBad, $"bad --job '{name}'");
-        (LauncherProcess? launcher, LaunchSlot slot) = FindLaunch();
+        (LauncherProcess? launcher, LaunchSlot slot) = FindLaunch(arguments);
         string program = ProgramFile.Find(arguments.Command[0]);
         string store = Installation.Store(arguments);
         ulong lastEpoch;
@@ -85,11 +85,14 @@ internal static class RunVerb
     public static (IReadOnlyList<string> Words, int DelayMs)? RestartInPlace { get; set; }
 
     /// <summary>The launcher above us, and which rank it says this is.</summary>
-    /// <exception cref="TrecrException">LaunchUnclear</exception>
-    public static (LauncherProcess? Launcher, LaunchSlot Slot) FindLaunch()
+    /// <exception cref="TrecrException">LaunchUnclear; Usage: an option that means nothing below this launcher</exception>
+    public static (LauncherProcess? Launcher, LaunchSlot Slot) FindLaunch(Arguments arguments)
     {
         LauncherProcess? launcher = LauncherProcess.Find();
         LaunchSlot slot = LaunchSlot.Find(launcher);
+        // Slurm ends all that a step has started, the coordinator as well.
+        if (slot.Launcher == LaunchSlot.Slurm && arguments.Has("--restart-on-failure"))
+            throw arguments.Usage("--restart-on-failure: not below srun, which leaves nobody behind who could do it; let the batch script call srun again, with trecr restart (docs/recovery.md)");
         if (slot.IsOneOfSeveral) Output.Speaker = $"rank {slot.Rank}: ";
         return (slot.Launcher.Length > 0 ? launcher : null, slot);
     }

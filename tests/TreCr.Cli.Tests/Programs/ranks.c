@@ -48,6 +48,7 @@ int main(int argc, char **argv)
     if (argc < 3) return 2;
     const char *dir = argv[1], *rank = getenv("OMPI_COMM_WORLD_RANK");
     if (!rank) rank = getenv("PMI_RANK");
+    if (!rank) rank = getenv("SLURM_PROCID");
     if (!rank) return 3;
     int foreign = descriptors(), steps = atoi(argv[2]);
     struct sigaction action = { .sa_handler = count, .sa_flags = SA_RESTART };
