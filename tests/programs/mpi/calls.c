@@ -75,6 +75,24 @@ static void long_doubles(int r) // as the processor computes them
     struct { long double v; int i; } p = { 0.5L - rank, rank }, best; MPI_Allreduce(&p, &best, 1, MPI_LONG_DOUBLE_INT, MPI_MINLOC, MPI_COMM_WORLD); CHECK(best.i == size - 1 && best.v == 0.5L - (size - 1));
 }
 
+static void quadruples(int r) // REAL*16, as the compiler's own library computes them
+{
+    typedef union { __float128 v; unsigned long w[2]; } quad; unsigned long state = 1181783497276652981UL + r * 104729 + rank; quad a, b, x, z;
+    for (int i = 0; i < 2000; i++) {
+        for (int k = 0; k < 2; k++) {
+            quad *p = k ? &b : &a; static const int kinds[] = { 16383, 16383, 16382, 16440, 16496, 1, 60, 32766, 0 }; unsigned long w[2]; for (int j = 0; j < 2; j++) { state ^= state << 13; state ^= state >> 7; state ^= state << 17; w[j] = state * 0x9e3779b97f4a7c15UL; }
+            int kind = state % 9, e = kinds[kind]; if (kind < 2) e += (int)(state >> 20 & 255) - 128; if (state % 5 == 0) w[0] = 0; if (state % 5 == 1) w[0] = w[1] = ~0UL; if (state % 7 == 2) w[1] = 0; w[1] &= (1UL << 48) - 1;
+            if (i % 97 == 5 && k) w[0] = w[1] = 0, e = 32767; if (i % 89 == 7) w[0] = w[1] = 0, e = 0; if (i % 83 == 11) e = 0; p->w[0] = w[0]; p->w[1] = w[1] | (unsigned long)e << 48 | (state >> 40 & 1) << 63;
+        }
+        MPI_Op ops[] = { MPI_SUM, MPI_PROD, MPI_MAX, MPI_MIN };
+        for (int k = 0; k < 4; k++) {
+            x = b; MPI_Reduce_local(&a.v, &x.v, 1, MPI_REAL16, ops[k]); z.v = k == 0 ? a.v + b.v : k == 1 ? a.v * b.v : k == 2 ? (a.v > b.v ? a.v : b.v) : (a.v < b.v ? a.v : b.v);
+            CHECK(z.v != z.v ? x.v != x.v : !memcmp(&z, &x, 16) || (z.v == 0 && x.v == 0 && k > 1));
+        }
+    }
+    __float128 c[2] = { rank + 1, 1 }, d[2]; MPI_Allreduce(c, d, 1, MPI_COMPLEX32, MPI_SUM, MPI_COMM_WORLD); CHECK(d[0] == size * (size + 1) / 2 && d[1] == size);
+}
+
 static void collectives(int r, MPI_Comm comm)
 {
     int cr, cs; MPI_Comm_rank(comm, &cr); MPI_Comm_size(comm, &cs); int *g = malloc(4 * cs * cs), *h = malloc(4 * cs * cs), *counts = malloc(4 * cs), *places = malloc(4 * cs);
@@ -163,7 +181,7 @@ int main(int argc, char **argv)
     int rounds = argc > 1 ? atoi(argv[1]) : 3, pause = argc > 2 ? atoi(argv[2]) : 0, flag; MPI_Initialized(&flag); if (flag) return 9;
     MPI_Init(&argc, &argv); MPI_Comm_rank(MPI_COMM_WORLD, &rank); MPI_Comm_size(MPI_COMM_WORLD, &size); right = (rank + 1) % size; left = (rank + size - 1) % size; double start = MPI_Wtime();
     for (current = 0; current < rounds; current++) {
-        messages(current); long_doubles(current); collectives(current, MPI_COMM_WORLD); communicators(current); types(); errors(); CHECK(MPI_Wtime() >= start);
+        messages(current); long_doubles(current); quadruples(current); collectives(current, MPI_COMM_WORLD); communicators(current); types(); errors(); CHECK(MPI_Wtime() >= start);
         if (!rank) { printf("round %d\n", current); fflush(stdout); } if (pause) { struct timespec t = { 0, pause * 1000000L }; nanosleep(&t, 0); }
         while (!rank && argc > 3 && current == rounds / 2 && !access(argv[3], F_OK)) { struct timespec t = { 0, 20000000L }; nanosleep(&t, 0); }
     }

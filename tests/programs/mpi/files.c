@@ -65,6 +65,24 @@ static void shared(int r)
     OK(MPI_File_read_at(f, size * (size + 1) / 2 + rank, back, 1, MPI_INT, &s)); CHECK(back[0] == mine[0]); MPI_Barrier(MPI_COMM_WORLD); OK(MPI_File_close(&f));
 }
 
+static void external(int r)
+{
+    // pairs of an int and a double, ranks taking turns; in the file 12 bytes each, highest byte first
+    MPI_File f; MPI_Status s; MPI_Datatype t, whole; MPI_Offset at; MPI_Aint extent; char rep[MPI_MAX_DATAREP_STRING]; struct { int i; double d; } x[6], y[6]; int blocks[2] = { 1, 1 }, n; MPI_Aint places[2] = { 0, 8 }; MPI_Datatype parts[2] = { MPI_INT, MPI_DOUBLE }, memory, e, ft; path[strlen(path) - 1] = '5';
+    MPI_Type_create_struct(2, blocks, places, parts, &memory); MPI_Type_commit(&memory); OK(MPI_File_open(MPI_COMM_WORLD, path, MPI_MODE_CREATE | MPI_MODE_RDWR, MPI_INFO_NULL, &f)); OK(MPI_File_set_size(f, 0));
+    OK(MPI_File_set_view(f, 0, MPI_BYTE, MPI_BYTE, "external32", MPI_INFO_NULL)); OK(MPI_File_get_type_extent(f, MPI_DOUBLE, &extent)); CHECK(extent == 8); OK(MPI_File_get_type_extent(f, MPI_LONG, &extent)); CHECK(extent == 4);
+    // distances in bytes are the file's: 4 to the double, 12 to the next
+    places[1] = 4; MPI_Type_create_struct(2, blocks, places, parts, &t); MPI_Type_create_resized(t, 0, 12, &whole); MPI_Type_free(&t); MPI_Type_vector(1, 1, size, whole, &t); MPI_Type_create_resized(t, 0, 12 * size, &ft); MPI_Type_commit(&whole); MPI_Type_commit(&ft); MPI_Type_free(&t);
+    OK(MPI_File_set_view(f, 12 * rank, whole, ft, "external32", MPI_INFO_NULL)); for (int i = 0; i < 6; i++) x[i].i = rank * 100 + i + r, x[i].d = x[i].i / 4.0; OK(MPI_File_write_all(f, x, 6, memory, &s)); CHECK(count_of(&s, memory) == 6);
+    OK(MPI_File_get_position(f, &at)); CHECK(at == 6); OK(MPI_File_get_view(f, &at, &e, &t, rep)); CHECK(!strcmp(rep, "external32") && at == 12 * rank); MPI_Type_free(&e); MPI_Type_free(&t); OK(MPI_File_sync(f)); MPI_Barrier(MPI_COMM_WORLD); OK(MPI_File_sync(f));
+    memset(y, 0, sizeof y); OK(MPI_File_read_at_all(f, 2, y, 3, memory, &s)); for (int i = 0; i < 3; i++) CHECK(y[i].i == x[i + 2].i && y[i].d == x[i + 2].d); OK(MPI_File_read_at(f, 5, y, 4, memory, &s)); CHECK(count_of(&s, memory) == 1 && y[0].i == x[5].i);
+    // distances in items: those of the file, so that a row of longs has 4 bytes each
+    MPI_Type_vector(2, 1, 2, MPI_LONG, &t); MPI_Type_commit(&t); OK(MPI_File_get_type_extent(f, t, &extent)); CHECK(extent == 12); MPI_Type_free(&t); MPI_Barrier(MPI_COMM_WORLD);
+    OK(MPI_File_set_view(f, 0, MPI_BYTE, MPI_BYTE, "native", MPI_INFO_NULL)); unsigned char raw[12]; for (int who = 0; who < size; who++) for (int k = 0; k < 6; k++) {
+        OK(MPI_File_read_at(f, 12 * (k * size + who), raw, 12, MPI_BYTE, &s)); n = who * 100 + k + r; CHECK((raw[0] << 24 | raw[1] << 16 | raw[2] << 8 | raw[3]) == n); unsigned long bits = 0; for (int j = 0; j < 8; j++) bits = bits << 8 | raw[4 + j]; double d; memcpy(&d, &bits, 8); CHECK(d == n / 4.0); }
+    CHECK(class_of(MPI_File_set_view(f, 0, MPI_BYTE, MPI_BYTE, "other", MPI_INFO_NULL)) == MPI_ERR_UNSUPPORTED_DATAREP); MPI_Type_free(&memory); MPI_Type_free(&whole); MPI_Type_free(&ft); OK(MPI_File_close(&f)); MPI_Barrier(MPI_COMM_WORLD); if (!rank) OK(MPI_File_delete(path, MPI_INFO_NULL)); MPI_Barrier(MPI_COMM_WORLD);
+}
+
 static int failed; static void on_error(MPI_File *f, int *code, ...) { failed = class_of(*code); }
 
 static void errors(int r)
@@ -80,7 +98,7 @@ int main(int argc, char **argv)
     char journal[4096]; snprintf(journal, sizeof journal, "%s/journal", argv[1]); snprintf(path, sizeof path, "%s/file0", argv[1]); MPI_File f; MPI_Status s;
     OK(MPI_File_open(MPI_COMM_WORLD, journal, MPI_MODE_CREATE | MPI_MODE_RDWR, MPI_INFO_NULL, &f)); OK(MPI_File_set_view(f, 0, MPI_INT, MPI_INT, "native", MPI_INFO_NULL));
     for (int r = 0; r < rounds; r++) {
-        current = r; offsets(r); views(r); shared(r); errors(r); int record[2] = { r, rank }; OK(MPI_File_write_ordered(f, record, 2, MPI_INT, &s));
+        current = r; offsets(r); views(r); shared(r); external(r); errors(r); int record[2] = { r, rank }; OK(MPI_File_write_ordered(f, record, 2, MPI_INT, &s));
         if (!rank) { printf("round %d\n", r); fflush(stdout); } if (pause) { struct timespec d = { pause / 1000, pause % 1000 * 1000000L }; nanosleep(&d, 0); }
     }
     OK(MPI_File_sync(f)); MPI_Barrier(MPI_COMM_WORLD); MPI_Offset bytes; OK(MPI_File_get_size(f, &bytes)); CHECK(bytes == 8LL * rounds * size); int *all = malloc(bytes); OK(MPI_File_read_at_all(f, 0, all, 2 * rounds * size, MPI_INT, &s));

@@ -177,12 +177,19 @@ contains
   subroutine collectives()
     integer :: x(3), s(3), mine(4), product(4), want(4), next(4), before
     real(8) :: d
+    real(16) :: q
     x = (/ rank, 2 * rank, round /)
     call MPI_Allreduce(MPI_IN_PLACE, x, 3, MPI_INTEGER, MPI_SUM, MPI_COMM_WORLD, ierr)
     call check(x(1) == size * (size - 1) / 2 .and. x(3) == size * round, 'in place')
     d = rank + 0.5d0
     call MPI_Allreduce(MPI_IN_PLACE, d, 1, MPI_DOUBLE_PRECISION, MPI_MAX, kept, ierr)
     call check(d == size - 0.5d0, 'max')
+    q = 1.0_16 / 3 + rank
+    call MPI_Allreduce(MPI_IN_PLACE, q, 1, MPI_REAL16, MPI_MIN, kept, ierr)
+    call check(q == 1.0_16 / 3, 'min of real(16)')
+    q = 2.0_16**(-100) + rank
+    call MPI_Allreduce(MPI_IN_PLACE, q, 1, MPI_REAL16, MPI_SUM, kept, ierr)
+    call check(q == size * 2.0_16**(-100) + size * (size - 1) / 2, 'sum of real(16)')
     mine = (/ 1, rank + 1, 0, 1 + mod(rank, 2) /)
     before = operations
     call MPI_Allreduce(mine, product, 1, four, op, kept, ierr)

@@ -102,7 +102,7 @@ internal readonly unsafe struct CountPointer
     }
 }
 
-/// <summary>Where a distance in bytes is written.</summary>
+/// <summary>Where a distance in bytes is read or written.</summary>
 internal readonly unsafe struct DistancePointer
 {
     private readonly long* _number;
@@ -113,5 +113,9 @@ internal readonly unsafe struct DistancePointer
 
     public static DistancePointer FromLarge(long* raw) => new(raw);
 
-    public long Value { set => *_number = value; }
+    public long Value
+    {
+        get => *_number;
+        set => *_number = value;
+    }
 }

@@ -38,6 +38,15 @@ internal sealed class Datatype : MpiObject
 
     public Datatype[] Types { get; init; } = [];
 
+    /// <summary>Types of its items in the order of the type map, and how many of each; of a named type none.</summary>
+    public (Datatype Type, long Count)[] Parts { get; private init; } = [];
+
+    /// <summary>Of a named type: how its values stand in the representation external32, in order; of others none.</summary>
+    public ExternalForm[] Forms { get; init; } = [];
+
+    /// <summary>Makes one in the same way of other types; null: MPI_Type_dup, or a named type.</summary>
+    public Func<Datatype[], Datatype>? Rebuild { get; set; }
+
     public AttributeTable Attributes { get; } = new();
 
     public long Extent => UpperBound - LowerBound;
@@ -64,6 +73,7 @@ internal sealed class Datatype : MpiObject
         int alignment = 1;
         Element? element = null;
         List<int> basic = [];
+        List<(Datatype Type, long Count)> parts = [];
         foreach (var (offset, count, type) in blocks)
         {
             if (count == 0) continue;
@@ -77,6 +87,8 @@ internal sealed class Datatype : MpiObject
             alignment = Math.Max(alignment, type.Alignment);
             element = element is null || element == type.Element ? type.Element : Element.None;
             Append(basic, type.BasicSizes, count);
+            if (parts.Count > 0 && parts[^1].Type == type) parts[^1] = (type, parts[^1].Count + count);
+            else parts.Add((type, count));
             if (type.IsContiguous) Add(offset, count * type.SizeBytes);
             else
                 for (long i = 0; i < count; i++)
@@ -88,7 +100,7 @@ internal sealed class Datatype : MpiObject
         return new Datatype
         {
             SizeBytes = size, LowerBound = lower ?? low, UpperBound = upper ?? high, TrueLowerBound = trueLow, TrueUpperBound = trueHigh, Runs = [.. runs], Element = element ?? Element.None, Alignment = alignment,
-            BasicSizes = basic.Count == 0 ? [1] : [.. basic], Combiner = combiner, Contents = contents, Types = types,
+            BasicSizes = basic.Count == 0 ? [1] : [.. basic], Combiner = combiner, Contents = contents, Types = types, Parts = [.. parts],
         };
 
         void Add(long offset, long length)
@@ -114,13 +126,18 @@ internal sealed class Datatype : MpiObject
     public Datatype Duplicate() => Like(Combiner.Dup, Contents.None, [this], isPredefined: false);
 
     /// <summary>The same type, made in the same way, under a handle of its own.</summary>
-    public Datatype Copy() => Like(Combiner, Contents, Types, isPredefined: false);
+    public Datatype Copy()
+    {
+        Datatype copy = Like(Combiner, Contents, Types, isPredefined: false);
+        copy.Rebuild = Rebuild;
+        return copy;
+    }
 
     /// <summary>The same layout, made otherwise.</summary>
     public Datatype Like(Combiner combiner, Contents contents, Datatype[] types, bool isPredefined) => new()
     {
         SizeBytes = SizeBytes, LowerBound = LowerBound, UpperBound = UpperBound, TrueLowerBound = TrueLowerBound, TrueUpperBound = TrueUpperBound, Runs = Runs, Element = Element, Alignment = Alignment,
-        BasicSizes = BasicSizes, Combiner = combiner, Contents = contents, Types = types, IsCommitted = IsCommitted, IsPredefined = isPredefined,
+        BasicSizes = BasicSizes, Combiner = combiner, Contents = contents, Types = types, Parts = Parts, Forms = Forms, IsCommitted = IsCommitted, IsPredefined = isPredefined,
     };
 }
 

@@ -22,6 +22,7 @@ internal static class NamedTypes
         string name = (digits, range) switch
         {
             ( <= 6, <= 37) => isComplex ? "MPI_C_FLOAT_COMPLEX" : "MPI_FLOAT", ( <= 15, <= 307) => isComplex ? "MPI_C_DOUBLE_COMPLEX" : "MPI_DOUBLE", ( <= 18, <= 4931) => isComplex ? "MPI_C_LONG_DOUBLE_COMPLEX" : "MPI_LONG_DOUBLE",
+            ( <= 33, <= 4931) => isComplex ? "MPI_COMPLEX32" : "MPI_REAL16",
             _ => throw new MpiException(ErrorClass.Arg, $"no type of {digits} digits and range {range}"),
         };
         return Made(combiner, digits, range, name, [digits, range]);

@@ -25,8 +25,8 @@ internal static class PredefinedTypes
         ("MPI_REAL", "real", 0x4c00041c, 4, Element.F32), ("MPI_DOUBLE_PRECISION", "dblprec", 0x4c00081f, 8, Element.F64), ("MPI_COMPLEX", "cplex", 0x4c00081e, 8, Element.C64),
         ("MPI_DOUBLE_COMPLEX", "dblcplex", 0x4c001022, 16, Element.C128), ("MPI_INTEGER1", "integer1", 0x4c00012d, 1, Element.I8), ("MPI_INTEGER2", "integer2", 0x4c00022f, 2, Element.I16),
         ("MPI_INTEGER4", "integer4", 0x4c000430, 4, Element.I32), ("MPI_INTEGER8", "integer8", 0x4c000831, 8, Element.I64), ("MPI_REAL4", "real4", 0x4c000427, 4, Element.F32),
-        ("MPI_REAL8", "real8", 0x4c000829, 8, Element.F64), ("MPI_REAL16", "real16", 0x4c00102b, 16, Element.None), ("MPI_COMPLEX8", "complex8", 0x4c000828, 8, Element.C64),
-        ("MPI_COMPLEX16", "complex16", 0x4c00102a, 16, Element.C128), ("MPI_COMPLEX32", "complex32", 0x4c00202c, 32, Element.None), ("MPI_2REAL", "2real", 0x4c000821, 8, Element.TwoFloat),
+        ("MPI_REAL8", "real8", 0x4c000829, 8, Element.F64), ("MPI_REAL16", "real16", 0x4c00102b, 16, Element.F128), ("MPI_COMPLEX8", "complex8", 0x4c000828, 8, Element.C64),
+        ("MPI_COMPLEX16", "complex16", 0x4c00102a, 16, Element.C128), ("MPI_COMPLEX32", "complex32", 0x4c00202c, 32, Element.C256), ("MPI_2REAL", "2real", 0x4c000821, 8, Element.TwoFloat),
         ("MPI_2DOUBLE_PRECISION", "2dblprec", 0x4c001023, 16, Element.TwoDouble), ("MPI_2INTEGER", "2integer", 0x4c000820, 8, Element.TwoInt),
         ("MPI_LOGICAL1", "logical1", 0, 1, Element.I8), ("MPI_LOGICAL2", "logical2", 0, 2, Element.I16), ("MPI_LOGICAL4", "logical4", 0, 4, Element.I32), ("MPI_LOGICAL8", "logical8", 0, 8, Element.I64),
         ("MPI_LB", "lb", 0x4c000010, 0, Element.None), ("MPI_UB", "ub", 0x4c000011, 0, Element.None),
@@ -67,11 +67,11 @@ internal static class PredefinedTypes
             Element.LongDoubleInt => ([(0, 20)], 32, 16, [16, 4]),
             _ => (size == 0 ? [] : ((long, long)[])[(0, size)], (long)size, Math.Clamp(size, 1, 16), (int[])[Math.Max(1, size)]),
         };
-        if (element is Element.C64 or Element.C128 or Element.C160) (alignment, basic) = (size / 2, [size]);
+        if (element is Element.C64 or Element.C128 or Element.C160 or Element.C256) (alignment, basic) = (size / 2, [size]);
         return new Datatype
         {
             SizeBytes = size, LowerBound = 0, UpperBound = extent, TrueLowerBound = 0, TrueUpperBound = runs.Length == 0 ? 0 : runs[^1].Item1 + runs[^1].Item2, Runs = runs, Element = element, Alignment = alignment,
-            BasicSizes = basic, IsCommitted = true, IsPredefined = true, Name = name, Combiner = Combiner.Named,
+            BasicSizes = basic, Forms = External32.FormsOf(name, size, element), IsCommitted = true, IsPredefined = true, Name = name, Combiner = Combiner.Named,
         };
     }
 }

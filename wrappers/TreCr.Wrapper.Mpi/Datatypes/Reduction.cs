@@ -1,11 +1,12 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using LongDouble = TreCr.Wrapper.Mpi.Extended<TreCr.Wrapper.Mpi.X87>;
+using Real16 = TreCr.Wrapper.Mpi.Extended<TreCr.Wrapper.Mpi.Quadruple>;
 
 namespace TreCr.Wrapper.Mpi;
 
 /// <summary>The predefined operations on arrays. Source: MPI-3.1 §5.9.2 and §5.9.4.</summary>
-/// <remarks>Quadruple precision (Fortran's REAL*16) is refused.</remarks>
 internal static unsafe class Reduction
 {
     /// <returns>false: not defined</returns>
@@ -25,8 +26,8 @@ internal static unsafe class Reduction
         {
             Element.I8 => Integer<sbyte>(op, a, b, n), Element.U8 => Integer<byte>(op, a, b, n), Element.I16 => Integer<short>(op, a, b, n), Element.U16 => Integer<ushort>(op, a, b, n),
             Element.I32 => Integer<int>(op, a, b, n), Element.U32 => Integer<uint>(op, a, b, n), Element.I64 => Integer<long>(op, a, b, n), Element.U64 => Integer<ulong>(op, a, b, n),
-            Element.F32 => Number<float>(op, a, b, n), Element.F64 => Number<double>(op, a, b, n), Element.F80 => Number<LongDouble>(op, a, b, n),
-            Element.C64 => Complex<float>(op, a, b, n), Element.C128 => Complex<double>(op, a, b, n), Element.C160 => Complex<LongDouble>(op, a, b, n),
+            Element.F32 => Number<float>(op, a, b, n), Element.F64 => Number<double>(op, a, b, n), Element.F80 => Number<LongDouble>(op, a, b, n), Element.F128 => Number<Real16>(op, a, b, n),
+            Element.C64 => Complex<float>(op, a, b, n), Element.C128 => Complex<double>(op, a, b, n), Element.C160 => Complex<LongDouble>(op, a, b, n), Element.C256 => Complex<Real16>(op, a, b, n),
             Element.Bool => Logical(op, a, b, n), Element.Byte => Bits<byte>(op, a, b, n),
             Element.FloatInt => Pair<float, FloatIntPair>(op, a, b, n), Element.DoubleInt => Pair<double, DoubleIntPair>(op, a, b, n), Element.LongInt => Pair<long, LongIntPair>(op, a, b, n), Element.LongDoubleInt => Pair<LongDouble, LongDoubleIntPair>(op, a, b, n),
             Element.ShortInt => Pair<short, ShortIntPair>(op, a, b, n), Element.TwoInt => Pair<int, TwoIntPair>(op, a, b, n), Element.TwoFloat => Pair<float, TwoFloatPair>(op, a, b, n),
@@ -38,7 +39,7 @@ internal static unsafe class Reduction
     /// <summary>Bytes of one element; 1 where it has none.</summary>
     private static int BytesOf(Element element) => element switch
     {
-        Element.I16 or Element.U16 => 2, Element.I32 or Element.U32 or Element.F32 => 4, Element.I64 or Element.U64 or Element.F64 or Element.C64 => 8, Element.C128 or Element.F80 => 16, Element.C160 or Element.LongDoubleInt => 32,
+        Element.I16 or Element.U16 => 2, Element.I32 or Element.U32 or Element.F32 => 4, Element.I64 or Element.U64 or Element.F64 or Element.C64 => 8, Element.C128 or Element.F80 or Element.F128 => 16, Element.C160 or Element.C256 or Element.LongDoubleInt => 32,
         Element.FloatInt or Element.TwoInt or Element.TwoFloat or Element.ShortInt => 8, Element.TwoDouble or Element.DoubleInt or Element.LongInt => 16, _ => 1,
     };
 

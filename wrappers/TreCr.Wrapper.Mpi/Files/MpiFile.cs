@@ -144,12 +144,12 @@ internal sealed unsafe class MpiFile : ErrorOwner
     }
 
     /// <summary>MPI_File_set_view. Collective: both pointers go to 0.</summary>
-    public void SetView(long displacement, Datatype etype, Datatype fileType)
+    public void SetView(long displacement, Datatype etype, Datatype fileType, string representation)
     {
         const int Current = -54278278; // MPI_DISPLACEMENT_CURRENT
         if (displacement == Current && (Mode & Sequential) != 0) displacement = View.Piece(Shared.Get() * View.Etype.SizeBytes).Offset;
         if (displacement < 0) throw new MpiException(ErrorClass.Arg, $"displacement {displacement}");
-        View = new FileView(displacement, etype, fileType);
+        View = new FileView(displacement, etype, fileType, representation);
         Position = 0;
         Synchronize(); // nobody uses the shared pointer still
         if (Comm.Rank == 0) Shared.Set(0);
@@ -161,33 +161,52 @@ internal sealed unsafe class MpiFile : ErrorOwner
 
     /// <summary>Reads or writes at a place of the view.</summary>
     /// <param name="at">elementary items</param>
-    public MessageStatus Transfer(bool write, long at, nint buffer, long count, Datatype type)
+    /// <param name="items">elementary items that were read or written; one that was cut counts</param>
+    public MessageStatus Transfer(bool write, long at, nint buffer, long count, Datatype type, out long items)
     {
         Check(write);
         if (count < 0) throw new MpiException(ErrorClass.Count, $"count {count}");
         if (at < 0) throw new MpiException(ErrorClass.Arg, $"offset {at}");
-        long bytes = count * type.SizeBytes, done;
+        long bytes = View.BytesOf(type, count), done, inMemory;
         if (IsAtomic) Shared.Lock();
         try
         {
-            if (type.IsContiguous && !DeviceMemory.Contains((void*)buffer)) done = Transfer(write, at * View.Etype.SizeBytes, (byte*)buffer, bytes);
-            else
-            {
-                byte* packed = (byte*)NativeMemory.Alloc((nuint)Math.Max(1, bytes));
-                try
-                {
-                    if (write) new PackCursor(type, buffer).Pack(packed, bytes);
-                    done = Transfer(write, at * View.Etype.SizeBytes, packed, bytes);
-                    if (!write) new PackCursor(type, buffer).Unpack(packed, done);
-                }
-                finally { NativeMemory.Free(packed); }
-            }
+            if (type.IsContiguous && !View.IsExternal && !DeviceMemory.Contains((void*)buffer)) inMemory = done = Transfer(write, at * View.Etype.SizeBytes, (byte*)buffer, bytes);
+            else (done, inMemory) = TransferPacked(write, at * View.Etype.SizeBytes, buffer, count, type, bytes);
         }
         finally
         {
             if (IsAtomic) Shared.Unlock();
         }
-        return MessageStatus.Empty with { LengthBytes = done };
+        items = Items(done);
+        return MessageStatus.Empty with { LengthBytes = inMemory };
+    }
+
+    /// <param name="at">bytes of the view's data</param><param name="bytes">of the items in the file</param>
+    /// <returns>bytes of the file, and what they are in memory</returns>
+    private (long Done, long InMemory) TransferPacked(bool write, long at, nint buffer, long count, Datatype type, long bytes)
+    {
+        long most = count * type.SizeBytes;
+        byte* packed = (byte*)NativeMemory.Alloc((nuint)Math.Max(1, most)), inFile = View.IsExternal ? (byte*)NativeMemory.Alloc((nuint)Math.Max(1, bytes)) : packed;
+        try
+        {
+            if (write) new PackCursor(type, buffer).Pack(packed, most);
+            if (write && View.IsExternal) new ExternalCursor(packed, inFile, bytes, toExternal: true).Move(type, count);
+            long done = Transfer(write, at, inFile, bytes), inMemory = View.IsExternal ? most : done;
+            if (View.IsExternal && (!write || done < bytes))
+            {
+                ExternalCursor cursor = new(packed, inFile, done, toExternal: write);
+                cursor.Move(type, count);
+                inMemory = cursor.MemoryBytes;
+            }
+            if (!write) new PackCursor(type, buffer).Unpack(packed, inMemory);
+            return (done, inMemory);
+        }
+        finally
+        {
+            NativeMemory.Free(packed);
+            if (View.IsExternal) NativeMemory.Free(inFile);
+        }
     }
 
     private void Check(bool write)

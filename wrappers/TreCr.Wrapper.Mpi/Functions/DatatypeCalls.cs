@@ -8,6 +8,16 @@ internal static unsafe class DatatypeCalls
 {
     private static void Give(HandlePointer result, Datatype type) => result.Value = Handles.Add(type);
 
+    /// <param name="make">of this type, or of another in its place (<see cref="External32.InFile"/>)</param>
+    private static void Give(HandlePointer result, Datatype type, Func<Datatype, Datatype> make) => Give(result, [type], types => make(types[0]));
+
+    private static void Give(HandlePointer result, Datatype[] types, Func<Datatype[], Datatype> make)
+    {
+        Datatype made = make(types);
+        made.Rebuild = make;
+        Give(result, made);
+    }
+
     private static void CheckCount(long count)
     {
         if (count < 0) throw new MpiException(ErrorClass.Count, $"count {count}");
@@ -16,14 +26,14 @@ internal static unsafe class DatatypeCalls
     public static void MPI_Type_contiguous(Count count, Datatype type, HandlePointer result)
     {
         CheckCount(count);
-        Give(result, Datatype.Make(Combiner.Contiguous, [(0, count, type)], Contents.Of(count.IsLarge, [count]), [type]));
+        Give(result, type, t => Datatype.Make(Combiner.Contiguous, [(0, count, t)], Contents.Of(count.IsLarge, [count]), [t]));
     }
 
     public static void MPI_Type_vector(Count count, Count block, Count stride, Datatype type, HandlePointer result)
-        => Give(result, Strided(Combiner.Vector, count, block, stride * type.Extent, type, Contents.Of(count.IsLarge, [count, block, stride])));
+        => Give(result, type, t => Strided(Combiner.Vector, count, block, stride * t.Extent, t, Contents.Of(count.IsLarge, [count, block, stride])));
 
     public static void MPI_Type_create_hvector(Count count, Count block, Distance stride, Datatype type, HandlePointer result)
-        => Give(result, Strided(Combiner.Hvector, count, block, stride, type, Contents.Of(count.IsLarge, [count, block], [stride])));
+        => Give(result, type, t => Strided(Combiner.Hvector, count, block, stride, t, Contents.Of(count.IsLarge, [count, block], [stride])));
 
     public static void MPI_Type_hvector(int count, int block, nint stride, Datatype type, HandlePointer result) => MPI_Type_create_hvector(Count.From(count), Count.From(block), Distance.From(stride), type, result);
 
@@ -41,13 +51,13 @@ internal static unsafe class DatatypeCalls
     public static void MPI_Type_indexed(Count count, Counts blocks, Counts places, Datatype type, HandlePointer result)
     {
         long[] lengths = blocks.Take(count), offsets = places.Take(count);
-        Give(result, Indexed(Combiner.Indexed, lengths, [.. offsets.Select(o => o * type.Extent)], type, Contents.Of(count.IsLarge, [count, .. lengths, .. offsets])));
+        Give(result, type, t => Indexed(Combiner.Indexed, lengths, [.. offsets.Select(o => o * t.Extent)], t, Contents.Of(count.IsLarge, [count, .. lengths, .. offsets])));
     }
 
     public static void MPI_Type_create_hindexed(Count count, Counts blocks, Distances places, Datatype type, HandlePointer result)
     {
         long[] lengths = blocks.Take(count), offsets = places.Take(count);
-        Give(result, Indexed(Combiner.Hindexed, lengths, offsets, type, Contents.Of(count.IsLarge, [count, .. lengths], offsets)));
+        Give(result, type, t => Indexed(Combiner.Hindexed, lengths, offsets, t, Contents.Of(count.IsLarge, [count, .. lengths], offsets)));
     }
 
     public static void MPI_Type_hindexed(int count, int* blocks, nint* places, Datatype type, HandlePointer result) => MPI_Type_create_hindexed(Count.From(count), Counts.From(blocks), Distances.From(places), type, result);
@@ -55,13 +65,13 @@ internal static unsafe class DatatypeCalls
     public static void MPI_Type_create_indexed_block(Count count, Count block, Counts places, Datatype type, HandlePointer result)
     {
         long[] offsets = places.Take(count);
-        Give(result, Indexed(Combiner.IndexedBlock, Same(block, count), [.. offsets.Select(o => o * type.Extent)], type, Contents.Of(count.IsLarge, [count, block, .. offsets])));
+        Give(result, type, t => Indexed(Combiner.IndexedBlock, Same(block, count), [.. offsets.Select(o => o * t.Extent)], t, Contents.Of(count.IsLarge, [count, block, .. offsets])));
     }
 
     public static void MPI_Type_create_hindexed_block(Count count, Count block, Distances places, Datatype type, HandlePointer result)
     {
         long[] offsets = places.Take(count);
-        Give(result, Indexed(Combiner.HindexedBlock, Same(block, count), offsets, type, Contents.Of(count.IsLarge, [count, block], offsets)));
+        Give(result, type, t => Indexed(Combiner.HindexedBlock, Same(block, count), offsets, t, Contents.Of(count.IsLarge, [count, block], offsets)));
     }
 
     private static long[] Same(long value, long count)
@@ -86,24 +96,32 @@ internal static unsafe class DatatypeCalls
     public static void MPI_Type_create_struct(Count count, Counts blocks, Distances places, nint types, HandlePointer result)
     {
         long[] lengths = blocks.Take(count), offsets = places.Take(count);
-        List<(long Offset, long Count, Datatype Type)> all = [];
-        long? lower = null, upper = null;
         Datatype[] used = new Datatype[count];
         for (int i = 0; i < count; i++)
         {
             CheckCount(lengths[i]);
             used[i] = Datatype.From(MpiAbi.Read(types, i));
-            if (used[i].Name == "MPI_LB") lower = offsets[i];
-            else if (used[i].Name == "MPI_UB") upper = offsets[i];
-            else all.Add((offsets[i], lengths[i], used[i]));
         }
-        Give(result, Datatype.Make(Combiner.Struct, all, Contents.Of(count.IsLarge, [count, .. lengths], offsets), used, lower, upper, pad: upper is null));
+        Give(result, used, types => Structure(lengths, offsets, types, Contents.Of(count.IsLarge, [count, .. lengths], offsets)));
+    }
+
+    private static Datatype Structure(long[] lengths, long[] offsets, Datatype[] types, Contents contents)
+    {
+        List<(long Offset, long Count, Datatype Type)> all = [];
+        long? lower = null, upper = null;
+        for (int i = 0; i < types.Length; i++)
+        {
+            if (types[i].Name == "MPI_LB") lower = offsets[i];
+            else if (types[i].Name == "MPI_UB") upper = offsets[i];
+            else all.Add((offsets[i], lengths[i], types[i]));
+        }
+        return Datatype.Make(Combiner.Struct, all, contents, types, lower, upper, pad: upper is null);
     }
 
     public static void MPI_Type_struct(int count, int* blocks, nint* places, nint types, HandlePointer result) => MPI_Type_create_struct(Count.From(count), Counts.From(blocks), Distances.From(places), types, result);
 
     public static void MPI_Type_create_resized(Datatype type, Distance lower, Distance extent, HandlePointer result)
-        => Give(result, Datatype.Make(Combiner.Resized, [(0, 1, type)], Contents.Of(lower.IsLarge, [], [lower, extent]), [type], lower, lower + extent));
+        => Give(result, type, t => Datatype.Make(Combiner.Resized, [(0, 1, t)], Contents.Of(lower.IsLarge, [], [lower, extent]), [t], lower, lower + extent));
 
     public static void MPI_Type_create_subarray(int dims, Counts sizes, Counts subsizes, Counts starts, int order, Datatype type, HandlePointer result)
     {
@@ -111,7 +129,7 @@ internal static unsafe class DatatypeCalls
         long[] all = sizes.Take(dims), parts = subsizes.Take(dims), first = starts.Take(dims);
         for (int i = 0; i < dims; i++)
             if (parts[i] < 1 || first[i] < 0 || first[i] + parts[i] > all[i]) throw new MpiException(ErrorClass.Arg, $"dimension {i}: {parts[i]} of {all[i]} from {first[i]}");
-        Give(result, Arrays.Part(Combiner.Subarray, all, [.. first.Zip(parts, (f, n) => ((long, long)[])[(f, n)])], Arrays.IsRows(order), type, Contents.Of(sizes.IsLarge, [.. all, .. parts, .. first], before: [dims], after: [order])));
+        Give(result, type, t => Arrays.Part(Combiner.Subarray, all, [.. first.Zip(parts, (f, n) => ((long, long)[])[(f, n)])], Arrays.IsRows(order), t, Contents.Of(sizes.IsLarge, [.. all, .. parts, .. first], before: [dims], after: [order])));
     }
 
     /// <summary>A rank's part of an array that is spread over a grid of ranks.</summary>
@@ -124,8 +142,9 @@ internal static unsafe class DatatypeCalls
         (long, long)[][] parts = new (long, long)[dims][];
         // The rank's place in the grid: rows first, whatever the order of the array.
         for (int d = dims - 1, rest = rank; d >= 0; rest /= ranks[d], d--) parts[d] = Arrays.Spread(all[d], how[d], with[d], ranks[d], rest % ranks[d]);
-        Give(result, Arrays.Part(Combiner.Darray, all, parts, Arrays.IsRows(order), type, sizes.IsLarge
-            ? new([size, rank, dims, .. how, .. with, .. ranks, order], [], all, true) : new([size, rank, dims, .. all.Select(n => (int)n), .. how, .. with, .. ranks, order], [], [], false)));
+        Contents contents = sizes.IsLarge
+            ? new([size, rank, dims, .. how, .. with, .. ranks, order], [], all, true) : new([size, rank, dims, .. all.Select(n => (int)n), .. how, .. with, .. ranks, order], [], [], false);
+        Give(result, type, t => Arrays.Part(Combiner.Darray, all, parts, Arrays.IsRows(order), t, contents));
     }
 
     public static void MPI_Type_create_f90_real(int digits, int range, HandlePointer result) => result.Value = NamedTypes.Real(Combiner.F90Real, digits, range).Handle;
@@ -228,5 +247,36 @@ internal static unsafe class DatatypeCalls
     {
         CheckCount(count);
         bytes.Value = count * type.SizeBytes;
+    }
+
+    public static void MPI_Pack_external(byte* representation, nint source, Count count, Datatype type, nint target, Distance targetBytes, DistancePointer position)
+    {
+        CollectiveCalls.Check(count, type);
+        External32.Require(Text.Read(representation));
+        long bytes = count * External32.SizeOf(type), at = position.Value;
+        if (at < 0 || at + bytes > targetBytes) throw new MpiException(ErrorClass.Truncate, $"{bytes} bytes do not fit behind {at} of {targetBytes.Value}");
+        using LaidOut packed = new(count * type.SizeBytes, PredefinedTypes.Byte);
+        new PackCursor(type, source).Pack((byte*)packed.First, count * type.SizeBytes);
+        new ExternalCursor((byte*)packed.First, (byte*)target + at, bytes, toExternal: true).Move(type, count);
+        position.Value = at + bytes;
+    }
+
+    public static void MPI_Unpack_external(byte* representation, nint source, Distance sourceBytes, DistancePointer position, nint target, Count count, Datatype type)
+    {
+        CollectiveCalls.Check(count, type);
+        External32.Require(Text.Read(representation));
+        long bytes = count * External32.SizeOf(type), at = position.Value;
+        if (at < 0 || at + bytes > sourceBytes) throw new MpiException(ErrorClass.Truncate, $"{bytes} bytes are not behind {at} of {sourceBytes.Value}");
+        using LaidOut packed = new(count * type.SizeBytes, PredefinedTypes.Byte);
+        new ExternalCursor((byte*)packed.First, (byte*)source + at, bytes, toExternal: false).Move(type, count);
+        new PackCursor(type, target).Unpack((byte*)packed.First, count * type.SizeBytes);
+        position.Value = at + bytes;
+    }
+
+    public static void MPI_Pack_external_size(byte* representation, Count count, Datatype type, DistancePointer bytes)
+    {
+        CheckCount(count);
+        External32.Require(Text.Read(representation));
+        bytes.Value = count * External32.SizeOf(type);
     }
 }

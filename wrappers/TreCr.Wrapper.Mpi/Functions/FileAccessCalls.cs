@@ -12,21 +12,21 @@ internal static unsafe class FileAccessCalls
     private static MessageStatus At(MpiFile file, bool write, long offset, nint buffer, long count, Datatype type)
     {
         NotSequential(file);
-        return file.Transfer(write, offset, buffer, count, type);
+        return file.Transfer(write, offset, buffer, count, type, out _);
     }
 
     private static MessageStatus AtPointer(MpiFile file, bool write, nint buffer, long count, Datatype type)
     {
         NotSequential(file);
-        MessageStatus status = file.Transfer(write, file.Position, buffer, count, type);
-        file.Position += file.Items(status.LengthBytes);
+        MessageStatus status = file.Transfer(write, file.Position, buffer, count, type, out long items);
+        file.Position += items;
         return status;
     }
 
     private static MessageStatus AtShared(MpiFile file, bool write, nint buffer, long count, Datatype type)
     {
         if (count < 0) throw new MpiException(ErrorClass.Count, $"count {count}");
-        return file.Transfer(write, file.Shared.FetchAdd(file.Items(count * type.SizeBytes)), buffer, count, type);
+        return file.Transfer(write, file.Shared.FetchAdd(file.Items(file.View.BytesOf(type, count))), buffer, count, type, out _);
     }
 
     /// <summary>In the order of the ranks.</summary>
@@ -36,7 +36,7 @@ internal static unsafe class FileAccessCalls
         Comm comm = file.Comm;
         long[] items = new long[comm.Size + 1], counts = new long[comm.Size], offsets = new long[comm.Size];
         for (int i = 0; i < comm.Size; i++) (counts[i], offsets[i]) = (8, 8 * i);
-        items[comm.Rank] = file.Items(count * type.SizeBytes);
+        items[comm.Rank] = file.Items(file.View.BytesOf(type, count));
         fixed (long* words = items)
         {
             nint all = (nint)words, first = (nint)(words + comm.Size);
@@ -44,7 +44,7 @@ internal static unsafe class FileAccessCalls
             if (comm.Rank == 0) items[^1] = file.Shared.FetchAdd(items[..comm.Size].Sum());
             Schedule.Run(comm, s => Algorithms.Bcast(s, first, 8, PredefinedTypes.Byte, 0));
         }
-        return file.Transfer(write, items[^1] + items[..comm.Rank].Sum(), buffer, count, type);
+        return file.Transfer(write, items[^1] + items[..comm.Rank].Sum(), buffer, count, type, out _);
     }
 
     private static void NotSequential(MpiFile file)

@@ -79,26 +79,21 @@ internal static unsafe class FileCalls
         info.Value = Handles.Add(copy);
     }
 
-    public static void MPI_File_set_view(MpiFile file, long displacement, Datatype etype, Datatype fileType, byte* representation, nint info)
-    {
-        string name = Text.Read(representation);
-        if (name is not ("native" or "internal")) throw new MpiException(ErrorClass.UnsupportedDatarep, name);
-        file.SetView(displacement, etype, fileType);
-    }
+    public static void MPI_File_set_view(MpiFile file, long displacement, Datatype etype, Datatype fileType, byte* representation, nint info) => file.SetView(displacement, etype, fileType, Text.Read(representation));
 
     public static void MPI_File_get_view(MpiFile file, long* displacement, HandlePointer etype, HandlePointer fileType, byte* representation)
     {
         const int MaxRepresentation = 128;
         *displacement = file.View.Displacement;
-        etype.Value = HandleOf(file.View.Etype);
-        fileType.Value = HandleOf(file.View.FileType);
-        Text.Write(representation, "native", MaxRepresentation);
+        etype.Value = HandleOf(file.View.GivenEtype);
+        fileType.Value = HandleOf(file.View.GivenFileType);
+        Text.Write(representation, file.View.Representation, MaxRepresentation);
     }
 
     /// <summary>The program frees what is not predefined.</summary>
     private static nint HandleOf(Datatype type) => type.IsPredefined ? type.Handle : Handles.Add(type.Copy());
 
-    public static void MPI_File_get_type_extent(MpiFile file, Datatype type, DistancePointer extent) => extent.Value = type.Extent;
+    public static void MPI_File_get_type_extent(MpiFile file, Datatype type, DistancePointer extent) => extent.Value = (file.View.IsExternal ? External32.InFile(type) : type).Extent;
 
     public static void MPI_File_set_atomicity(MpiFile file, int flag)
     {
