@@ -19,7 +19,8 @@ top=$work/$name
 mkdir -p "$top"/{bin,delegator,include,lib,share/man/man1,share/completions}
 cp out/trecr out/trecr-init "$top/"
 cp out/delegator/* "$top/delegator/"
-cp out/lib/libtrecr-wrapper.so out/lib/libveloc-client.so "$top/lib/"
+cp out/lib/libtrecr-wrapper.so out/lib/libtrecr-api.so "$top/lib/"
+cp -P out/lib/lib{veloc-client,scr,scrf}.so "$top/lib/"
 cp -P out/bin/* "$top/bin/"
 cp out/include/* "$top/include/"
 ln -s libtrecr-wrapper.so "$top/lib/libcuda.so.1"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # ./build.sh soak [NAME] [--seed N] [--minutes M]: long tests on out/; each writes docs/results/soak-NAME.md. Without NAME all of them, M minutes each.
+#   api       programs that take checkpoints themselves, through VELOC and SCR: 50 jobs under both MPI libraries, killed at random moments, with lost nodes (tests/soak-api.sh)
 #   faults    every fault point x process x kind, at each time that it is passed, in two samples; goes on where it was ended (out/soak-faults.state), as long as
 #             the build is the same; exit code 1 also where M minutes were not enough
 #   process   random programs and scenarios of the process engine, then 200 cycles of single programs without growth (100 where M is below 30)
@@ -11,11 +12,11 @@
 #   stubs     each function of the driver API replaced by "return success, do nothing": a named case must fail
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
-usage() { echo "usage: ./build.sh soak [faults|mpi|mutate|process|ring|samples|sequences|stubs] [--seed N] [--minutes M]" >&2; exit 2; }
+usage() { echo "usage: ./build.sh soak [api|faults|mpi|mutate|process|ring|samples|sequences|stubs] [--seed N] [--minutes M]" >&2; exit 2; }
 
-names=(faults mpi mutate process ring samples sequences stubs) seed=$((RANDOM * 32768 + RANDOM)) minutes=60
+names=(api faults mpi mutate process ring samples sequences stubs) seed=$((RANDOM * 32768 + RANDOM)) minutes=60
 case ${1-} in
-faults | mpi | mutate | process | ring | samples | sequences | stubs) names=("$1"); shift ;;
+api | faults | mpi | mutate | process | ring | samples | sequences | stubs) names=("$1"); shift ;;
 --* | "") ;;
 *) usage ;;
 esac
@@ -72,6 +73,15 @@ for name in "${names[@]}"; do
         {
             printf '# soak mpi\n\n%s UTC, %s cores, Linux %s, seed %s\n\n```\n' "$(date -u '+%F %H:%M')" "$(nproc)" "$(uname -r)" "$seed"
             dotnet "$dll" soak --seed "$seed" --minutes $(((minutes + 3) / 4)) && tests/soak-mpi.sh "$seed" $((minutes * 45))
+            code=$?
+            printf 'exit code %s\n```\n' $code
+        } | tee "$report"
+        grep -qx 'exit code 0' "$report" || failed=1
+        ;;
+    api)
+        {
+            printf '# soak api\n\n%s UTC, %s cores, Linux %s\n\n```\n' "$(date -u '+%F %H:%M')" "$(nproc)" "$(uname -r)"
+            tests/soak-api.sh "$seed" $((minutes * 60))
             code=$?
             printf 'exit code %s\n```\n' $code
         } | tee "$report"

@@ -1,4 +1,5 @@
 using TreCr.Api;
+using TreCr.Api.Scr.Commands;
 using TreCr.Control;
 using TreCr.Images;
 using TreCr.Linux;
@@ -11,7 +12,9 @@ internal static class Program
 {
     private static int Main(string[] words)
     {
-        if (Path.GetFileName(Environment.GetCommandLineArgs()[0]) == HelperProcess.ProgramName) return HelperProcess.Main(words);
+        string name = Path.GetFileName(Environment.GetCommandLineArgs()[0]);
+        if (name == HelperProcess.ProgramName) return HelperProcess.Main(words);
+        if (ScrCommand.IsName(name)) return ScrCommand.Main(name, words);
         if (words.Length == 0) { PrintHelp(); return 2; }
         if (words[0] is "--help" or "-h" or "help") { PrintHelp(); return 0; }
         if (words[0] is "--version" or "version") return VersionVerb.Print(words.Contains("--json"));

@@ -27,5 +27,11 @@ internal sealed class Place : IDisposable
     /// <summary>The loss of a node: its scratch directory.</summary>
     public void LoseScratch() => Directory.Delete(Scratch, recursive: true);
 
+    /// <summary>Removes everything in it.</summary>
+    public void Clear()
+    {
+        foreach (string directory in Directory.GetDirectories(Root)) Directory.Delete(directory, recursive: true);
+    }
+
     public void Dispose() => Directory.Delete(Root, recursive: true);
 }

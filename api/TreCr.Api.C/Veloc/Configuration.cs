@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace TreCr.Api.Veloc;
+namespace TreCr.Api.C.Veloc;
 
 /// <summary>VELOC's configuration file: <c>key = value</c> lines, overridden by <c>VELOC_KEY</c> in the environment. Keys that mean nothing here are accepted.</summary>
 /// <remarks>Source: facts/api.md §1.4. Ours: <c>store</c> and <c>policy</c>; a value in quotation marks may hold blanks.</remarks>

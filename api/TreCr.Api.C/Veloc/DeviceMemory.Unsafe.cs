@@ -1,6 +1,6 @@
 using TreCr.Linux;
 
-namespace TreCr.Api.Veloc;
+namespace TreCr.Api.C.Veloc;
 
 /// <summary>Memory of a CUDA device, through the driver library that the program uses: TreCr's or NVIDIA's. This library is linked with none.</summary>
 internal sealed unsafe class DeviceMemory : IRegionMemory
