@@ -9,4 +9,8 @@ public interface IRegionMemory
 
     /// <summary>Copies into the memory; returns when the copy is complete.</summary>
     void Write(nint address, ReadOnlySpan<byte> bytes);
+
+    /// <summary>Room for a copy in the same memory, which is made without the bytes leaving it.</summary>
+    /// <returns>null: there is none, the copy lies in the program's memory</returns>
+    IRegionSnapshot? TrySnapshot(long bytes) => null;
 }

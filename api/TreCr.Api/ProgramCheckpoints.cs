@@ -10,7 +10,7 @@ namespace TreCr.Api;
 /// One thread at a time. Every failure is an exception, nothing that was saved before is changed by it. <see cref="FindVersion"/> and <see cref="BeginRestart"/> are made by all ranks of the group
 /// together, everything else by each for itself.
 /// </remarks>
-public sealed class ProgramCheckpoints : IDisposable
+public sealed partial class ProgramCheckpoints : IDisposable
 {
     private readonly CheckpointSettings _settings;
     private readonly IRankGroup _group;
@@ -65,17 +65,25 @@ public sealed class ProgramCheckpoints : IDisposable
     {
         if (_open is { } other) throw new CheckpointException($"{name} version {version}: {other} has not ended");
         CheckpointId id = IdOf(name, version);
+        Settle();
         _scratch.DropUnfinished(id, all: true);
-        (_open, _written, _original) = (id, null, null);
+        (_open, _written, _original, _captured) = (id, null, null, null);
     }
 
-    /// <summary>Writes protected regions into the scratch directory. They may change when this has returned. A second call adds to what the first has written.</summary>
+    /// <summary>Takes protected regions: into the scratch directory, or, of regions that say so, into copies in memory. They may change when this has returned, but for <see cref="RegionCopy.ReadOnly"/>. A second call adds to what the first has taken.</summary>
     /// <exception cref="CheckpointException">no checkpoint is open; nothing is chosen; a number that is not protected</exception>
     /// <exception cref="IOException">no space, …: nothing of the checkpoint is left</exception>
     public void WriteRegions(RegionChoice choice = RegionChoice.All, ReadOnlySpan<int> ids = default)
     {
         CheckpointId id = _open ?? throw new CheckpointException("no checkpoint has begun");
         if (_original is not null) throw new CheckpointException($"{id}: is one of a file");
+        IReadOnlyList<ProtectedRegion> chosen = Regions.Of(id.Name, choice, ids);
+        if (chosen.Count == 0) throw new CheckpointException($"{id}: no region is protected, or none chosen");
+        if (IsWrittenBehind(chosen))
+        {
+            Capture(chosen);
+            return;
+        }
         SortedDictionary<int, ProtectedRegion> regions = [];
         using SafeFileHandle? before = _written is { } w ? FilePieces.TryOpen(w.Path) : null;
         if (before is not null)
@@ -83,16 +91,10 @@ public sealed class ProgramCheckpoints : IDisposable
             FileMemory memory = new(before, _written!.Value.Path);
             foreach ((int old, (long offset, long bytes)) in RegionLayout.TryRead(memory, RandomAccess.GetLength(before))!.Regions) regions[old] = new(old, (nint)offset, bytes, memory);
         }
-        int already = regions.Count;
-        foreach (ProtectedRegion region in Regions.Of(id.Name, choice, ids)) regions[region.Id] = region;
-        if (regions.Count == 0 || (regions.Count == already && before is null)) throw new CheckpointException($"{id}: no region is protected, or none chosen");
-        RegionLayout layout = new(regions.Values.Select(r => (r.Id, r.Bytes)));
-        using SealedFileWriter writer = new(_scratch.FreshPath(id, ++_attempt), _launch);
-        writer.Append(layout.Header());
-        foreach (ProtectedRegion region in regions.Values) writer.Append(region.Memory, region.Address, region.Bytes);
-        FileSeal seal = writer.Finish(IsDurableHere);
+        foreach (ProtectedRegion region in chosen) regions[region.Id] = region;
+        SealedFile file = WriteFile(id, regions);
         if (_written is { } earlier) File.Delete(earlier.Path);
-        _written = new(writer.Path, seal);
+        _written = file;
     }
 
     /// <summary>The path where the program itself writes its checkpoint, or where it finds it at a restart.</summary>
@@ -102,7 +104,7 @@ public sealed class ProgramCheckpoints : IDisposable
     {
         if (_open is { } id)
         {
-            if (_written is not null) throw new CheckpointException($"{id}: is one of memory");
+            if (_written is not null || _captured is not null) throw new CheckpointException($"{id}: is one of memory");
             _original = Path.GetFullPath(original);
             return _scratch.FreshPath(id);
         }
@@ -118,18 +120,39 @@ public sealed class ProgramCheckpoints : IDisposable
         _open = null;
         if (!success)
         {
+            _captured = null;
             _scratch.DropUnfinished(id, all: true);
             return;
         }
-        SealedFile file = _written ?? (_original is not null ? SealRouted(id) : throw new CheckpointException($"{id}: nothing was written"));
+        if (_captured is { } captured)
+        {
+            _captured = null;
+            WriteBehind(id, captured);
+            return;
+        }
+        Publish(id, _written ?? (_original is not null ? SealRouted(id) : throw new CheckpointException($"{id}: nothing was written")), _original);
+    }
+
+    /// <summary>Gives a checkpoint's file its name, and hands it over to be flushed.</summary>
+    private void Publish(CheckpointId id, SealedFile file, string? original)
+    {
         _scratch.Publish(id, file.Path, file.Seal, IsDurableHere);
         _refused.Remove(id);
         if (_settings.Flushes && Environment.TickCount64 - _lastFlushMs is var since && (_settings.IntervalSeconds == 0 || since >= _settings.IntervalSeconds * 1000L))
         {
             _lastFlushMs = Environment.TickCount64;
-            _queue.Add(new FlushRequest(id, _original, _group.Count, _settings.Persistent, _settings.Store, _settings.StorePolicy, _settings.ChecksumDirectory, _settings.MaxVersions));
+            _queue.Add(new FlushRequest(id, original, _group.Count, _settings.Persistent, _settings.Store, _settings.StorePolicy, _settings.ChecksumDirectory, _settings.MaxVersions));
         }
         PruneScratch(id);
+    }
+
+    private SealedFile WriteFile(CheckpointId id, SortedDictionary<int, ProtectedRegion> regions)
+    {
+        RegionLayout layout = new(regions.Values.Select(r => (r.Id, r.Bytes)));
+        using SealedFileWriter writer = new(_scratch.FreshPath(id, ++_attempt), _launch);
+        writer.Append(layout.Header());
+        foreach (ProtectedRegion region in regions.Values) writer.Append(region.Memory, region.Address, region.Bytes);
+        return new(writer.Path, writer.Finish(IsDurableHere));
     }
 
     /// <summary>Takes a whole checkpoint of memory: waits for what is under way, begins, writes all regions, ends.</summary>
@@ -151,15 +174,18 @@ public sealed class ProgramCheckpoints : IDisposable
     public void Wait()
     {
         if (_open is { } open) throw new CheckpointException($"{open} has not ended");
-        if (_queue.Wait() is { } problem) throw new CheckpointException(problem);
+        Settle();
+        string? flush = _queue.Wait();
+        if ((Interlocked.Exchange(ref _writerProblem, null) ?? flush) is { } problem) throw new CheckpointException(problem);
     }
 
     /// <summary>Whether all that ended has been flushed, or could not be.</summary>
-    public bool IsFlushed => _queue.IsIdle;
+    public bool IsFlushed => _writer is not { IsAlive: true } && _queue.IsIdle;
 
     /// <summary>Removes all checkpoints of a name from the scratch directory of this node, of all ranks.</summary>
     public void RemoveFromScratch(string name)
     {
+        Settle();
         foreach (CheckpointId id in (CheckpointId[])[.. _scratch.All(name)]) _scratch.Delete(id);
     }
 
@@ -170,6 +196,7 @@ public sealed class ProgramCheckpoints : IDisposable
     /// <returns>-1: there is none</returns>
     public int FindVersion(string name, int limit = 0)
     {
+        Settle();
         int candidate = limit > 0 ? limit : int.MaxValue;
         List<int> versions = [];
         // A rank that cannot look has none, and takes part: the others wait for it.
@@ -196,6 +223,7 @@ public sealed class ProgramCheckpoints : IDisposable
     /// <exception cref="CheckpointException">a rank does not have it whole</exception>
     public void BeginRestart(string name, int version)
     {
+        Settle();
         CheckpointId id = default;
         string? problem = null;
         try
@@ -279,6 +307,8 @@ public sealed class ProgramCheckpoints : IDisposable
     public void Dispose()
     {
         if (_open is not null) End(success: false);
+        Settle();
+        foreach (IRegionSnapshot snapshot in _snapshots.Values) snapshot.Dispose();
         _queue.Dispose();
         _group.Dispose();
     }

@@ -9,7 +9,7 @@ public sealed class RegionSet
     /// <summary>Registers a region; one of the same number is replaced.</summary>
     /// <param name="name">the checkpoint that it belongs to; null: any without regions of its own</param>
     /// <exception cref="CheckpointException">no address, or more bytes than there are addresses</exception>
-    public void Protect(int id, nint address, long count, long sizeBytes, IRegionMemory memory, string? name = null)
+    public void Protect(int id, nint address, long count, long sizeBytes, IRegionMemory memory, string? name = null, RegionCopy copy = RegionCopy.Written)
     {
         long bytes;
         try { bytes = checked(count * sizeBytes); }
@@ -17,7 +17,7 @@ public sealed class RegionSet
         if (count < 0 || sizeBytes < 0 || bytes > (1L << 47)) throw new CheckpointException($"region {id}: {count} times {sizeBytes} bytes are too many");
         if (address == 0 && bytes > 0) throw new CheckpointException($"region {id}: {bytes} bytes at no address");
         if (name is not null && !CheckpointId.IsName(name)) throw new CheckpointException($"region {id}: '{name}' is no name of a checkpoint");
-        (name is null ? _general : Named(name))[id] = new(id, address, bytes, memory);
+        (name is null ? _general : Named(name))[id] = new(id, address, bytes, memory, copy);
     }
 
     /// <returns>false: there is none of this number</returns>

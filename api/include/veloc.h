@@ -67,7 +67,8 @@ int VELOC_Recover_size(int id);
 int VELOC_Restart_end(int success);
 int VELOC_Restart(const char *name, int version);
 
-/* VELOC-GPU's longer form of VELOC_Mem_protect: with five or six arguments it is called where VELOC_GPU is defined before this header. */
+/* VELOC-GPU's longer form of VELOC_Mem_protect: with five or six arguments it is called where VELOC_GPU is defined before this header.
+   READ_ONLY: the memory does not change until VELOC_Checkpoint_wait or _finished. DEFAULT: a copy is taken first. Async mode writes both behind the program. */
 typedef int (*release_routine)(void);
 int VELOC_Mem_protect_flags(int id, void *ptr, size_t count, size_t base_size, unsigned int flags, release_routine release);
 

@@ -40,15 +40,53 @@ internal sealed unsafe class DeviceMemory : IRegionMemory
         fixed (byte* p = bytes) Copy("cuMemcpyHtoD_v2", address, (nint)p, bytes.Length);
     }
 
+    /// <inheritdoc/>
+    public IRegionSnapshot? TrySnapshot(long bytes)
+    {
+        nint[] at = [0];
+        int error = bytes == 0 ? -1 : Within(() =>
+        {
+            fixed (nint* p = at) return ((delegate* unmanaged<nint*, nint, int>)Symbol("cuMemAlloc_v2"))(p, (nint)bytes);
+        });
+        return error == 0 ? new DeviceSnapshot(this, at[0], bytes) : null;
+    }
+
     private void Copy(string call, nint to, nint from, nint bytes)
+    {
+        int error = Within(() => ((delegate* unmanaged<nint, nint, nint, int>)Symbol(call))(to, from, bytes));
+        if (error != 0) throw new CheckpointException($"{call} of {bytes} bytes: CUDA error {error}");
+    }
+
+    /// <summary>Makes a call in the context of this memory; the thread has the one that it had when this returns.</summary>
+    private int Within(Func<int> call)
     {
         nint current = 0;
         ((delegate* unmanaged<nint*, int>)Symbol("cuCtxGetCurrent"))(&current);
         if (current != _context) ((delegate* unmanaged<nint, int>)Symbol("cuCtxSetCurrent"))(_context);
-        int error = ((delegate* unmanaged<nint, nint, nint, int>)Symbol(call))(to, from, bytes);
+        int error = call();
         if (current != _context) ((delegate* unmanaged<nint, int>)Symbol("cuCtxSetCurrent"))(current);
-        if (error != 0) throw new CheckpointException($"{call} of {bytes} bytes: CUDA error {error}");
+        return error;
     }
 
     private nint Symbol(string name) => Sys.FindSymbol(name, _library) is not 0 and var address ? address : throw new CheckpointException($"the CUDA driver library has no {name}");
+
+    /// <summary>A copy on the device.</summary>
+    private sealed class DeviceSnapshot(DeviceMemory memory, nint at, long bytes) : IRegionSnapshot
+    {
+        public IRegionMemory Memory => memory;
+
+        public nint Address => at;
+
+        public bool Fits(ProtectedRegion region) => region.Bytes == bytes && region.Memory is DeviceMemory of && of._context == memory._context;
+
+        public void Take(ProtectedRegion region)
+        {
+            memory.Copy("cuMemcpyDtoD_v2", at, region.Address, (nint)bytes);
+            // A copy on the device may go on when its call has returned.
+            int error = memory.Within(() => ((delegate* unmanaged<nint, int>)memory.Symbol("cuStreamSynchronize"))(0));
+            if (error != 0) throw new CheckpointException($"cuStreamSynchronize: CUDA error {error}");
+        }
+
+        public void Dispose() => memory.Within(() => ((delegate* unmanaged<nint, int>)memory.Symbol("cuMemFree_v2"))(at));
+    }
 }

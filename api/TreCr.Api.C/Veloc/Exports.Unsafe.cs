@@ -24,10 +24,10 @@ internal static unsafe class Exports
     [UnmanagedCallersOnly(EntryPoint = "VELOC_Mem_protect", CallConvs = [typeof(CallConvCdecl)])]
     public static int VELOC_Mem_protect(int id, nint address, nuint count, nuint size) => Protect(id, address, count, size, null);
 
-    /// <summary>VELOC-GPU's longer VELOC_Mem_protect, to which veloc.h leads calls with flags. DEFAULT (0) and READ_ONLY (1): both are copied before the checkpoint call returns.</summary>
+    /// <summary>VELOC-GPU's longer VELOC_Mem_protect, to which veloc.h leads calls with flags. DEFAULT (0) and READ_ONLY (1), which in async mode let the file be written behind the program.</summary>
     [UnmanagedCallersOnly(EntryPoint = "VELOC_Mem_protect_flags", CallConvs = [typeof(CallConvCdecl)])]
     public static int VELOC_Mem_protect_flags(int id, nint address, nuint count, nuint size, uint flags, nint release)
-        => flags <= 1 ? Protect(id, address, count, size, null, "VELOC_Mem_protect") : Client.Call(_ => throw new CheckpointException($"region {id}: flags {flags} are neither DEFAULT nor READ_ONLY"), "VELOC_Mem_protect");
+        => flags <= 1 ? Protect(id, address, count, size, null, "VELOC_Mem_protect", (RegionCopy)flags) : Client.Call(_ => throw new CheckpointException($"region {id}: flags {flags} are neither DEFAULT nor READ_ONLY"), "VELOC_Mem_protect");
 
     [UnmanagedCallersOnly(EntryPoint = "VELOC_Mem_unprotect", CallConvs = [typeof(CallConvCdecl)])]
     public static int VELOC_Mem_unprotect(int id) => Client.Call(c => c.Regions.Unprotect(id) ? Client.Success : Client.Failure);
@@ -104,6 +104,6 @@ internal static unsafe class Exports
     [UnmanagedCallersOnly(EntryPoint = "VELOC_Restart", CallConvs = [typeof(CallConvCdecl)])]
     public static int VELOC_Restart(byte* name, int version) => Client.Call(c => c.Restore(Entry.Text(name), version));
 
-    private static int Protect(int id, nint address, nuint count, nuint size, string? name, [CallerMemberName] string call = "")
-        => Client.Call(c => c.Regions.Protect(id, address, checked((long)count), checked((long)size), DeviceMemory.Of(address), name), call is nameof(Protect) ? "VELOC_Mem_protect" : call);
+    private static int Protect(int id, nint address, nuint count, nuint size, string? name, [CallerMemberName] string call = "", RegionCopy copy = RegionCopy.Written)
+        => Client.Call(c => c.Regions.Protect(id, address, checked((long)count), checked((long)size), DeviceMemory.Of(address), name, copy), call is nameof(Protect) ? "VELOC_Mem_protect" : call);
 }

@@ -41,6 +41,10 @@ int main(int argc, char **argv) {
         for (uint32_t i = 0; i < COUNT; i++) host[i] = i * 2654435761u;
         must(cuMemcpyHtoD_v2(first, host, COUNT * sizeof *host) == 0 && cuMemsetD8_v2(second, 9, 1000) == 0, "fill");
         must(VELOC_Checkpoint("gpu", 1) == VELOC_SUCCESS, "checkpoint");
+        /* DEFAULT has a copy of its own by now; READ_ONLY is still being read. */
+        must(cuMemsetD8_v2(second, 77, 1000) == 0, "change");
+        counter = 7;
+        must(VELOC_Checkpoint_wait() == VELOC_SUCCESS, "wait");
     }
     counter = 0;
     memset(host, 0, COUNT * sizeof *host);
