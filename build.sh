@@ -78,6 +78,7 @@ install_for_tests() {
     command -v ip >/dev/null || missing+=(iproute2)
     # So is a cluster below Slurm.
     [ -e /usr/sbin/slurmd ] && [ -e /usr/sbin/slurmctld ] && [ -e /usr/bin/srun ] && [ -e /usr/sbin/munged ] || [ -d /run/systemd/system ] || missing+=(slurmd slurmctld slurm-client munge)
+    [ -e /usr/bin/lmp ] || missing+=(lammps)
     [ ${#missing[@]} = 0 ] && return
     as_root true || { say "without ${missing[*]} the tests of MPI are skipped"; return; }
     say "installing ${missing[*]}"

@@ -32,4 +32,11 @@ public static unsafe partial class Sys
     /// <summary>The address that a name has for code of the program (RTLD_DEFAULT), or in one library.</summary>
     /// <returns>0: nothing loaded, or not this library, has it</returns>
     public static nint FindSymbol(string name, nint library = 0) => LibcDlsym(library, name);
+
+    [LibraryImport("libc", EntryPoint = "__cxa_atexit")]
+    private static partial int LibcAtExit(delegate* unmanaged[Cdecl]<void*, void> act, void* argument, void* library);
+
+    /// <summary>Has a function run when the process calls exit(3), before those that were registered earlier.</summary>
+    /// <remarks>atexit(3) is no name of the C library's own, but linked into each program; this is what it calls (Itanium C++ ABI, §3.3.6.3).</remarks>
+    public static void AtExit(delegate* unmanaged[Cdecl]<void*, void> act) => LibcAtExit(act, null, null);
 }

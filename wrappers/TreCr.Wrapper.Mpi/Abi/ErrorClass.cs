@@ -7,4 +7,7 @@ internal enum ErrorClass
     Access, Amode, Assert, BadFile, Base, Conversion, Disp, DupDatarep, FileExists, FileInUse, File, InfoKey, InfoNoKey, InfoValue, Info, IO, Keyval, LockType, Name, NoMem,
     NotSame, NoSpace, NoSuchFile, Port, Quota, ReadOnly, RmaConflict, RmaSync, Service, Size, Spawn, UnsupportedDatarep, UnsupportedOperation, Win,
     RmaRange = 68, RmaAttach, RmaFlavor, RmaShared,
+
+    /// <summary>MPI-4.0; Open MPI 4.1 has none: the number of Open MPI 5.</summary>
+    Session = 78,
 }

@@ -67,7 +67,7 @@ internal static unsafe class MpiAbi
     /// <summary>An error class in the program's numbers.</summary>
     public static int Error(ErrorClass error) => !IsMpich ? (int)error : error switch
     {
-        ErrorClass.RmaRange => 55, ErrorClass.RmaAttach => 56, ErrorClass.RmaShared => 57, ErrorClass.RmaFlavor => 58,
+        ErrorClass.RmaRange => 55, ErrorClass.RmaAttach => 56, ErrorClass.RmaShared => 57, ErrorClass.RmaFlavor => 58, ErrorClass.Session => 75,
         _ => (int)error < s_mpichErrors.Length ? s_mpichErrors[(int)error] : (int)error,
     };
 
@@ -76,6 +76,7 @@ internal static unsafe class MpiAbi
     {
         if (!IsMpich || UserErrors.IsOne(code)) return (ErrorClass)code;
         if (code is >= 55 and <= 58) return code switch { 55 => ErrorClass.RmaRange, 56 => ErrorClass.RmaAttach, 57 => ErrorClass.RmaShared, _ => ErrorClass.RmaFlavor };
+        if (code == 75) return ErrorClass.Session;
         int index = Array.IndexOf(s_mpichErrors, code);
         return index < 0 ? ErrorClass.Unknown : (ErrorClass)index;
     }

@@ -28,11 +28,11 @@ internal static unsafe class EnvironmentCalls
         (s_threadLevel, s_mainThread) = (level, Sys.Gettid());
     }
 
-    public static void MPI_Finalize() => Lifetime.Stop();
+    public static void MPI_Finalize() => Lifetime.EndWorld();
 
-    public static void MPI_Initialized(int* flag) => *flag = Library.State == LibraryState.None ? 0 : 1;
+    public static void MPI_Initialized(int* flag) => *flag = Lifetime.World == LibraryState.None ? 0 : 1;
 
-    public static void MPI_Finalized(int* flag) => *flag = Library.State == LibraryState.Finalized ? 1 : 0;
+    public static void MPI_Finalized(int* flag) => *flag = Lifetime.World == LibraryState.Finalized ? 1 : 0;
 
     public static void MPI_Abort(Comm comm, int code) => Lifetime.Abort(code);
 

@@ -8,18 +8,32 @@ namespace TreCr.Wrapper.Mpi;
 /// <summary>Begin and end of MPI in this process: the segment, and the delegator behind the supervisor.</summary>
 internal static unsafe class Lifetime
 {
+    private static bool s_definedFirst, s_endsAtExit;
+    private static int s_sessions;
+
+    /// <summary>Whether MPI_Init and MPI_Finalize have been called: sessions know nothing of that.</summary>
+    public static LibraryState World { get; private set; }
+
+    /// <summary>Ready for the calls that may come before the library runs: about info objects and error handlers.</summary>
+    public static void DefineFirst()
+    {
+        if (s_definedFirst) return;
+        s_definedFirst = true;
+        MpiAbi.Detect();
+        Errhandler.Define();
+        InfoObject.Define();
+        Session.Define();
+    }
 
     /// <summary>Ready to answer calls about handles, before and after the library runs.</summary>
     private static void Define()
     {
-        MpiAbi.Detect();
+        DefineFirst();
         PredefinedTypes.Define();
         Op.Define();
-        Errhandler.Define();
         Group.Define();
         Request.Define();
         PendingMessage.Define();
-        InfoObject.Define();
         Comm.Define();
         Window.Define();
         MpiFile.Define();
@@ -29,10 +43,53 @@ internal static unsafe class Lifetime
     /// <exception cref="MpiException">no supervisor, or the MPI library does not start; the reason is on standard error</exception>
     public static void Start(bool multiple)
     {
-        if (Library.State != LibraryState.None) throw new MpiException(ErrorClass.Other, "MPI has been initialised already");
-        (int rank, int size, int fd) = Connect();
-        Begin(MpiSegment.Map(fd, size, dontFork: true), rank, size);
-        Library.IsMultiple = multiple;
+        if (World != LibraryState.None) throw new MpiException(ErrorClass.Other, "MPI has been initialised already");
+        Run(multiple);
+        World = LibraryState.Running;
+    }
+
+    private static void Run(bool multiple)
+    {
+        if (Library.State == LibraryState.Finalized) throw new MpiException(ErrorClass.Other, "MPI_Finalize has been called, and no session was open then: a launcher's slot is one MPI process");
+        if (Library.State == LibraryState.None)
+        {
+            (int rank, int size, int fd) = Connect();
+            Begin(MpiSegment.Map(fd, size, dontFork: true), rank, size);
+            Library.IsMultiple = multiple;
+        }
+        else if (multiple) Library.BecomeMultiple();
+    }
+
+    /// <summary>MPI_Session_init.</summary>
+    public static void BeginSession(bool multiple)
+    {
+        Run(multiple);
+        s_sessions++;
+        if (s_endsAtExit) return;
+        s_endsAtExit = true;
+        Sys.AtExit(&AtExit);
+    }
+
+    /// <summary>MPI_Session_finalize. Where MPI_Finalize was called before, this ends the library; else another session may follow, and it ends with the program.</summary>
+    public static void EndSession()
+    {
+        s_sessions--;
+        StopWhereUnused();
+    }
+
+    private static void StopWhereUnused()
+    {
+        if (s_sessions == 0 && World == LibraryState.Finalized) Stop();
+    }
+
+    /// <summary>A program of sessions alone ends: the launcher has to hear that MPI has ended before. All ranks are waited for, as in MPI_Finalize.</summary>
+    [UnmanagedCallersOnly(CallConvs = [typeof(System.Runtime.CompilerServices.CallConvCdecl)])]
+    private static void AtExit(void* nothing)
+    {
+        if (Library.State != LibraryState.Running || World != LibraryState.None || s_sessions > 0) return;
+        Library.Enter("MPI_Session_finalize");
+        try { Stop(); }
+        finally { Library.Leave(); }
     }
 
     /// <summary>The segment is there, and a delegator behind it.</summary>
@@ -80,11 +137,19 @@ internal static unsafe class Lifetime
         return new MpiException(ErrorClass.Other, why);
     }
 
-    /// <summary>MPI_Finalize: nothing is under way any more.</summary>
-    public static void Stop()
+    /// <summary>MPI_Finalize.</summary>
+    public static void EndWorld()
     {
+        if (World != LibraryState.Running) throw new MpiException(ErrorClass.Other, $"MPI_Finalize {(World == LibraryState.None ? "without MPI_Init" : "once more")}");
         Comm.Self.Attributes.DeleteAll(Comm.Self);
         Comm.World.Attributes.DeleteAll(Comm.World);
+        World = LibraryState.Finalized;
+        StopWhereUnused();
+    }
+
+    /// <summary>Nothing is under way any more.</summary>
+    private static void Stop()
+    {
         Schedule.Run(Comm.World, Algorithms.Barrier);
         Waiting.Until(static _ => !Messages.HasUnsent, 0);
         Ask(MpiCommand.Finalize);

@@ -25,6 +25,7 @@ internal static class ErrorTexts
         ErrorClass.Intern => "MPI_ERR_INTERN: internal error",
         ErrorClass.InStatus => "MPI_ERR_IN_STATUS: error code in status",
         ErrorClass.Pending => "MPI_ERR_PENDING: pending request",
+        ErrorClass.Session => "MPI_ERR_SESSION: invalid session",
         ErrorClass.Keyval => "MPI_ERR_KEYVAL: invalid key value",
         ErrorClass.NoMem => "MPI_ERR_NO_MEM: out of memory",
         ErrorClass.InfoKey => "MPI_ERR_INFO_KEY: invalid key argument for info object",

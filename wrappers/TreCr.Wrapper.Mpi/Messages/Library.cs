@@ -15,7 +15,7 @@ internal static class Library
 
     /// <summary>Where and as whom calls may be made before MPI_Init and after MPI_Finalize.</summary>
     private static bool IsAlwaysAllowed(string call) => call is "MPI_Init" or "MPI_Init_thread" or "MPI_Initialized" or "MPI_Finalized" or "MPI_Get_version" or "MPI_Get_library_version" or "MPI_Abort"
-        || (call.StartsWith("MPI_Info_", StringComparison.Ordinal) && State != LibraryState.None);
+        || call is "MPI_Session_init" or "MPI_Session_create_errhandler" or "MPI_Errhandler_free" || call.StartsWith("MPI_Info_", StringComparison.Ordinal);
 
     public static void Enter(string call)
     {
@@ -26,6 +26,7 @@ internal static class Library
             StandardError.Write("trecr: "u8, $"{call} was called {(State == LibraryState.None ? "before MPI_Init" : "after MPI_Finalize")}");
             Environment.Exit(1);
         }
+        if (State == LibraryState.None) Lifetime.DefineFirst();
     }
 
     public static void Leave()
