@@ -1,6 +1,7 @@
 #!/bin/bash
 # soak-mpi.sh SEED SECONDS: self-checking MPI programs (tests/programs/mpi), under the mpirun of both libraries, on 2, 4 and 8 ranks: checkpointed at a random moment, killed with everything, restarted under a library
 # chosen at random, 20 moments each, as far as the time goes. A restart passes only if the program goes on after the checkpoint's round, ends with "ok", and no round is missing or there twice. Writes rows to standard output.
+# TRECR_SOAK_RANKS=8, TRECR_SOAK_MOMENTS=1, ...: other numbers than these.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 seed=$1 seconds=$2 trecr=$PWD/out/trecr
@@ -61,12 +62,12 @@ for kind in openmpi mpich; do
     done
 done
 echo "program library ranks moments passed ended-before failed"
-for ranks in 2 4 8; do
+for ranks in ${TRECR_SOAK_RANKS:-2 4 8}; do
     for kind in openmpi mpich; do
         for binary in "$place"/*."$kind"; do
             program=$(basename "${binary%."$kind"}")
             good=0 bad=0 early=0
-            for ((moment = 0; moment < 20 && SECONDS < end; moment++)); do
+            for ((moment = 0; moment < ${TRECR_SOAK_MOMENTS:-20} && SECONDS < end; moment++)); do
                 what=$(one "$program" "$kind" "$ranks" 2>/dev/null)
                 case $what in
                 '') good=$((good + 1)) ;;
