@@ -33,6 +33,12 @@ public interface ISnapshotWriter
     /// <returns>address; 0: the memory limit is reached</returns>
     nint TakeFrame(int timeoutMs = 0);
 
+    /// <summary>
+    /// For whoever copies much while the program runs: waits until little of what was copied so far is still to be hashed and written, so that the same few buffers, which the processors' caches hold, are used again and again
+    /// instead of fresh memory. Returns at once after <see cref="HoldFrames"/>.
+    /// </summary>
+    void AwaitWorkers();
+
     /// <summary>Gives a taken buffer back unused.</summary>
     void ReturnFrame(nint frame);
 
@@ -89,6 +95,9 @@ public interface IPartReader
 
     /// <summary>Offsets of the frames that hold anything but zeroes, ascending.</summary>
     IReadOnlyList<long> FrameOffsets { get; }
+
+    /// <summary>Whether the frame at a multiple of the frame size holds anything but zeroes; without making a list of all.</summary>
+    bool HasFrame(long offsetBytes);
 
     /// <summary>Reads and verifies the frame at a multiple of the frame size; zeroes where nothing was written.</summary>
     /// <param name="into">[FrameSizeBytes]</param>

@@ -31,6 +31,9 @@ public sealed class MemorySnapshot(MemorySnapshot? baseSnapshot = null) : ISnaps
 
     public int PrepareFrames(int count) => count;
 
+    /// <inheritdoc/>
+    public void AwaitWorkers() { }
+
     public nint TakeFrame(int timeoutMs = 0)
     {
         if (Interlocked.Increment(ref _taken) <= MostTaken) return System.Runtime.InteropServices.Marshal.AllocHGlobal(ISnapshotWriter.FrameSizeBytes);
@@ -59,6 +62,8 @@ public sealed class MemorySnapshot(MemorySnapshot? baseSnapshot = null) : ISnaps
         public long LengthBytes => lengthBytes;
 
         public IReadOnlyList<long> FrameOffsets => [.. _frames.Keys.Order()];
+
+        public bool HasFrame(long offsetBytes) => _frames.ContainsKey(offsetBytes);
 
         public void WriteFrame(long offsetBytes, ReadOnlySpan<byte> bytes)
         {

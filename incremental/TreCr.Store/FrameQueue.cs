@@ -13,12 +13,15 @@ internal sealed unsafe class FrameQueue : IDisposable
 
     private const int MostWaitMs = 10_000;
 
+    /// <summary>Filled buffers from which on <see cref="AwaitShort"/> waits: 32 MiB.</summary>
+    private const int ShortItems = 512;
+
     private readonly object _gate = new();
     private readonly List<nint> _slabs = [];
     private readonly nint[] _free;
     private readonly Item[] _items; // a ring; it cannot overflow, because each item holds a buffer
     private readonly int _maxSlabs;
-    private int _freeCount, _head, _count, _taken, _waitingForFree, _waitingForItem, _busy;
+    private int _freeCount, _head, _count, _taken, _waitingForFree, _waitingForItem, _waitingForShort, _busy;
     private bool _complete, _paused, _settling;
 
     internal FrameQueue(long limitBytes)
@@ -65,6 +68,20 @@ internal sealed unsafe class FrameQueue : IDisposable
                 _waitingForFree--;
             }
             return _freeCount;
+        }
+    }
+
+    /// <summary>Waits until few filled buffers are left for the workers, unless they pause.</summary>
+    internal void AwaitShort()
+    {
+        lock (_gate)
+        {
+            while (_count >= ShortItems && !_paused)
+            {
+                _waitingForShort++;
+                Monitor.Wait(_gate);
+                _waitingForShort--;
+            }
         }
     }
 
@@ -153,6 +170,7 @@ internal sealed unsafe class FrameQueue : IDisposable
         lock (_gate)
         {
             _paused = true;
+            if (_waitingForShort > 0) Monitor.PulseAll(_gate);
             WaitedNs = 0;
         }
     }
@@ -198,6 +216,7 @@ internal sealed unsafe class FrameQueue : IDisposable
             _items[_head] = default;
             _head = (_head + 1) % _items.Length;
             _count--;
+            if (_waitingForShort > 0 && _count == ShortItems - 1) Monitor.PulseAll(_gate);
             if (!busy) _busy++;
             busy = true;
             return true;

@@ -68,13 +68,14 @@ internal sealed class PackWriter : IDisposable
         lock (_lock) return _claimed.TryGetValue(hash, out entry) && entry.OffsetBytes != 0;
     }
 
-    /// <summary>Reads an object back, verified.</summary>
+    /// <summary>Reads an object back.</summary>
+    /// <param name="verify">as of <see cref="StoreCatalog.Read"/></param>
     /// <returns>false: the session has not written it (yet), or it is not as it was written</returns>
-    internal bool TryRead(UInt128 hash, Span<byte> into)
+    internal bool TryRead(UInt128 hash, Span<byte> into, bool verify)
     {
         if (!TryFind(hash, out IndexEntry entry) || entry.PlainBytes != into.Length) return false;
         byte[] stored = new byte[entry.StoredBytes];
-        return _file.ReadAt(entry.OffsetBytes, stored) == stored.Length && StoreCatalog.TryUnpack(_seal, entry, stored, into) is null;
+        return _file.ReadAt(entry.OffsetBytes, stored) == stored.Length && StoreCatalog.TryUnpack(_seal, entry, stored, into, verify) is null;
     }
 
     /// <summary>Appends records.</summary>

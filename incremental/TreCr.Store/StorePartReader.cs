@@ -16,6 +16,9 @@ internal sealed class StorePartReader(StoreCatalog catalog, SnapshotFrames.Part 
     public IReadOnlyList<long> FrameOffsets => _offsets ??= Array.ConvertAll(part.Indexes, i => i * Format.FrameSizeBytes);
 
     /// <inheritdoc/>
+    public bool HasFrame(long offsetBytes) => part.Find(offsetBytes / Format.FrameSizeBytes) >= 0;
+
+    /// <inheritdoc/>
     public void ReadFrame(long offsetBytes, Span<byte> into)
     {
         if (offsetBytes < 0 || offsetBytes % Format.FrameSizeBytes != 0) throw new ArgumentOutOfRangeException(nameof(offsetBytes), offsetBytes, "not a frame offset");

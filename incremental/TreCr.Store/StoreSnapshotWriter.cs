@@ -112,6 +112,9 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
     public nint TakeFrame(int timeoutMs = 0) => (nint)_queue.TakeFree(timeoutMs);
 
     /// <inheritdoc/>
+    public void AwaitWorkers() => _queue.AwaitShort();
+
+    /// <inheritdoc/>
     public void ReturnFrame(nint frame) => _queue.ReturnTaken((byte*)frame);
 
     /// <inheritdoc/>
@@ -225,6 +228,7 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
     /// <param name="before">as for <see cref="HandOver"/></param>
     internal void Copy(ReadOnlySpan<byte> bytes, FrameList.Slot* slot, StorePartWriter? part, FrameList.Slot* before = null)
     {
+        if (!_holding) _queue.AwaitShort();
         byte* taken = _holding ? _queue.TakeFree(0) : null, buffer = taken is null ? _queue.Rent() : taken;
         Span<byte> frame = new(buffer, Format.FrameSizeBytes);
         bytes.CopyTo(frame);

@@ -62,7 +62,7 @@ internal static partial class ProcessBench
     private static void Case(Bench bench, string program, int mebibytes, int threads, int percent, int runs)
     {
         string name = Name(mebibytes, threads, percent);
-        List<double> first = [], later = [], total = [], restart = [], warm = [], lazy = [], warmLazy = [], dump = [], moverDump = [], moverRestore = [];
+        List<double> first = [], later = [], total = [], restart = [], warm = [], lazy = [], warmLazy = [], dump = [], moverBeside = [], moverDump = [], moverRestore = [];
         for (int i = 0; i < runs; i++)
         {
             bench.NewStore();
@@ -81,13 +81,13 @@ internal static partial class ProcessBench
                 total.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
                 later.Add(gaps.TakeLongest());
             }
+            if (mebibytes >= 1024) moverBeside.AddRange(Move(bench, mebibytes, "dump").Select(m => m.Seconds));
             bench.Run(120, bench.Trecr, "checkpoint", job, "--stop");
             run.WaitForExit(30_000);
             Restart(bench, job, restart, warm);
             Restart(bench, job, lazy, warmLazy, "--lazy");
             if (mebibytes < 1024) continue;
-            foreach (string line in bench.Run(300, s_mover, mebibytes.ToString(CultureInfo.InvariantCulture), Math.Min(64, Environment.ProcessorCount).ToString(CultureInfo.InvariantCulture), Path.Combine(bench.Scratch, "moved")).Split('\n', StringSplitOptions.RemoveEmptyEntries))
-                (line.StartsWith("dump ") ? moverDump : moverRestore).Add(double.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture));
+            foreach ((bool isDump, double seconds) in Move(bench, mebibytes)) (isDump ? moverDump : moverRestore).Add(seconds);
         }
         bench.Row(name + ": stop, first", "ms", first);
         bench.Row(name + ": stop, later", "ms", later);
@@ -98,11 +98,18 @@ internal static partial class ProcessBench
         bench.Row(name + ": lazy restart, in the engine", "ms", warmLazy);
         if (moverDump.Count == 0) return;
         bench.Row(name + ": first checkpoint in all", "s", dump);
-        bench.Row(name + ": plain C, dump", "s", moverDump);
+        bench.Row(name + ": plain C, dump, beside the program", "s", moverBeside);
+        bench.Row(name + ": plain C, dump, alone", "s", moverDump);
         bench.Row(name + ": plain C, restore", "s", moverRestore);
-        bench.Row(name + ": dump / plain C", "x", dump.Zip(moverDump, (ours, theirs) => ours / theirs));
+        bench.Row(name + ": dump / plain C", "x", dump.Zip(moverBeside, (ours, theirs) => ours / theirs));
+        bench.Row(name + ": dump / plain C alone", "x", dump.Zip(moverDump, (ours, theirs) => ours / theirs));
         bench.Row(name + ": restart / plain C", "x", restart.Zip(moverRestore, (ours, theirs) => ours / 1000 / theirs));
     }
+
+    /// <summary>The yardstick: a dump goes on beside the program that is saved, which takes processors from it, so plain C's is measured beside it too; a restore has the machine for itself.</summary>
+    private static IEnumerable<(bool IsDump, double Seconds)> Move(Bench bench, int mebibytes, params string[] only)
+        => bench.Run(300, s_mover, [mebibytes.ToString(CultureInfo.InvariantCulture), Math.Min(64, Environment.ProcessorCount).ToString(CultureInfo.InvariantCulture), Path.Combine(bench.Scratch, "moved"), .. only])
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => (line.StartsWith("dump ", StringComparison.Ordinal), double.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture)));
 
     /// <summary>Restarts a job, and ends it when it runs.</summary>
     /// <param name="shell">receives the time from the command to the program's first line, ms</param>

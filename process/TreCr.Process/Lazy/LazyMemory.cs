@@ -19,30 +19,36 @@ internal sealed unsafe class LazyMemory
     private const ulong Frame = ISnapshotWriter.FrameSizeBytes, LowestAddress = 1 << 16, EndOfAddresses = 0x7ffffffff000;
 
     private readonly List<PageRun> _runs;
-    private readonly ulong[] _frames;
-    private readonly FrameSet _stored;
+    private readonly IEnumerator<ulong> _frames; // of what is not taken yet: a list of all would be made while the program waits
     private readonly FrameSet _served = new();
     private readonly LazyState? _state; // null: of a child that was forked meanwhile
     private readonly LazyMemory _root;
     private readonly Queue<ulong> _faults = [];
     private List<LazyArea> _areas;
-    private int _next, _unfinishedChildren;
-    private bool _closed;
+    private int _unfinishedChildren;
+    private bool _closed, _hasNext;
 
     /// <param name="runs">saved pages, ascending</param>
     /// <param name="state">owned; its areas are those to serve</param>
-    public LazyMemory(int uffd, IPartReader part, List<PageRun> runs, LazyState state) : this(uffd, part, runs, state.Areas, FrameSet.Of(part.FrameOffsets), null)
-        => _state = state;
+    public LazyMemory(int uffd, IPartReader part, List<PageRun> runs, LazyState state) : this(uffd, part, runs, state.Areas, null) => _state = state;
 
-    private LazyMemory(int uffd, IPartReader part, List<PageRun> runs, List<LazyArea> areas, FrameSet stored, LazyMemory? root)
+    private LazyMemory(int uffd, IPartReader part, List<PageRun> runs, List<LazyArea> areas, LazyMemory? root)
     {
-        (Descriptor, Part, _runs, _areas, _stored, _root) = (uffd, part, runs, areas, stored, root ?? this);
-        List<ulong> frames = [];
+        (Descriptor, Part, _runs, _areas, _root) = (uffd, part, runs, areas, root ?? this);
+        _frames = FramesOf(areas).GetEnumerator();
+        _hasNext = _frames.MoveNext();
+    }
+
+    private IEnumerable<ulong> FramesOf(List<LazyArea> areas)
+    {
+        ulong after = 0;
         foreach (LazyArea area in areas.OrderBy(a => a.Source))
             foreach (PageRun run in Saved(area.Source, area.Source + (area.End - area.Start)))
-                for (ulong at = run.Start & ~(Frame - 1); at < run.End; at += Frame)
-                    if ((frames.Count == 0 || frames[^1] < at) && stored.Contains(at)) frames.Add(at);
-        _frames = [.. frames];
+                for (ulong at = Math.Max(after, run.Start & ~(Frame - 1)); at < run.End; at += Frame)
+                {
+                    after = at + Frame;
+                    if (Part.HasFrame((long)at)) yield return at;
+                }
     }
 
     public int Descriptor { get; }
@@ -66,14 +72,18 @@ internal sealed unsafe class LazyMemory
     public bool IsDone { get; private set; }
 
     /// <summary>Frames are left that no reader has taken. Under the server's lock.</summary>
-    public bool HasMore => !IsDone && _next < _frames.Length;
+    public bool HasMore => !IsDone && _hasNext;
 
     /// <summary>The next frame to copy ahead of its use. Under the server's lock.</summary>
     /// <returns>false: there is none</returns>
     public bool NextFrame(out ulong frame)
     {
-        for (frame = 0; !IsDone && _next < _frames.Length;)
-            if (!IsServed(frame = _frames[_next++])) return true;
+        for (frame = 0; HasMore;)
+        {
+            frame = _frames.Current;
+            _hasNext = _frames.MoveNext();
+            if (!IsServed(frame)) return true;
+        }
         return false;
     }
 
@@ -115,7 +125,7 @@ internal sealed unsafe class LazyMemory
                 _faults.Enqueue(words[1] & ~4095UL);
                 return null;
             case UserFault.Fork:
-                LazyMemory child = new(*(int*)words, Part, _runs, [.. _areas], _stored, _root);
+                LazyMemory child = new(*(int*)words, Part, _runs, [.. _areas], _root);
                 _root._unfinishedChildren++;
                 return child;
             case UserFault.Remap:
@@ -162,7 +172,7 @@ internal sealed unsafe class LazyMemory
             if (SourceOf(page) is { } source && !IsServed(source) && Saved(source, source + 4096).Any())
             {
                 ulong frame = source & ~(Frame - 1);
-                if (_stored.Contains(frame)) Part.ReadFrame((long)frame, new Span<byte>(buffer, (int)Frame)); else new Span<byte>(buffer, (int)Frame).Clear();
+                Part.ReadFrame((long)frame, new Span<byte>(buffer, (int)Frame));
                 if (!CopyFrame(frame, buffer)) return false;
                 UserFault.Wake(Descriptor, page, 4096); // where it was there already nothing has woken the thread
             }

@@ -14,14 +14,6 @@ internal sealed class FrameSet
         if (ISnapshotWriter.FrameSizeBytes != 1 << FrameShift) throw new InvalidOperationException("frame size");
     }
 
-    /// <param name="offsetsBytes">of frames</param>
-    public static FrameSet Of(IReadOnlyList<long> offsetsBytes)
-    {
-        FrameSet set = new();
-        for (int i = 0; i < offsetsBytes.Count; i++) set.Add((ulong)offsetsBytes[i]);
-        return set;
-    }
-
     public bool Contains(ulong address) => _words.TryGetValue(address >> (FrameShift + 6), out ulong word) && (word >> (int)(address >> FrameShift & 63) & 1) != 0;
 
     public void Add(ulong address) => CollectionsMarshal.GetValueRefOrAddDefault(_words, address >> (FrameShift + 6), out _) |= 1UL << (int)(address >> FrameShift & 63);

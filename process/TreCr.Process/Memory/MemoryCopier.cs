@@ -41,6 +41,7 @@ internal sealed unsafe class MemoryCopier(PageReader reader, ISnapshotWriter wri
             {
                 for (int w; error is null && (w = Interlocked.Increment(ref next)) < windows.Count;)
                 {
+                    if (!strict) writer.AwaitWorkers();
                     if (reach && w == windows.Count / 2) Fault.At(FaultPoint.DumpMemory);
                     CopyWindow(pieces, scratch, windows[w].Window, runs, windows[w].First, strict);
                 }

@@ -14,8 +14,10 @@ internal sealed unsafe class MemoryFill(int pid, IPartReader part, List<PageRun>
     private const ulong Frame = ISnapshotWriter.FrameSizeBytes;
     private const int MostThreads = 8, FramesForThread = 64;
 
+    /// <summary>A thread takes so many frames at a time: neighbours, whose changed pages lie in the same objects.</summary>
+    private const int FramesAtATime = 16;
+
     private readonly List<(ulong Frame, int First)> _frames = [];
-    private readonly FrameSet _stored = FrameSet.Of(part.FrameOffsets);
     private Exception? _error;
     private int _next = -1;
 
@@ -24,7 +26,7 @@ internal sealed unsafe class MemoryFill(int pid, IPartReader part, List<PageRun>
     {
         for (int i = 0; i < runs.Count; i++)
             for (ulong at = runs[i].Start & ~(Frame - 1); at < runs[i].End; at += Frame)
-                if ((_frames.Count == 0 || _frames[^1].Frame < at) && (_stored.Contains(at) || files.Exists(f => f.Start < at + Frame && at < f.End))) _frames.Add((at, i));
+                if ((_frames.Count == 0 || _frames[^1].Frame < at) && (part.HasFrame((long)at) || files.Exists(f => f.Start < at + Frame && at < f.End))) _frames.Add((at, i));
         Thread[] others = new Thread[Math.Min(_frames.Count / FramesForThread, Math.Min(Environment.ProcessorCount, MostThreads) - 1)];
         for (int i = 0; i < others.Length; i++) (others[i] = new Thread(Work) { IsBackground = true }).Start();
         Work();
@@ -37,19 +39,21 @@ internal sealed unsafe class MemoryFill(int pid, IPartReader part, List<PageRun>
         byte[] buffer = new byte[Frame];
         try
         {
-            for (int i; _error is null && (i = Interlocked.Increment(ref _next)) < _frames.Count;)
-            {
-                var (frame, first) = _frames[i];
-                if (_stored.Contains(frame)) part.ReadFrame((long)frame, buffer); else Array.Clear(buffer);
-                fixed (byte* bytes = buffer)
-                    for (int run = first; run < runs.Count && runs[run].Start < frame + Frame; run++)
-                    {
-                        ulong from = Math.Max(frame, runs[run].Start), to = Math.Min(frame + Frame, runs[run].End);
-                        if (from < to) Write(from, bytes + (from - frame), to - from);
-                    }
-            }
+            for (int i; _error is null && (i = FramesAtATime * Interlocked.Increment(ref _next)) < _frames.Count;)
+                for (int end = Math.Min(i + FramesAtATime, _frames.Count); i < end && _error is null; i++) Fill(_frames[i].Frame, _frames[i].First, buffer);
         }
         catch (Exception e) { Interlocked.CompareExchange(ref _error, e, null); }
+    }
+
+    private void Fill(ulong frame, int first, byte[] buffer)
+    {
+        part.ReadFrame((long)frame, buffer);
+        fixed (byte* bytes = buffer)
+            for (int run = first; run < runs.Count && runs[run].Start < frame + Frame; run++)
+            {
+                ulong from = Math.Max(frame, runs[run].Start), to = Math.Min(frame + Frame, runs[run].End);
+                if (from < to) Write(from, bytes + (from - frame), to - from);
+            }
     }
 
     private void Write(ulong to, byte* from, ulong lengthBytes)
