@@ -18,14 +18,17 @@ internal sealed class FrameReader(StoreCatalog catalog, PackWriter? unfinished =
             ReadObject(hash, into, verify: true);
             return;
         }
-        // What comes out has a hash of its own: objects that give it need no look each.
-        try
+        if (unfinished is null) // a writer's new frames must not need an object that is damaged where they do not use it
         {
-            PutTogether(patch, into, verify: false);
-            if (catalog.Seal.Name(into) == hash) return;
+            // What comes out has a hash of its own: objects that give it need no look each.
+            try
+            {
+                PutTogether(patch, into, verify: false);
+                if (catalog.Seal.Name(into) == hash) return;
+            }
+            catch (StoreException) { } // told below, unless another pack has it whole
+            Array.Clear(_kept);
         }
-        catch (StoreException) { } // told below, unless another pack has it whole
-        Array.Clear(_kept);
         PutTogether(patch, into, verify: true);
         if (catalog.Seal.Name(into) != hash)
             throw new StoreException(StoreErrorKind.Damaged, $"frame {hash:x32}, put together from object {patch.Base:x32} and pages of others, has another hash");
