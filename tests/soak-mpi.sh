@@ -27,7 +27,7 @@ one() {
     [ "$program" = files ] && arguments=("$place/files" "${arguments[@]}")
     launch "$kind" "$ranks" "$trecr" run --job "$job" -- "$place/$program.$kind" "${arguments[@]}" >"$place/out" 2>"$place/err" </dev/null &
     pid=$!
-    for ((i = 0; i < 600; i++)); do grep -q '^round 1$' "$place/out" && break; sleep 0.05; done
+    for ((i = 0; i < 2400; i++)); do grep -q '^round 1$' "$place/out" && break; sleep 0.05; done
     sleep "0.$((RANDOM % 10))$((RANDOM % 10))"
     timeout 120 "$trecr" checkpoint "$job" >"$place/said" 2>"$place/said.err"
     code=$?
