@@ -37,7 +37,11 @@ public sealed class Scavenger(ScrParameters parameters, string node, Action<stri
         bool Bring((NodeCache Cache, StoreDescriptor Store, RankFiles Files)[] of)
         {
             DatasetInfo info = of[0].Files.Dataset;
-            if (prefix.Index.Find(info.Id) is { Complete: true }) return true;
+            if (prefix.Index.Find(info.Id) is { Complete: true })
+            {
+                prefix.TryCommit(info.Id); // its files may not have their names yet
+                return true;
+            }
             prefix.Forget(info.Id);
             foreach ((NodeCache cache, StoreDescriptor store, RankFiles files) in of) Copy(prefix, cache, store, files);
             string? missing = prefix.Build(info.Id);

@@ -114,15 +114,14 @@ public sealed class ScrParameters
         _ => Get("GROUPS", node, group) ?? throw new CheckpointException($"no line 'GROUPS={node} {group}=...' says to which {group} this node belongs"),
     };
 
-    /// <summary>Who may use a cache: user and job, a directory of their own below each base. Without a job id it is that of the prefix directory, so that two programs do not meet.</summary>
+    /// <summary>Whose a cache is: USER/scr.JOB-PREFIX below each base, the last a hash of the prefix directory, so that two programs of a job do not meet. 0 where there is no job.</summary>
     public string CacheOwner
     {
         get
         {
             string user = Get("SCR_USER_NAME") ?? Variable("USER") ?? Linux.Sys.EffectiveUserId().ToString(CultureInfo.InvariantCulture);
-            string job = Get("SCR_JOB_ID") ?? Variable("FLUX_JOB_ID") ?? Variable("SLURM_JOBID") ?? Variable("SLURM_JOB_ID") ?? Variable("PBS_JOBID") ?? Variable("LSB_JOBID")
-                ?? $"{(uint)(XxHash.XxHash128.HashToUInt128(Encoding.UTF8.GetBytes(Prefix)) >> 96):x8}";
-            return $"{user}/scr.{job}";
+            string job = Get("SCR_JOB_ID") ?? Variable("FLUX_JOB_ID") ?? Variable("SLURM_JOBID") ?? Variable("SLURM_JOB_ID") ?? Variable("PBS_JOBID") ?? Variable("LSB_JOBID") ?? "0";
+            return $"{user}/scr.{job}-{(uint)(XxHash.XxHash128.HashToUInt128(Encoding.UTF8.GetBytes(Prefix)) >> 96):x8}";
         }
     }
 

@@ -26,6 +26,7 @@ public sealed partial class ScrSession : IDisposable
     private PrefixDirectory _prefix = null!;
     private readonly NodeCache _cache = null!;
     private readonly HaltFile _halt = null!;
+    private IDisposable? _occupied;
     private readonly int[] _leaders = []; // of each rank's node: the lowest rank there
     private readonly SortedDictionary<int, Cached> _cached = [];
     private readonly HashSet<int> _flushed = [];
@@ -75,6 +76,7 @@ public sealed partial class ScrSession : IDisposable
             foreach (StoreDescriptor store in stores)
                 if (_copies.Any(c => !c.Bypass && c.Store == store.Base)) Directory.CreateDirectory(_cache.PathOf(store));
         });
+        AtRoot(() => _occupied = _prefix.Occupy());
         _halt = new HaltFile(_prefix);
         Purge();
         UseCurrent();
@@ -297,6 +299,7 @@ public sealed partial class ScrSession : IDisposable
     public void Dispose()
     {
         foreach (Thread thread in _flushes.Select(f => f.Thread)) thread.Join();
+        _occupied?.Dispose();
         _ranks.Dispose();
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.Win32.SafeHandles;
 using TreCr.Linux;
 
 namespace TreCr.Api.Scr;
@@ -33,6 +34,27 @@ public sealed class PrefixDirectory
 
     /// <summary>Where a rank's file lies until it has its own name.</summary>
     public string StagedPath(int id, int rank, int number) => $"{DatasetPath(id)}/{rank}.{number}";
+
+    /// <summary>Makes this process the one that takes datasets here, until what it gets is disposed or the process ends. Waits a while for one that is just ending.</summary>
+    /// <exception cref="CheckpointException">another process is</exception>
+    public unsafe IDisposable Occupy()
+    {
+        const int F_SETLK = 6, WriteLock = 1, Attempts = 50, PauseMs = 100;
+        SafeFileHandle file = File.OpenHandle(OwnPath("running.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+        // struct flock of the whole file: the process's own, which a child that it forks does not keep, unlike flock(2).
+        long* request = stackalloc long[4];
+        for (int attempt = 0; ; attempt++)
+        {
+            (request[0], request[1], request[2], request[3]) = (WriteLock, 0, 0, 0);
+            long result = Sys.Raw(SyscallNumber.Fcntl, (int)file.DangerousGetHandle(), F_SETLK, (long)request);
+            // File systems without locks have no guard.
+            if (result == 0 || (result != -Errno.EAGAIN && result != -Errno.EACCES)) return file;
+            if (attempt == Attempts) break;
+            Thread.Sleep(PauseMs);
+        }
+        file.Dispose();
+        throw new CheckpointException($"{Path}: another program that runs keeps its datasets here");
+    }
 
     /// <summary>The index as it is now.</summary>
     public PrefixIndex Index => new(KvTree.Load(OwnPath("index.scr")));
