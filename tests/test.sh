@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the test projects, or those whose name holds $1, those that only compute beside the others. One line per project, then the sum as the last line:
+# Runs the test projects, or those whose name holds $1, up to three beside each other. One line per project, then the sum as the last line:
 # `N passed, N failed, N skipped`. Exit code 1 when a test failed, or a project crashed, hung or ran nothing; its name stands in the output.
 # A skip whose reason is not in tests/skips.tsv is a failure too. build.sh calls this after it has built out/.
 set -uo pipefail
@@ -80,17 +80,17 @@ run_project() {
     echo "$p $f $s" >"$results/$name.sums"
 }
 
-# Projects that only compute, beside those that mostly wait for processes: these come first at the processor.
+# Three at a time: those that only compute, behind the others at the processor; the one that takes as long as all others together, mostly waiting for processes; and the others.
 computing=" TreCr.Calls.Generator.Tests TreCr.Gmmu.Tests TreCr.Mpi.Tests TreCr.Ptx.Tests TreCr.Replay.Tests TreCr.SoftDevice.Tests "
-is_computing() { [[ $computing == *" $1 "* ]]; }
-(
-    renice -n 10 $BASHPID >/dev/null
-    for name in "${projects[@]}"; do is_computing "$name" && run_project "$name"; done
-    true
-) &
-beside=$!
-for name in "${projects[@]}"; do is_computing "$name" || run_project "$name"; done
-wait $beside
+longest=" TreCr.Cli.Tests "
+row_of() { case "$computing|$longest" in *" $1 "*"|"*) echo computing ;; *"|"*" $1 "*) echo longest ;; *) echo others ;; esac }
+run_row() {
+    for name in "${projects[@]}"; do [ "$(row_of "$name")" != "$1" ] || run_project "$name"; done
+}
+( renice -n 10 $BASHPID >/dev/null; run_row computing ) &
+run_row longest &
+run_row others
+wait
 
 passed=0 failed=0 skipped=0
 for name in "${projects[@]}"; do
