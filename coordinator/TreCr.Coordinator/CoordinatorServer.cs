@@ -146,7 +146,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
                 AddEnded(ends, [message.Ended.Rank]);
                 break;
             case Envelope.BodyOneofCase.Leaves:
-                if (_jobs.TryGetValue(message.Job, out CoordinatedJob? left)) left.Recovery?.Hear(RankText(left, message.Rank) + message.Leaves.How, message.Leaves.Failed);
+                if (_jobs.TryGetValue(message.Job, out CoordinatedJob? left)) left.Recovery?.Hear(RankText(left, message.Rank) + message.Leaves.How, message.Leaves.Failed, message.Leaves.Final);
                 break;
             case Envelope.BodyOneofCase.Failed:
                 if (_jobs.TryGetValue(message.Job, out CoordinatedJob? failed) && failed.Epoch is { } attempt)

@@ -45,11 +45,11 @@ internal sealed class JobRecovery : IDisposable
     /// <summary>A checkpoint of this life was committed.</summary>
     public void Advanced() => _advanced = true;
 
-    /// <summary>Something ended. Only the first thing counts.</summary>
+    /// <summary>Something ended. Only the first thing counts, or a later one that is final.</summary>
     /// <param name="what">for messages</param>
-    public void Hear(string what, bool failed)
+    public void Hear(string what, bool failed, bool final = false)
     {
-        if (_first is not null) return;
+        if (_first is not null && !final) return;
         (_first, _failed) = (what, failed);
     }
 

@@ -44,7 +44,7 @@ public sealed class HostTests
         _hosts.WorkOn(Hosts.C);
         RunningProgram second = _place.StartUnder(_hosts.OpenMpi((Hosts.C, 3)), Variables, "restart", "job.2");
         Assert.That(second.WaitForExit(Workplace.Limit), Is.Not.Zero);
-        Assert.That(second.Errors, Does.Contain("TRECR-0302").And.Contain($"job job runs, with its coordinator on {Hosts.A}"));
+        Assert.That(second.Errors, Does.Contain("TRECR-0302").And.Contain($", with its coordinator on {Hosts.A}"));
 
         _hosts.WorkOn(Hosts.A);
         using (RunningProgram killer = _place.Other("/usr/bin/pkill", "-KILL", "-f", "^trecr coordinator")) Assert.That(killer.WaitForExit(Workplace.Limit), Is.Zero, killer.Errors);
@@ -79,6 +79,26 @@ public sealed class HostTests
         File.Delete(Hold);
         run.WaitForLine(l => l == "ok", Workplace.Limit);
         Assert.That(run.Output.Count(l => l == "round 0"), Is.EqualTo(1), "it did not begin again");
+    }
+
+    /// <summary>A job of one host leaves no note of a coordinator; its lock in the store says that it runs, until it does not.</summary>
+    [Test]
+    public void AJobOfOneHost_RunsOnceForAStore()
+    {
+        string counter = _place.CompileCounter();
+        RunningProgram run = _place.Start(Variables, "run", "--job", "job", "--", counter, $"{_place.Root}/starts", "100", Hold);
+        run.WaitForLine(l => l.Length > 0, Workplace.Limit);
+        Checkpoint(1);
+        _hosts.WorkOn(Hosts.C);
+        (int code, _, string errors) = Do("restart", "job.1");
+        Assert.That((code, errors), Is.EqualTo((4, $"trecr: cannot restart job.1: job job is running on {Hosts.A}; stop it first: `trecr stop JOB` (TRECR-0302)")));
+        (code, _, errors) = Do("run", "--job", "job", "--", "/usr/bin/true");
+        Assert.That((code, errors), Is.EqualTo((125, $"trecr: cannot run as job job: a job that runs on {Hosts.A} has this name; choose another --job, or stop that job (TRECR-0105)")));
+        _hosts.Lose(Hosts.A);
+        run.WaitForExit(Workplace.Limit);
+        RunningProgram restart = _place.Start(Variables, "restart", "job.1");
+        File.WriteAllText(Hold, "");
+        Assert.That(restart.WaitForExit(Workplace.Limit), Is.EqualTo(7), restart.Errors);
     }
 
     /// <summary>Memory that ranks share is refused where they cannot share it: when it is made, and when they are restarted apart.</summary>

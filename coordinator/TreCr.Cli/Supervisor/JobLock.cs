@@ -11,13 +11,14 @@ namespace TreCr.Cli;
 /// </summary>
 /// <remarks>
 /// A job of several ranks has such a file for each rank (JOB.RANK.job), and all its supervisors share the lock of the job's own file, which names their launch: no other
-/// launch gets the name before the last of them is gone.
+/// launch gets the name before the last of them is gone. All supervisors of a launch also share the lock of STORE/running/JOB, which other hosts see: a job runs once for each store, wherever that is mounted.
 /// </remarks>
 internal sealed class JobLock : IDisposable
 {
     private readonly Lock _lock = new();
     private readonly List<string> _lines = [];
-    private int _fd, _shared = -1;
+    private int _fd, _shared = -1, _inStore = -1;
+    private string _storePath = "";
 
     private JobLock(int fd, string path, string name) => (_fd, Path, Name) = (fd, path, name);
 
@@ -32,11 +33,51 @@ internal sealed class JobLock : IDisposable
     /// <summary>How long somebody else may have the lock of a dead job: a cleanup, or one who looks whether the job runs.</summary>
     private const int OthersMs = 10_000;
 
+    /// <summary>The same where the holder is on another host: whoever only looks has it for a moment.</summary>
+    private const int OtherHostMs = 1_000;
+
+    private const string SeveralHosts = "several hosts";
+
+    private const int Held = -1, CannotLock = -2;
+
+    /// <param name="where">receives where that job runs, for messages: empty, or " on HOST"</param>
     /// <returns>null: a running job has the name, or this rank of it</returns>
-    public static JobLock? TryTake(RuntimeDirectory directory, string job, LaunchSlot slot)
+    public static JobLock? TryTake(RuntimeDirectory directory, string store, string job, LaunchSlot slot, out string where)
+    {
+        where = "";
+        if (TryTakeHere(directory, job, slot) is not { } taken) return null;
+        try
+        {
+            if (taken.TryHold(store, slot, out where)) return taken;
+            taken.Dispose();
+            return null;
+        }
+        catch
+        {
+            taken.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Shares the lock in the store with the other ranks. Where the file system has no locks, or we may not write there, nothing is known of other hosts.</summary>
+    private bool TryHold(string store, LaunchSlot slot, out string where)
+    {
+        where = "";
+        try { System.IO.Directory.CreateDirectory($"{store}/running", WholeFile.Private | UnixFileMode.UserExecute); }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return true; }
+        _storePath = $"{store}/running/{Name}";
+        string host = slot.HasOtherHosts ? SeveralHosts : Environment.MachineName;
+        string launch = slot.IsOneOfSeveral ? slot.Launch : $"{Environment.ProcessId} {ProcessLook.StartTime(Environment.ProcessId)}";
+        _inStore = TryShare(_storePath, $"{host}\n{launch}\n", host, out string holder);
+        if (_inStore != Held) return true;
+        where = $" on {holder}{(holder == SeveralHosts && CoordinatorNotes.TryRead(store, Name) is { } note ? $", with its coordinator on {note.Host}" : "")}";
+        return false;
+    }
+
+    private static JobLock? TryTakeHere(RuntimeDirectory directory, string job, LaunchSlot slot)
     {
         if (!slot.IsOneOfSeveral) return TryTake(directory.JobFile(job), job);
-        int shared = TryShare(directory.JobFile(job), $"launch {slot.Launch}\n");
+        int shared = TryShare(directory.JobFile(job), $"launch {slot.Launch}\n", null, out _);
         if (shared < 0) return null;
         JobLock? taken = TryTake(directory.JobFile($"{job}{slot.Suffix}"), job);
         if (taken is null) Sys.Close(shared);
@@ -45,26 +86,37 @@ internal sealed class JobLock : IDisposable
     }
 
     /// <summary>Shares the lock of a file with all who want the same text in it.</summary>
-    /// <returns>a descriptor that holds it; -1: somebody else has it</returns>
-    private static unsafe int TryShare(string path, string text)
+    /// <param name="host">of the file's first line, where others may be on other hosts</param><param name="holder">receives the first line of whoever has it</param>
+    /// <returns>a descriptor that holds it; Held: somebody else does; CannotLock</returns>
+    private static unsafe int TryShare(string path, string text, string? host, out string holder)
     {
         using ManualResetEventSlim never = new();
         byte[] bytes = Encoding.UTF8.GetBytes(text);
-        for (long end = Environment.TickCount64 + OthersMs; Environment.TickCount64 < end; never.Wait(5 + Random.Shared.Next(20))) // not all ranks in step
+        holder = "";
+        for (long start = Environment.TickCount64; Environment.TickCount64 < start + (host is null || holder == host ? OthersMs : OtherHostMs); never.Wait(5 + Random.Shared.Next(20))) // not all ranks in step
         {
-            int fd = Sys.Open(path, Sys.O_RDWR | Sys.O_CREAT | Sys.O_NOFOLLOW | Sys.O_CLOEXEC, 0x180);
-            if (Sys.Flock(fd, Sys.LOCK_EX | Sys.LOCK_NB) >= 0 && IsStill(fd, path)) // nobody has it: what it says is of a dead job
+            int fd = (int)Sys.TryOpen(path, Sys.O_RDWR | Sys.O_CREAT | Sys.O_NOFOLLOW | Sys.O_CLOEXEC, 0x180);
+            if (fd < 0 && host is not null) return CannotLock;
+            Sys.Check(fd, "open", path);
+            long locked = Sys.Flock(fd, Sys.LOCK_EX | Sys.LOCK_NB);
+            if (locked >= 0 && IsStill(fd, path)) // nobody has it: what it says is of a dead job
             {
                 Sys.Ftruncate(fd, 0);
                 fixed (byte* p = bytes) Sys.Pwrite(fd, p, bytes.Length, 0);
             }
+            if (locked < 0 && locked != -Errno.EAGAIN && host is not null)
+            {
+                Sys.Close(fd);
+                return CannotLock;
+            }
             // From exclusive to shared the kernel lets go for a moment (flock(2)): what counts is what the file says then.
             if (Sys.Flock(fd, Sys.LOCK_SH | Sys.LOCK_NB) >= 0 && IsStill(fd, path) && ReadAll(fd) == text) return fd;
+            holder = ReadAll(fd).Split('\n')[0];
             bool runs = HasSupervisor(fd);
             Sys.Close(fd);
-            if (runs) return -1;
+            if (runs) return Held;
         }
-        return -1;
+        return Held;
     }
 
     private static JobLock? TryTake(string path, string job)
@@ -143,11 +195,16 @@ internal sealed class JobLock : IDisposable
             Sys.UnlinkAt(Sys.AT_FDCWD, Path);
             Sys.Close(_fd);
             _fd = -1;
-            if (_shared < 0) return;
-            string common = $"{System.IO.Path.GetDirectoryName(Path)}/{Name}.job";
-            if (Sys.Flock(_shared, Sys.LOCK_EX | Sys.LOCK_NB) >= 0 && IsStill(_shared, common)) Sys.UnlinkAt(Sys.AT_FDCWD, common); // the last of them
-            Sys.Close(_shared);
-            _shared = -1;
+            Leave(ref _shared, $"{System.IO.Path.GetDirectoryName(Path)}/{Name}.job");
+            Leave(ref _inStore, _storePath);
         }
+    }
+
+    private static void Leave(ref int shared, string path)
+    {
+        if (shared < 0) return;
+        if (Sys.Flock(shared, Sys.LOCK_EX | Sys.LOCK_NB) >= 0 && IsStill(shared, path)) Sys.UnlinkAt(Sys.AT_FDCWD, path); // the last of them
+        Sys.Close(shared);
+        shared = -1;
     }
 }

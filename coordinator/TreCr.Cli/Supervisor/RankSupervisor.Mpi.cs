@@ -57,7 +57,7 @@ internal sealed partial class RankSupervisor
         }, code =>
         {
             _abortCode = code;
-            TellThatItIsEnded("called MPI_Abort");
+            TellThatItIsEnded("called MPI_Abort", final: true);
         });
         _jobLock.Note("mpi delegator", Mpi.HostPid);
         _mpiState = new MpiState { Pid = pid, SegmentDescriptor = number, Rank = Mpi.Rank, Size = Mpi.Size, Library = Mpi.Library };

@@ -26,10 +26,11 @@ internal sealed partial class RankSupervisor
     }
 
     /// <summary>Somebody ends the job: what follows is no failure. Said at once, since a launcher may kill us a moment later.</summary>
-    private void TellThatItIsEnded(string how)
+    /// <param name="final">by the program itself</param>
+    private void TellThatItIsEnded(string how, bool final = false)
     {
         _endedOnPurpose = true;
-        if (Recovers) Send(new Envelope { Leaves = new RankLeaves { How = how } });
+        if (Recovers) Send(new Envelope { Leaves = new RankLeaves { How = how, Final = final } });
     }
 
     /// <summary>The program has ended. With an exit code that is its own word, and no failure of the machine's.</summary>

@@ -46,7 +46,7 @@ internal static class RestartVerb
                 Output.Note($"the program of this rank had ended with {ended.ExitCode} before {manifest.CheckpointId}");
                 return ended.ExitCode;
             }
-            jobLock = JobLock.TryTake(directory, manifest.Job, slot) ?? throw new TrecrException(TrecrError.StillRunning, $"cannot restart {manifest.CheckpointId}: job {manifest.Job} is running");
+            jobLock = JobLock.TryTake(directory, path, manifest.Job, slot, out string where) ?? throw new TrecrException(TrecrError.StillRunning, $"cannot restart {manifest.CheckpointId}: job {manifest.Job} is running{where}");
             try
             {
                 JobCoordinator.RequireFree(path, manifest.Job, slot, TrecrError.StillRunning, $"cannot restart {manifest.CheckpointId}");

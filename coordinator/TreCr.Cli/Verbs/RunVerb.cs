@@ -31,7 +31,7 @@ internal static class RunVerb
         JobLock jobLock;
         using (SnapshotStore opened = SnapshotStore.Open(store))
         {
-            jobLock = TakeName(directory, opened, name, arguments.Command[0], slot);
+            jobLock = TakeName(directory, opened, store, name, arguments.Command[0], slot);
             lastEpoch = opened.NextEpoch(jobLock.Name) - 1;
         }
         try { JobCoordinator.RequireFree(store, jobLock.Name, slot, TrecrError.JobNameTaken, $"cannot run as job {jobLock.Name}"); }
@@ -114,16 +114,16 @@ internal static class RunVerb
             { } other => throw arguments.Usage($"--device {other}: auto, soft or cuda"),
         };
 
-    private static JobLock TakeName(RuntimeDirectory directory, SnapshotStore store, string? name, string program, LaunchSlot slot)
+    private static JobLock TakeName(RuntimeDirectory directory, SnapshotStore store, string storePath, string? name, string program, LaunchSlot slot)
     {
         if (name is null && slot.IsOneOfSeveral) // all find the same: there is no checkpoint of this job before all have begun
             for (int attempt = 1; name is null; attempt++)
                 if (store.NextEpoch(slot.JobName(program, attempt)) == 1) name = slot.JobName(program, attempt);
         if (name is not null)
-            return JobLock.TryTake(directory, name, slot) ?? throw new TrecrException(TrecrError.JobNameTaken, $"cannot run as job {name}: a running job has this name");
+            return JobLock.TryTake(directory, storePath, name, slot, out string where) ?? throw new TrecrException(TrecrError.JobNameTaken, $"cannot run as job {name}: a job that runs{where} has this name");
         string stem = JobName.FromProgram(program);
         for (int n = 1; ; n++)
-            if (store.NextEpoch($"{stem}-{n}") == 1 && JobLock.TryTake(directory, $"{stem}-{n}", slot) is { } taken) return taken;
+            if (store.NextEpoch($"{stem}-{n}") == 1 && JobLock.TryTake(directory, storePath, $"{stem}-{n}", slot, out _) is { } taken) return taken;
     }
 
     private static List<string> ProgramEnvironment(RankSupervisor supervisor, string? wrapperDirectory)
