@@ -150,7 +150,7 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
             AwaitSessions(); // the connection of one that is beginning would be refused as a stranger's
             int arrived = supervisor.Listener.Arrived;
             (_engine, check) = supervisor.Check(Math.Min(Left(), EngineStepMs));
-            if (check.Findings.Count == 0 || tries == Tries || supervisor.Listener.Arrived == arrived) break;
+            if (check.Findings.Count == 0 || tries == Tries || (supervisor.Listener.Arrived == arrived && !supervisor.Listener.IsAnybodyWaiting)) break;
         }
         if (check.Findings.Count > 0)
             throw new TrecrException(TrecrError.CheckpointRefused, $"cannot save the program: {check.Findings[0]}{(check.Findings.Count > 1 ? $" (and {check.Findings.Count - 1} more)" : "")}") { Findings = [.. check.Findings] };

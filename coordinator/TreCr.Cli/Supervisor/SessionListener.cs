@@ -12,7 +12,7 @@ namespace TreCr.Cli;
 /// <remarks>A thread accepts; each hello and each attach runs on a thread of its own. No session begins while a checkpoint is between gate and resume.</remarks>
 internal sealed class SessionListener : IDisposable
 {
-    private const int HelloMs = 20_000, AttachMs = 60_000;
+    private const int HelloMs = 20_000, AttachMs = 60_000, ClosesMs = 10_000;
 
     private readonly Lock _lock = new();
     private readonly ReaderWriterLockSlim _attaching = new();
@@ -121,6 +121,7 @@ internal sealed class SessionListener : IDisposable
             {
                 try { OnMpi(connection, hostPid, MemoryMarshal.Cast<SessionHello, MpiHello>(hello)[0], passed[0]); }
                 finally { Sys.Close(passed[0]); }
+                Sys.Poll(ready, ClosesMs); // until the process has closed it too: a checkpoint before that would find a stranger's connection
                 return;
             }
             if (count > 0) Sys.Close(passed[0]);
