@@ -15,7 +15,10 @@ namespace TreCr.Api;
 public sealed class CheckpointStore(string path, string? policyPath)
 {
     private const ulong Attempts = 4096;
-    private const string DataPart = "data", SealRecord = "seal";
+    private const string DataPart = "data", SealRecord = "seal", Role = "program";
+
+    /// <summary>Whether a checkpoint is one of these: there is no process in it.</summary>
+    public static bool IsOfProgram(JobManifest checkpoint) => checkpoint.Ranks.Count > 0 && checkpoint.Ranks.All(r => r.Snapshots.Count > 0 && r.Snapshots.All(s => s.Role == Role));
 
     private TierSet? Tiers => field ??= policyPath is null ? null : new TierSet(StorePolicy.Load(policyPath));
 
@@ -30,13 +33,13 @@ public sealed class CheckpointStore(string path, string? policyPath)
         using SnapshotStore store = SnapshotStore.Open(path);
         List<CheckpointInfo> known = Known(store, id);
         CheckpointInfo? newest = known.LastOrDefault(k => k.Manifest is not null);
-        ContentHash manifest = Write(store, newest is null ? null : HashOf(newest.Manifest!), file, seal);
+        SnapshotResult snapshot = Write(store, newest is null ? null : HashOf(newest.Manifest!), file, seal);
         ulong attempt = known.Where(k => VersionOf(k) == id.Version).Select(k => k.Epoch % Attempts + 1).DefaultIfEmpty().Max();
         if (attempt == Attempts) throw new CheckpointException($"{id}: taken {Attempts} times already");
-        JobManifest checkpoint = new() { Job = job, Epoch = ((ulong)id.Version + 1) * Attempts + attempt };
+        JobManifest checkpoint = new() { Job = job, Epoch = ((ulong)id.Version + 1) * Attempts + attempt, BytesTotal = (ulong)snapshot.BytesTotal, BytesStored = (ulong)snapshot.BytesStored };
         checkpoint.Command.Add(id.ToString());
         RankManifest rank = new() { Rank = (uint)id.Rank, Host = Environment.MachineName };
-        rank.Snapshots.Add(new SnapshotReference { Role = "program", ManifestHash = manifest.ToByteString() });
+        rank.Snapshots.Add(new SnapshotReference { Role = Role, ManifestHash = snapshot.ManifestHash.ToByteString() });
         checkpoint.Ranks.Add(rank);
         store.CommitCheckpoint(checkpoint);
         // Some more than asked for stay until gc is worth it, and one more than asked for always: another rank may be one version behind.
@@ -117,7 +120,7 @@ public sealed class CheckpointStore(string path, string? policyPath)
 
     private static List<CheckpointInfo> Known(SnapshotStore store, CheckpointId id) => [.. store.ListCheckpoints().Where(c => c.Job == JobOf(id))];
 
-    private static ContentHash Write(SnapshotStore store, ContentHash? before, SafeFileHandle file, FileSeal seal)
+    private static SnapshotResult Write(SnapshotStore store, ContentHash? before, SafeFileHandle file, FileSeal seal)
     {
         StoreSnapshotWriter writer;
         try { writer = store.BeginSnapshot(before); }
@@ -135,7 +138,7 @@ public sealed class CheckpointStore(string path, string? policyPath)
                     part.WriteFrame(at + done, piece.AsSpan(done, Math.Min(ISnapshotWriter.FrameSizeBytes, bytes - done)));
             }
             writer.PutRecord(SealRecord, Encoding.ASCII.GetBytes(seal.ToText()));
-            return writer.Finish().ManifestHash;
+            return writer.Finish();
         }
     }
 

@@ -75,6 +75,7 @@ public sealed record TrecrError(int Number, int ExitCode, string WhatToDo, int R
     public static readonly TrecrError BadImage = Add(308, 5, "try an earlier checkpoint (`trecr list`)");
     public static readonly TrecrError WrongRanks = Add(309, 7, "start as many ranks as it was saved with: `mpirun -n N trecr restart JOB`");
     public static readonly TrecrError LauncherUnknown = Add(310, 7, "start it with `mpirun -n N trecr restart JOB`, or give --launcher \"mpirun -n N\"");
+    public static readonly TrecrError ProgramsOwn = Add(311, 7, "start the program again: it finds its checkpoint itself");
 
     // The store.
     public static readonly TrecrError NotAStore = Add(401, 5, "give another --store, or move the directory away");

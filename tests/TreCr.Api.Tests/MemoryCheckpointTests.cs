@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using NUnit.Framework;
+using TreCr.Samples.Tests;
 
 namespace TreCr.Api.Tests;
 
@@ -155,6 +156,15 @@ public sealed class MemoryCheckpointTests
         using (ProgramCheckpoints checkpoints = Open(settings)) Assert.That(checkpoints.FindVersion("c", 2), Is.EqualTo(2));
         Assert.That(ComesBack(settings), Is.EqualTo(3));
         Assert.That(ComesBack(settings, limit: 1), Is.EqualTo(1));
+        (int code, string errors) = Trecr("restart", "c-0");
+        Assert.That(code, Is.EqualTo(7), errors);
+        Assert.That(errors, Does.Contain("a program has taken it itself, of what it named (c version 3, rank 0)").And.Contain("TRECR-0311"));
+    }
+
+    private (int Code, string Errors) Trecr(params string[] words)
+    {
+        using RunningProgram run = new(Path.Combine(Repository.Root, "out/trecr"), [.. words, "--store", _place.Store], new Dictionary<string, string>());
+        return (run.WaitForExit(TimeSpan.FromSeconds(60)), run.Errors);
     }
 
     /// <summary>What a tier keeps comes back when node and store are lost.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using TreCr.Api;
 using TreCr.Control;
 using TreCr.Coordinator;
 using TreCr.Images;
@@ -38,6 +39,8 @@ internal static class RestartVerb
         {
             if (policy is not null) wanted = MakeWhole(store, policy, wanted);
             manifest = Find(store, wanted);
+            if (CheckpointStore.IsOfProgram(manifest))
+                throw new TrecrException(TrecrError.ProgramsOwn, $"cannot restart {manifest.CheckpointId}: a program has taken it itself, of what it named ({string.Join(' ', manifest.Command)})");
             if (slot.Launcher.Length == 0 && (manifest.Ranks.Count > 1 || arguments.Value("--launcher") is not null)) return Relaunch.Run(store, manifest, arguments);
             if (manifest.Ranks.Count != slot.Size)
                 throw new TrecrException(TrecrError.WrongRanks, $"cannot restart {manifest.CheckpointId}: it has {manifest.Ranks.Count} {(manifest.Ranks.Count == 1 ? "rank" : "ranks")}, and {slot.Launcher} has started {slot.Size}");
