@@ -156,9 +156,9 @@ public sealed class MemoryCheckpointTests
         using (ProgramCheckpoints checkpoints = Open(settings)) Assert.That(checkpoints.FindVersion("c", 2), Is.EqualTo(2));
         Assert.That(ComesBack(settings), Is.EqualTo(3));
         Assert.That(ComesBack(settings, limit: 1), Is.EqualTo(1));
-        (int code, string errors) = Trecr("restart", "c-0");
+        (int code, string errors) = Trecr("restart", "c-3");
         Assert.That(code, Is.EqualTo(7), errors);
-        Assert.That(errors, Does.Contain("a program has taken it itself, of what it named (c version 3, rank 0)").And.Contain("TRECR-0311"));
+        Assert.That(errors, Does.Contain("a program has taken it itself, of what it named (c version 3, rank 3)").And.Contain("TRECR-0311"));
     }
 
     private (int Code, string Errors) Trecr(params string[] words)
