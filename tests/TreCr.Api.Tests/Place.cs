@@ -24,8 +24,19 @@ internal sealed class Place : IDisposable
         return path;
     }
 
-    /// <summary>The loss of a node: its scratch directory.</summary>
-    public void LoseScratch() => Directory.Delete(Scratch, recursive: true);
+    /// <summary>The loss of a node: its scratch directory. A helper that still writes there puts files into it while it is being emptied.</summary>
+    public void LoseScratch()
+    {
+        for (int tries = 1; ; tries++)
+        {
+            try
+            {
+                Directory.Delete(Scratch, recursive: true);
+                return;
+            }
+            catch (IOException) when (tries < 100 && Directory.Exists(Scratch)) { Thread.Sleep(20); }
+        }
+    }
 
     /// <summary>Removes everything in it.</summary>
     public void Clear()
