@@ -144,6 +144,23 @@ public sealed class ScrSessionTests
         Assert.That(ThreadGroup.Run(3, g => Run(g, 3, settings, s => Back(s, g.Rank, _ => 4))), Is.All.EqualTo("one"));
     }
 
+    /// <summary>Filemaps say where files are written and removed: none leads out of the directory, or to sets that cannot be.</summary>
+    [Test]
+    public void Filemaps_ThatCannotBe_AreRefused()
+    {
+        DatasetInfo dataset = new(1, "d", DatasetInfo.Checkpoint, 1, 2, 5, false);
+        SetRecord set = new(CopyType.Xor, 0, 1, 1, 10, 7, [0, 1], [[new("a", 10, null)], [new("b/c", 3, null)]], new("p", 10, null));
+        bool IsOne(RankFiles files) => RankFiles.FromTree(KvTree.Parse(files.ToTree().ToBytes())) is not null;
+        RankFiles good = new(dataset, 1, [new("b/c", 3, null)], set);
+        Assert.That(IsOne(good) && IsOne(good with { Set = null }));
+        foreach (string path in (string[])["../x", "a/../../x", "/etc/x", "", "a//b", ".scr/index.scr", "."])
+            Assert.That(IsOne(good with { Files = [new(path, 3, null)] }) || IsOne(good with { Set = set with { MemberFiles = [[new(path, 3, null)], []] } }), Is.False, path);
+        Assert.That(IsOne(good with { Files = [new("a", -1, null)] }) || IsOne(good with { Rank = 2 }) || IsOne(good with { Rank = -1 }), Is.False);
+        foreach (SetRecord other in (SetRecord[])[set with { Members = [0, 0] }, set with { Members = [2, 3] }, set with { Parity = 0 }, set with { Parity = 2 }, set with { ChunkBytes = 9 }, set with { ChunkBytes = -1 }, set with { Type = CopyType.Single }, set with { Members = [], MemberFiles = [] },
+            set with { MemberFiles = [[new("a", long.MaxValue, null), new("b", long.MaxValue, null)], []] }])
+            Assert.That(IsOne(good with { Set = other }), Is.False, $"{other}");
+    }
+
     [Test]
     public void KvTree_RefusesWhatIsDamaged()
     {
@@ -158,6 +175,12 @@ public sealed class ScrSessionTests
             byte[] damaged = [.. bytes];
             damaged[i] ^= 0x20;
             if (i is >= 20 or < 4) Assert.That(KvTree.Parse(damaged), Is.Null, $"byte {i}");
+        }
+        for (byte length = 0; length < 24; length++) // no room for the header
+        {
+            bytes.AsSpan(8, 8).Clear();
+            bytes[15] = length;
+            Assert.That(KvTree.Parse(bytes), Is.Null);
         }
     }
 

@@ -73,7 +73,7 @@ public sealed class KvTree
     /// <returns>null: not a tree, cut off, or damaged</returns>
     public static KvTree? Parse(ReadOnlySpan<byte> bytes)
     {
-        if (bytes.Length < HeaderBytes + sizeof(uint) || BinaryPrimitives.ReadUInt32BigEndian(bytes) != Magic || BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]) is var length && length > (ulong)bytes.Length) return null;
+        if (bytes.Length < HeaderBytes + sizeof(uint) || BinaryPrimitives.ReadUInt32BigEndian(bytes) != Magic || BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]) is var length && (length > (ulong)bytes.Length || length < HeaderBytes + sizeof(uint))) return null;
         bytes = bytes[..(int)length];
         if ((BinaryPrimitives.ReadUInt32BigEndian(bytes[16..]) & HasCrc) != 0)
         {

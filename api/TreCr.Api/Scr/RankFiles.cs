@@ -23,7 +23,11 @@ public sealed record RankFiles(DatasetInfo Dataset, int Rank, IReadOnlyList<Save
         return tree;
     }
 
-    /// <returns>null: not one, or of a version that is not known here</returns>
-    public static RankFiles? FromTree(KvTree? tree) => tree?.Number("VERSION") == Version && DatasetInfo.FromTree(tree.Find("DSETDESC")) is { } dataset && tree.Number("RANK") is { } rank
-        ? new(dataset, (int)rank, SavedFile.FromTree(tree.Find("FILE")), SetRecord.FromTree(tree.Find("REDDESC"))) : null;
+    /// <returns>null: not one, of a version that is not known here, or it contradicts itself</returns>
+    public static RankFiles? FromTree(KvTree? tree)
+    {
+        if (tree?.Number("VERSION") != Version || DatasetInfo.FromTree(tree.Find("DSETDESC")) is not { } dataset || tree.Number("RANK") is not (>= 0 and var rank) || rank >= dataset.Ranks || SavedFile.FromTree(tree.Find("FILE")) is not { } files) return null;
+        SetRecord? set = SetRecord.FromTree(tree.Find("REDDESC"));
+        return set is null == tree.Find("REDDESC") is null && set?.Members.Contains((int)rank) != false ? new(dataset, (int)rank, files, set) : null;
+    }
 }

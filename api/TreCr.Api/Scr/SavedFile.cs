@@ -21,7 +21,15 @@ public sealed record SavedFile(string Path, long Bytes, UInt128? Hash)
         return tree;
     }
 
-    internal static List<SavedFile> FromTree(KvTree? tree) => tree is null ? [] : [.. tree.Numbers.Select(n => FromEntry(tree[n]))];
+    /// <returns>null: what the tree says cannot be of files below a directory</returns>
+    internal static List<SavedFile>? FromTree(KvTree? tree)
+    {
+        List<SavedFile> files = tree is null ? [] : [.. tree.Numbers.Select(n => FromEntry(tree[n]))];
+        return files.TrueForAll(f => f.Bytes >= 0 && IsBelow(f.Path)) ? files : null;
+    }
+
+    /// <summary>Files are written and removed under these names: none may lead out of the directory, or to what is ours in it.</summary>
+    private static bool IsBelow(string path) => path.Split('/') is var names && names[0] != ".scr" && names.All(n => n is not ("" or "." or ".."));
 
     internal static UInt128? ParseHash(string? text) => UInt128.TryParse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out UInt128 hash) ? hash : null;
 

@@ -42,7 +42,7 @@ public sealed partial class ScrSession
     private Cached Protect(StoreDescriptor store, RankFiles files, CopyDescriptor copy)
     {
         DatasetInfo dataset = files.Dataset;
-        List<SavedFile>[] all = [.. _ranks.Gather(SavedFile.ToTree(files.Files).ToBytes()).Select(b => SavedFile.FromTree(KvTree.Parse(b)))];
+        List<SavedFile>[] all = [.. _ranks.Gather(SavedFile.ToTree(files.Files).ToBytes()).Select(b => SavedFile.FromTree(KvTree.Parse(b)) ?? throw new CheckpointException($"{dataset}: a rank's files cannot be"))];
         long encoded = long.Parse(FromRoot(() => DateTime.UtcNow.Ticks.ToString(CultureInfo.InvariantCulture)), CultureInfo.InvariantCulture);
         IReadOnlyList<int[]> sets = _sets[copy.Number];
         int[] members = sets.First(s => s.Contains(_ranks.Rank));

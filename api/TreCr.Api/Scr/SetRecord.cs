@@ -40,11 +40,18 @@ public sealed record SetRecord(CopyType Type, int Number, int Sets, int Parity, 
         return tree;
     }
 
+    /// <returns>null: not one, or it contradicts itself</returns>
     internal static SetRecord? FromTree(KvTree? tree)
     {
         if (tree is null || !Enum.TryParse(tree.Value("TYPE"), ignoreCase: true, out CopyType type)) return null;
-        KvTree[] members = [.. tree["MEMBER"].Numbers.Select(n => tree["MEMBER"][n])];
-        return new(type, (int)(tree.Number("NUMBER") ?? 0), (int)(tree.Number("SETS") ?? 1), (int)(tree.Number("PARITY") ?? 0), tree.Number("CHUNK") ?? 0, tree.Number("ENCODED") ?? 0,
-            [.. members.Select(m => (int)(m.Number("RANK") ?? -1))], [.. members.Select(m => SavedFile.FromTree(m.Find("FILE")))], SavedFile.FromTree(tree.Find("KEPT")).FirstOrDefault());
+        KvTree[] listed = [.. tree["MEMBER"].Numbers.Select(n => tree["MEMBER"][n])];
+        int[] members = [.. listed.Select(m => (int)(m.Number("RANK") ?? -1))];
+        List<SavedFile>?[] files = [.. listed.Select(m => SavedFile.FromTree(m.Find("FILE")))];
+        List<SavedFile>? kept = SavedFile.FromTree(tree.Find("KEPT"));
+        int parity = (int)(tree.Number("PARITY") ?? 0);
+        long chunk = tree.Number("CHUNK") ?? -1;
+        bool isOne = type is CopyType.Partner or CopyType.Xor or CopyType.Rs && members.Length >= 2 && members.All(m => m >= 0) && members.Distinct().Count() == members.Length
+            && parity > 0 && parity < members.Length && kept is not null && files.All(f => f is not null && chunk >= 0 && f.Sum(x => (decimal)x.Bytes) <= (decimal)chunk * (type == CopyType.Partner ? 1 : members.Length - parity));
+        return isOne ? new(type, (int)(tree.Number("NUMBER") ?? 0), (int)(tree.Number("SETS") ?? 1), parity, chunk, tree.Number("ENCODED") ?? 0, members, files!, kept!.FirstOrDefault()) : null;
     }
 }
