@@ -162,6 +162,17 @@ public sealed class ScrSessionTests
     }
 
     [Test]
+    public void AParameterThatNamesItself_IsRefused()
+    {
+        ScrParameters parameters = Parameters([]);
+        parameters.Configure("LOOP=$OTHER/x", frozen: false);
+        parameters.Configure("OTHER=${LOOP}", frozen: false);
+        parameters.Configure("PLAIN=${SCR_JOB_ID}y", frozen: false);
+        Assert.That(parameters.Get("PLAIN"), Is.EqualTo("7y"));
+        Assert.That(Assert.Throws<CheckpointException>(() => parameters.Get("LOOP"))!.Message, Does.Contain("names itself"));
+    }
+
+    [Test]
     public void KvTree_RefusesWhatIsDamaged()
     {
         KvTree tree = new();

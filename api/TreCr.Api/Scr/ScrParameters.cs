@@ -6,6 +6,9 @@ namespace TreCr.Api.Scr;
 /// <summary>SCR's parameters: environment, the user's file, SCR_Config, the system's file, default, in this order (facts/api.md §2.3).</summary>
 public sealed class ScrParameters
 {
+    /// <summary>Parameters whose values name others whose values do.</summary>
+    private const int MostLevels = 16;
+
     private static readonly string[] s_lineKeys = ["STORE", "CKPT", "GROUPS"];
 
     private readonly Func<string, string?> _environment;
@@ -34,8 +37,11 @@ public sealed class ScrParameters
 
     /// <summary>The value of a parameter.</summary>
     /// <returns>null: it has none</returns>
-    public string? Get(string name)
-        => Variable(name) ?? Expand(_user?.Values.GetValueOrDefault(name) ?? _application.Values.GetValueOrDefault(name) ?? _system?.Values.GetValueOrDefault(name)) ?? _defaults.GetValueOrDefault(name);
+    /// <exception cref="CheckpointException">its value names itself</exception>
+    public string? Get(string name) => Get(name, MostLevels);
+
+    private string? Get(string name, int levels)
+        => Variable(name) ?? Expand(_user?.Values.GetValueOrDefault(name) ?? _application.Values.GetValueOrDefault(name) ?? _system?.Values.GetValueOrDefault(name), levels) ?? _defaults.GetValueOrDefault(name);
 
     /// <exception cref="CheckpointException">not a number</exception>
     public int Number(string name) => Get(name) is not { } text ? 0 : ParseNumber(name, text);
@@ -140,9 +146,10 @@ public sealed class ScrParameters
 
     private string? Variable(string name) => _environment(name) is { Length: > 0 } value ? value : null;
 
-    private string? Expand(string? value)
+    private string? Expand(string? value, int levels = MostLevels)
     {
         if (value is null || !value.Contains('$')) return value;
+        if (levels == 0) throw new CheckpointException($"'{value}': names itself, or others that do");
         StringBuilder text = new();
         for (int i = 0; i < value.Length; i++)
         {
@@ -154,7 +161,7 @@ public sealed class ScrParameters
             bool braced = i + 1 < value.Length && value[i + 1] == '{';
             int start = i + (braced ? 2 : 1), end = start;
             while (end < value.Length && (char.IsAsciiLetterOrDigit(value[end]) || value[end] == '_')) end++;
-            text.Append(Get(value[start..end]));
+            text.Append(Get(value[start..end], levels - 1));
             i = braced ? end : end - 1;
         }
         return text.ToString();
