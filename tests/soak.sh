@@ -3,7 +3,7 @@
 #   api       programs that take checkpoints themselves, through VELOC and SCR: 50 jobs under both MPI libraries, killed at random moments, with lost nodes (tests/soak-api.sh)
 #   faults    every fault point x process x kind, at each time that it is passed, in two samples; goes on where it was ended (out/soak-faults.state), as long as
 #             the build is the same; exit code 1 also where M minutes were not enough
-#   process   random programs and scenarios of the process engine, then 200 cycles of single programs without growth (100 where M is below 30)
+#   process   every program of the process engine in every scenario, as root and as a user; then random ones for M minutes; then 200 cycles of single programs without growth (100 where M is below 30)
 #   ring      10,000 random freezes of the shared rings, half of them with the delegator in a process of its own
 #   mpi       schedules of the protocol between ranks (tests/TreCr.Mpi.Tests), for a quarter of the time; then MPI programs at 20 random moments each, on 2, 4 and 8 ranks, under both libraries (tests/soak-mpi.sh)
 #   mutate    each thing that can be changed in what the software device emits for a row of the instruction table: 95 % must turn the row red
@@ -62,7 +62,7 @@ for name in "${names[@]}"; do
         built TreCr.Process.Host >/dev/null || exit 1 # precompiled by its build
         {
             printf '# soak process\n\n%s UTC, %s cores, Linux %s\n\n```\n' "$(date -u '+%F %H:%M')" "$(nproc)" "$(uname -r)"
-            timeout $((minutes * 60 + 1800)) artifacts/publish/TreCr.Process.Host/TreCr.Process.Host soak out/trecr-init tests/programs/process "$seed" "$minutes"
+            timeout $((minutes * 60 + 5400)) artifacts/publish/TreCr.Process.Host/TreCr.Process.Host soak out/trecr-init tests/programs/process "$seed" "$minutes"
             code=$?
             printf 'exit code %s\n```\n' $code
         } | tee "$report"

@@ -4,7 +4,7 @@ namespace TreCr.Store;
 /// <param name="unfinished">a pack that is being written, whose objects can be read too; null: none</param>
 internal sealed class FrameReader(StoreCatalog catalog, PackWriter? unfinished = null)
 {
-    private const int KeptObjects = 8;
+    private const int KeptObjects = 64;
 
     private readonly (UInt128 Hash, byte[] Bytes)[] _kept = new (UInt128, byte[])[KeptObjects];
     private int _next;
@@ -41,7 +41,7 @@ internal sealed class FrameReader(StoreCatalog catalog, PackWriter? unfinished =
         {
             Span<byte> target = into.Slice(page.Number * Format.PageBytes, Format.PageBytes);
             if (page.IsZero) target.Clear();
-            else PagesOf(page.Object, verify).AsSpan(page.At * Format.PageBytes, Format.PageBytes).CopyTo(target);
+            else if (verify || !catalog.TryReadPiece(page.Object, page.At * Format.PageBytes, target)) PagesOf(page.Object, verify).AsSpan(page.At * Format.PageBytes, Format.PageBytes).CopyTo(target);
         }
     }
 

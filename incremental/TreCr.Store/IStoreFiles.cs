@@ -64,6 +64,9 @@ public interface IStoreFile : IDisposable
     /// <summary>Length now, bytes.</summary>
     long LengthBytes { get; }
 
+    /// <summary>Whether many small reads cost about as much as a large one: a file of this machine's page cache, nothing behind a network.</summary>
+    bool IsLocal => false;
+
     /// <summary>Reads at an offset.</summary>
     /// <returns>bytes read; fewer than asked only at the end of the file</returns>
     int ReadAt(long offsetBytes, Span<byte> into);

@@ -11,6 +11,9 @@ internal sealed unsafe class LinuxStoreFile(int fd, string path) : IStoreFile
     ~LinuxStoreFile() => Sys.Close(Interlocked.Exchange(ref _fd, -1));
 
     /// <inheritdoc/>
+    public bool IsLocal => true;
+
+    /// <inheritdoc/>
     public long LengthBytes
     {
         get

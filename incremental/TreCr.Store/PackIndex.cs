@@ -58,14 +58,21 @@ internal sealed class PackIndex : IDisposable
     }
 
     /// <returns>position of an object in <see cref="Entries"/>; negative: the pack has none of this hash</returns>
-    internal int Find(UInt128 hash)
+    /// <remarks>Hashes are spread evenly, so that a guess is near. After a few guesses, as among names that somebody chose, each step halves what is left.</remarks>
+    internal int Find(UInt128 hash) => Find(Entries, hash);
+
+    /// <param name="entries">ascending by hash</param>
+    internal static int Find(ReadOnlySpan<IndexEntry> entries, UInt128 hash)
     {
-        int low = 0, high = Entries.Length - 1; // ascending by hash
-        while (low <= high)
+        const int Guesses = 5;
+        int low = 0, high = entries.Length - 1;
+        ulong key = (ulong)(hash >> 64), lowKey = 0, highKey = ulong.MaxValue;
+        for (int step = 0; low <= high; step++)
         {
-            int middle = (low + high) >> 1, order = Entries[middle].Hash.CompareTo(hash);
-            if (order == 0) return middle;
-            if (order < 0) low = middle + 1; else high = middle - 1;
+            int middle = step < Guesses && highKey > lowKey ? low + Math.Min(high - low, (int)((double)(key - lowKey) / (highKey - lowKey) * (high - low + 1))) : (low + high) >>> 1;
+            UInt128 there = entries[middle].Hash;
+            if (there == hash) return middle;
+            if (there < hash) (low, lowKey) = (middle + 1, (ulong)(there >> 64)); else (high, highKey) = (middle - 1, (ulong)(there >> 64));
         }
         return -1;
     }

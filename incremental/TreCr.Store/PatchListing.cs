@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Numerics;
 using System.Runtime.InteropServices;
 using Google.Protobuf;
 using TreCr.Images;
@@ -29,17 +28,22 @@ internal sealed class PatchListing
         if (_ofPart.Count == 0) return;
         Any = true;
         UInt128[] bases = new UInt128[_ofPart.Count];
+        ulong[] deltas = new ulong[bases.Length], masks = new ulong[bases.Length];
+        List<ulong> pages = [];
         int before = -1;
         for (int i = 0; i < bases.Length; i++)
         {
             (int position, FramePatch patch) = _ofPart[i];
             bases[i] = patch.Base;
-            part.PatchedDeltas.Add((ulong)(position - before));
+            deltas[i] = (ulong)(position - before);
             before = position;
-            part.PatchMasks.Add((uint)patch.Mask);
-            foreach (FramePatch.Page page in patch.Pages) part.PatchPages.Add(page.IsZero ? 0 : 1 + PlaceOf(page.Object) * Format.PagesOfFrame + page.At);
+            masks[i] = (ulong)patch.Mask;
+            foreach (FramePatch.Page page in patch.Pages) pages.Add(page.IsZero ? 0 : 1 + PlaceOf(page.Object) * Format.PagesOfFrame + page.At);
         }
+        part.PatchedDeltas = PackedNumbers.Pack(deltas);
         part.PatchBases = Pack(bases);
+        part.PatchMasks = PackedNumbers.Pack(masks);
+        part.PatchPages = PackedNumbers.Pack(CollectionsMarshal.AsSpan(pages));
         _ofPart.Clear();
     }
 
@@ -48,36 +52,15 @@ internal sealed class PatchListing
         => packed.Length % Format.HashBytes == 0 ? Unpack(packed) : throw new StoreException(StoreErrorKind.Damaged, $"{what}: {packed.Length} bytes of hashes of patches");
 
     /// <summary>Reads the patched frames of a part.</summary>
-    /// <returns>by position in the part's list; null: none</returns>
+    /// <param name="frames">of the part</param>
+    /// <returns>null: none</returns>
     /// <exception cref="StoreException">Damaged</exception>
-    internal static Dictionary<int, FramePatch>? Read(PartManifest part, UInt128[] objects, string what)
+    internal static PatchTable? Read(PartManifest part, int frames, UInt128[] objects, string what)
     {
-        int count = part.PatchedDeltas.Count;
-        if (part.PatchMasks.Count != count || part.PatchBases.Length != (long)count * Format.HashBytes) throw Impossible("lists of other lengths");
-        if (part.PatchMasks.Any(m => m is 0 or >= 1U << Format.PagesOfFrame) || part.PatchMasks.Sum(m => (long)BitOperations.PopCount(m)) != part.PatchPages.Count) throw Impossible("other pages than their masks");
-        if (count == 0) return null;
-        UInt128[] bases = Unpack(part.PatchBases);
-        Dictionary<int, FramePatch> patches = new(count);
-        long position = -1;
-        for (int i = 0, at = 0; i < count; i++)
-        {
-            ulong delta = part.PatchedDeltas[i];
-            if (delta == 0 || delta > (ulong)(part.FrameIndexDeltas.Count - 1 - position)) throw Impossible("a frame that the part does not have");
-            position += (long)delta;
-            if (bases[i] == UInt128.Zero) throw Impossible("a frame without a base");
-            FramePatch.Page[] pages = new FramePatch.Page[BitOperations.PopCount(part.PatchMasks[i])];
-            uint mask = part.PatchMasks[i];
-            for (int p = 0; p < pages.Length; p++, mask &= mask - 1)
-            {
-                uint page = part.PatchPages[at++];
-                byte number = (byte)BitOperations.TrailingZeroCount(mask);
-                uint place = (page - 1) / Format.PagesOfFrame;
-                if (page != 0 && place >= objects.Length) throw Impossible("an object that is not listed");
-                pages[p] = page == 0 ? new FramePatch.Page(number, UInt128.Zero, 0) : new FramePatch.Page(number, objects[place], (byte)((page - 1) % Format.PagesOfFrame));
-            }
-            patches.Add((int)position, new FramePatch(bases[i], pages));
-        }
-        return patches;
+        if (part.PatchedDeltas.Length + part.PatchBases.Length + part.PatchMasks.Length + part.PatchPages.Length == 0) return null;
+        if (part.PatchBases.Length % Format.HashBytes != 0) throw Impossible("lists of other lengths");
+        uint[] deltas = PackedNumbers.Unpack32(part.PatchedDeltas, what), masks = PackedNumbers.Unpack32(part.PatchMasks, what), pages = PackedNumbers.Unpack32(part.PatchPages, what);
+        return PatchTable.TryMake(objects, frames, deltas, Unpack(part.PatchBases), masks, pages, out string? problem) ?? throw Impossible(problem!);
 
         StoreException Impossible(string problem) => new(StoreErrorKind.Damaged, $"{what}: its patched frames name {problem}");
     }
@@ -98,8 +81,9 @@ internal sealed class PatchListing
 
     private static UInt128[] Unpack(ByteString packed)
     {
-        UInt128[] hashes = new UInt128[packed.Length / Format.HashBytes];
-        for (int i = 0; i < hashes.Length; i++) hashes[i] = BinaryPrimitives.ReadUInt128BigEndian(packed.Span[(i * Format.HashBytes)..]);
+        ReadOnlySpan<byte> bytes = packed.Span;
+        UInt128[] hashes = new UInt128[bytes.Length / Format.HashBytes];
+        for (int i = 0; i < hashes.Length; i++) hashes[i] = BinaryPrimitives.ReadUInt128BigEndian(bytes[(i * Format.HashBytes)..]);
         return hashes;
     }
 }

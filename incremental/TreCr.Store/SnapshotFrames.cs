@@ -70,7 +70,8 @@ internal sealed class SnapshotFrames
 
     private static Part UnpackPart(PartManifest part, UInt128[] patchObjects, string what)
     {
-        int count = part.FrameIndexDeltas.Count;
+        ulong[] deltas = PackedNumbers.Unpack(part.FrameIndexDeltas, what);
+        int count = deltas.Length;
         if (part.FrameHashes.Length != (long)count * Format.HashBytes)
             throw new StoreException(StoreErrorKind.Damaged, $"{what}: {count} frames, {part.FrameHashes.Length} bytes of hashes");
         if (part.LengthBytes > long.MaxValue) throw new StoreException(StoreErrorKind.Damaged, $"{what}: length {part.LengthBytes} cannot be");
@@ -81,14 +82,14 @@ internal sealed class SnapshotFrames
         long index = -1;
         for (int i = 0; i < count; i++)
         {
-            ulong delta = part.FrameIndexDeltas[i];
+            ulong delta = deltas[i];
             if (delta == 0 || delta > limit || (ulong)(index + 1) + delta - 1 >= limit)
                 throw new StoreException(StoreErrorKind.Damaged, $"{what}: frame {i} lies outside the part");
             index += (long)delta;
             indexes[i] = index;
             hashes[i] = BinaryPrimitives.ReadUInt128BigEndian(packed[(i * Format.HashBytes)..]);
         }
-        return new Part((long)part.LengthBytes, indexes, hashes, PatchListing.Read(part, patchObjects, what));
+        return new Part((long)part.LengthBytes, indexes, hashes, PatchListing.Read(part, count, patchObjects, what));
     }
 
     private static Record UnpackRecord(RecordManifest record, string what)
@@ -105,14 +106,17 @@ internal sealed class SnapshotFrames
         return new Record((int)record.LengthBytes, hashes);
     }
 
-    /// <param name="Indexes">ascending; offset / frame size</param><param name="Hashes">[Indexes.Length]</param><param name="Patches">by position; null: none</param>
-    internal sealed record Part(long LengthBytes, long[] Indexes, UInt128[] Hashes, Dictionary<int, FramePatch>? Patches = null)
+    /// <param name="Indexes">ascending; offset / frame size</param><param name="Hashes">[Indexes.Length]</param><param name="Patches">null: none</param>
+    internal sealed record Part(long LengthBytes, long[] Indexes, UInt128[] Hashes, PatchTable? Patches = null)
     {
         /// <returns>position of a frame; negative: zeroes</returns>
         internal int Find(long index) => Array.BinarySearch(Indexes, index);
 
         /// <returns>null: the frame at this position is an object</returns>
-        internal FramePatch? PatchAt(int position) => Patches?.GetValueOrDefault(position);
+        internal FramePatch? PatchAt(int position) => Patches?.At(position);
+
+        /// <summary>Whether the frame at this position is no object.</summary>
+        internal bool IsPatched(int position) => Patches?.Has(position) == true;
     }
 
     /// <param name="Hashes">zero: a frame of zeroes</param>

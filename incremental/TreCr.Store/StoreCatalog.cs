@@ -14,10 +14,7 @@ internal sealed class StoreCatalog(IStoreFiles files, StoreSeal seal) : IDisposa
 
     private readonly Dictionary<string, PackIndex> _packs = [];
     private Dictionary<UInt128, (PackIndex Pack, IndexEntry Entry)>? _objects; // null: not made yet
-    private int _searches;
-
-    /// <summary>So many objects are looked up in the packs' own lists before one of all packs is made: who opens a store for a manifest and a few records needs no more, and it takes 2 ms for each GiB.</summary>
-    private const int FirstSearches = 64;
+    private int _searches, _firstSearches;
 
     [ThreadStatic] private static Decompressor? t_decompressor;
     [ThreadStatic] private static byte[]? t_opened;
@@ -56,6 +53,9 @@ internal sealed class StoreCatalog(IStoreFiles files, StoreSeal seal) : IDisposa
                 _packs.Add(id, pack);
                 Add(pack);
             }
+            // So many objects are looked up in the packs' own lists before one of all packs is made, which costs about as much: who opens a store for a manifest and the pages that a lazily
+            // restored program needs first does not wait for it (2 ms for each GiB).
+            _firstSearches = Math.Max(64, _packs.Values.Sum(p => p.Entries.Length) / Math.Max(1, _packs.Count) / 2);
         }
     }
 
@@ -77,7 +77,7 @@ internal sealed class StoreCatalog(IStoreFiles files, StoreSeal seal) : IDisposa
     {
         lock (_lock)
         {
-            if (_objects is null && _searches++ < FirstSearches) return TrySearch(hash, out pack, out entry);
+            if (_objects is null && _searches++ < _firstSearches) return TrySearch(hash, out pack, out entry);
             if (_objects is null)
             {
                 _objects = new Dictionary<UInt128, (PackIndex Pack, IndexEntry Entry)>(_packs.Values.Sum(p => p.Entries.Length));
@@ -129,6 +129,13 @@ internal sealed class StoreCatalog(IStoreFiles files, StoreSeal seal) : IDisposa
             throw;
         }
     }
+
+    /// <summary>Reads a piece of an object that is stored as it is, in a file of which small pieces can be had as fast; nothing is verified.</summary>
+    /// <param name="offsetBytes">in the object</param>
+    /// <returns>false: it is compressed, encrypted, far away, missing or too short: to be read whole</returns>
+    internal bool TryReadPiece(UInt128 hash, int offsetBytes, Span<byte> into)
+        => !seal.Encrypts && TryFind(hash, out PackIndex? pack, out IndexEntry entry) && pack.Pack is { IsLocal: true } file && !seal.IsCompressed(entry.StoredBytes, entry.PlainBytes)
+            && offsetBytes + into.Length <= entry.PlainBytes && file.ReadAt(entry.OffsetBytes + offsetBytes, into) == into.Length;
 
     /// <summary>Reads an object as it is stored, verified.</summary>
     /// <param name="plain">scratch, grown where it is too short</param>

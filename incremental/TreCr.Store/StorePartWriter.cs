@@ -37,7 +37,7 @@ internal sealed unsafe class StorePartWriter(StoreSnapshotWriter writer, long le
         int at = basePart!.Find(index);
         if (at < 0) return;
         slot->Hash = basePart.Hashes[at];
-        if (basePart.PatchAt(at) is not null) slot->Patch = -1 - at;
+        if (basePart.IsPatched(at)) slot->Patch = -1 - at;
     }
 
     /// <summary>The state of a frame before it became what a slot is for: earlier in this snapshot, or in the base.</summary>
@@ -50,7 +50,7 @@ internal sealed unsafe class StorePartWriter(StoreSnapshotWriter writer, long le
         if (before is not null) return before->Hash;
         int at = basePart?.Find(slot->Index) ?? -1;
         if (at < 0) return UInt128.Zero;
-        if (basePart!.PatchAt(at) is not null) patch = -1 - at;
+        if (basePart!.IsPatched(at)) patch = -1 - at;
         return basePart.Hashes[at];
     }
 

@@ -305,7 +305,7 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
             (long[] indexes, UInt128[] hashes, int[] patchOf) = part.Frames.Resolve();
             byte[] packed = new byte[hashes.Length * Format.HashBytes];
             long before = -1;
-            listed.FrameIndexDeltas.Capacity = indexes.Length;
+            ulong[] deltas = new ulong[indexes.Length];
             for (int i = 0; i < indexes.Length; i++)
             {
                 if (part.PatchOf(patchOf[i]) is not { } patch) Require(hashes[i], name, indexes[i]);
@@ -314,10 +314,11 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
                     foreach (UInt128 needed in patch.Objects) Require(needed, name, indexes[i]);
                     patches.Add(i, patch);
                 }
-                listed.FrameIndexDeltas.Add((ulong)(indexes[i] - before));
+                deltas[i] = (ulong)(indexes[i] - before);
                 before = indexes[i];
                 System.Buffers.Binary.BinaryPrimitives.WriteUInt128BigEndian(packed.AsSpan(i * Format.HashBytes), hashes[i]);
             }
+            listed.FrameIndexDeltas = PackedNumbers.Pack(deltas);
             listed.FrameHashes = UnsafeByteOperations.UnsafeWrap(packed);
             patches.EndPart(listed);
             manifest.Parts.Add(listed);

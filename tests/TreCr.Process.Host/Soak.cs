@@ -4,16 +4,17 @@ using System.Text;
 namespace TreCr.Process.Host;
 
 /// <summary>
-/// Long runs of the process engine: 200 cycles of single programs without growth, then random programs in random scenarios, as root and as an ordinary user.
+/// Long runs of the process engine: every program in every scenario of the list, as root and as an ordinary user; then random ones; then 200 cycles of single programs without growth.
 /// <code>host soak INIT SOURCES SEED MINUTES</code>
 /// </summary>
 /// <param name="sources">directory of the programs: C is compiled, scripts are copied</param>
 internal sealed class Soak(string init, string sources, int seed, double minutes)
 {
-    private const int RunMs = 400_000, CyclesMs = 1_800_000;
+    private const int RunMs = 400_000, CyclesMs = 1_800_000, MostText = 2000;
 
     private static readonly string[] s_cycled = ["counter", "threads", "tree", "many", "pipeline.sh"];
     private static readonly string[] s_steps = ["go:3", "cycle:3", "fresh:1", "pre:3", "restorepre:2", "cycle:6", "go:1 fresh:1", "pre:1 cycle:1", "lazy:2 check", "lazypre:2", "lazy:1 cycle:1"];
+    private static readonly (string Name, string Steps)[] s_each = [("plain", ""), ("checkpoint", "go:1"), ("kill and restart", "cycle:1"), ("another namespace", "fresh:1"), ("three times", "cycle:3"), ("lazy", "lazy:1 check"), ("ten days ahead", "ahead fresh:1")];
     private static readonly string[] s_notHere = ["refuse", "objects", "Runtime", "server"]; // what is refused is not here, the others come by scripts
     private static readonly string[] s_large = ["pages", "writer"]; // much memory is missing when their engine is killed
 
@@ -25,6 +26,15 @@ internal sealed class Soak(string init, string sources, int seed, double minutes
         Dictionary<string, int> programs = Prepare();
         Console.WriteLine($"seed {seed}, {programs.Count} programs: {string.Join(' ', programs.Keys)}");
         int failed = 0, runs = 0;
+        foreach ((string column, string steps) in s_each)
+        {
+            Stopwatch each = Stopwatch.StartNew();
+            int before = failed;
+            foreach (string name in programs.Keys)
+                foreach (bool user in (bool[])[false, true])
+                    if (!Passes(programs, name, steps, seed, user)) failed++;
+            Console.WriteLine($"{column}: {programs.Count} programs, as root and as a user: {failed - before} failed, {each.Elapsed.TotalSeconds:0} s");
+        }
         Random random = new(seed);
         SortedDictionary<string, int> count = [];
         Stopwatch watch = Stopwatch.StartNew();
@@ -35,12 +45,9 @@ internal sealed class Soak(string init, string sources, int seed, double minutes
             bool user = random.Next(3) == 0;
             if (s_large.Contains(name) && !user && random.Next(2) == 0) scenario += " lazykill:3";
             int own = random.Next(1, 1_000_000);
-            (int code, string text) = Execute(name, scenario, own, user);
             runs++;
             count[name] = count.GetValueOrDefault(name) + 1;
-            if (code == programs[name] && text.Contains("done ")) continue;
-            failed++;
-            Console.WriteLine($"FAILED: SEED={own} {(user ? "user" : "root")} {name} \"{scenario}\": exit code {code}\n{text}");
+            if (!Passes(programs, name, scenario, own, user)) failed++;
         }
         Console.WriteLine($"{runs} random runs in {watch.Elapsed.TotalMinutes:0.0} min: {string.Join(", ", count.Select(c => $"{c.Key} {c.Value}"))}");
         int cycles = minutes < 30 ? Growth.LeastRounds : 200;
@@ -55,6 +62,14 @@ internal sealed class Soak(string init, string sources, int seed, double minutes
         Console.WriteLine($"{failed} failed");
         Directory.Delete(_directory, true);
         return failed == 0 ? 0 : 1;
+    }
+
+    private bool Passes(Dictionary<string, int> programs, string name, string scenario, int runSeed, bool user)
+    {
+        (int code, string text) = Execute(name, scenario, runSeed, user);
+        if (code == programs[name] && text.Contains("done ")) return true;
+        Console.WriteLine($"FAILED: SEED={runSeed} {(user ? "user" : "root")} {name} \"{scenario}\": exit code {code}\n{(text.Length > MostText ? text[..MostText] + "..." : text)}");
+        return false;
     }
 
     /// <returns>name and exit code of each program</returns>
@@ -91,7 +106,7 @@ internal sealed class Soak(string init, string sources, int seed, double minutes
 
     private (int Code, string Text) Execute(string name, string scenario, int runSeed, bool unprivileged, int timeoutMs = RunMs)
     {
-        string[] command = [Environment.ProcessPath!, "run", init, scenario, Path.Combine(_directory, name)];
+        string[] command = [Environment.ProcessPath!, "run", Path.GetFullPath(init), scenario, Path.Combine(_directory, name)];
         if (unprivileged) command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs", "--bounding-set", "-all", .. command];
         return Execute(command[0], command[1..], timeoutMs, runSeed);
     }

@@ -192,16 +192,20 @@ public sealed class PatchTests : StoreTestBase
         Assert.That(SnapshotFrames.Parse(good.ToByteArray(), "good").IsPatched);
         (string Problem, Action<PartManifest, SnapshotManifest> Change)[] bad =
         [
-            ("lists of other lengths", (p, _) => p.PatchMasks.Add(1)),
+            ("lists of other lengths", (p, _) => p.PatchMasks = Changed(p.PatchMasks, n => n.Add(1))),
             ("lists of other lengths", (p, _) => p.PatchBases = ByteString.CopyFrom(p.PatchBases.Span[1..])),
-            ("other pages", (p, _) => p.PatchMasks[0] = 0),
-            ("other pages", (p, _) => p.PatchMasks[0] = 1 << 16),
-            ("other pages", (p, _) => p.PatchPages.Add(1)),
-            ("does not have", (p, _) => p.PatchedDeltas[0] = 21),
-            ("does not have", (p, _) => p.PatchedDeltas[3] = 0),
+            ("other pages", (p, _) => p.PatchMasks = Changed(p.PatchMasks, n => n[0] = 0)),
+            ("other pages", (p, _) => p.PatchMasks = Changed(p.PatchMasks, n => n[0] = 1 << 16)),
+            ("other pages", (p, _) => p.PatchPages = Changed(p.PatchPages, n => n.Add(1))),
+            ("does not have", (p, _) => p.PatchedDeltas = Changed(p.PatchedDeltas, n => n[0] = 21)),
+            ("does not have", (p, _) => p.PatchedDeltas = Changed(p.PatchedDeltas, n => n[3] = 0)),
             ("without a base", (p, _) => p.PatchBases = ByteString.CopyFrom(new byte[p.PatchBases.Length])),
-            ("not listed", (p, m) => p.PatchPages[0] = 1 + 16 * (uint)(m.PatchObjects.Length / 16)),
-            ("not listed", (p, _) => p.PatchPages[0] = uint.MaxValue),
+            ("not listed", (p, m) => p.PatchPages = Changed(p.PatchPages, n => n[0] = 1 + 16 * (ulong)(m.PatchObjects.Length / 16))),
+            ("not listed", (p, _) => p.PatchPages = Changed(p.PatchPages, n => n[0] = uint.MaxValue)),
+            ("not one", (p, _) => p.PatchPages = Changed(p.PatchPages, n => n[0] = 1UL << 32)),
+            ("not one", (p, _) => p.PatchPages = ByteString.CopyFrom([.. p.PatchPages.Span, 0x80])),
+            ("not one", (p, _) => p.PatchMasks = ByteString.CopyFrom([.. p.PatchMasks.Span, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2])),
+            ("not one", (p, _) => p.FrameIndexDeltas = ByteString.CopyFrom([.. p.FrameIndexDeltas.Span, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1])),
             ("bytes of hashes", (_, m) => m.PatchObjects = ByteString.CopyFrom(new byte[7])),
         ];
         foreach ((string problem, Action<PartManifest, SnapshotManifest> change) in bad)
@@ -213,7 +217,7 @@ public sealed class PatchTests : StoreTestBase
             Assert.That(refusal.Message, Does.Contain(problem));
         }
         // Possible, but not what was saved: the frame's own hash tells.
-        foreach (Action<SnapshotManifest> change in new Action<SnapshotManifest>[] { m => m.Parts[0].PatchPages[0] = 0, m => m.Parts[0].PatchPages[0] = 16, m => m.Parts[0].PatchMasks[0] <<= 1 })
+        foreach (Action<SnapshotManifest> change in new Action<SnapshotManifest>[] { m => m.Parts[0].PatchPages = Changed(m.Parts[0].PatchPages, n => n[0] = 0), m => m.Parts[0].PatchPages = Changed(m.Parts[0].PatchPages, n => n[0] = 16), m => m.Parts[0].PatchMasks = Changed(m.Parts[0].PatchMasks, n => n[0] <<= 1) })
         {
             SnapshotManifest changed = good.Clone();
             change(changed);
@@ -308,9 +312,16 @@ public sealed class PatchTests : StoreTestBase
         }
     }
 
+    private static ByteString Changed(ByteString packed, Action<List<ulong>> change)
+    {
+        List<ulong> numbers = [.. PackedNumbers.Unpack(packed, "good")];
+        change(numbers);
+        return PackedNumbers.Pack([.. numbers]);
+    }
+
     private static void AssertBounded(SnapshotStore store, ContentHash snapshot)
     {
-        foreach (FramePatch patch in store.LoadSnapshot(snapshot).Parts["memory"].Patches?.Values.ToArray() ?? [])
+        foreach (FramePatch patch in store.LoadSnapshot(snapshot).Parts["memory"].Patches?.Patches ?? [])
             Assert.That(patch.Objects.Distinct().Count(), Is.LessThanOrEqualTo(1 + FramePatch.MostObjects));
     }
 }

@@ -76,7 +76,7 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
                     }
                 }
                 catch (ProcessException e) { reply.Findings.Add($"all memory is copied while the program stands still: {e.Message}"); }
-                Note(reply);
+                Note(reply, _engine.Times);
                 break;
             case Request.VerbOneofCase.TrackPinned:
                 try { tracker = _engine.TrackPinned(request.TrackPinned.Pid, request.TrackPinned.Root); }
@@ -85,13 +85,13 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
             case Request.VerbOneofCase.Freeze:
                 _writer?.HoldFrames();
                 _engine.Freeze(request.Freeze.Pid, (int)request.Freeze.DeadlineMs);
-                Note(reply);
+                Note(reply, _engine.Times);
                 break;
             case Request.VerbOneofCase.ProcessCapture:
                 if (_writer is null) Begin(request.ProcessCapture.BaseManifestHash);
                 _writer!.HoldFrames();
                 _engine.Capture(_writer, Read(request.ProcessCapture.Externals));
-                Note(reply);
+                Note(reply, _engine.Times);
                 if (_writer.WaitedMicroseconds > 0) reply.Findings.Add($"the copy waited {_writer.WaitedMicroseconds / 1000} ms for the store: too little memory for what was written ({_writer.CopyLimit})");
                 break;
             case Request.VerbOneofCase.Resume:
@@ -123,9 +123,12 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
                 given.BundleDirectory = $"{storePath}/bundles/{Convert.ToHexStringLower(request.ProcessRestore.ManifestHash.Span)}";
                 given.Meeting = request.ProcessRestore.Meeting;
                 given.Paths.WorkingDirectory = request.ProcessRestore.WorkingDirectory;
+                PhaseTimes opening = new();
                 OpenReader(request.ProcessRestore.ManifestHash);
+                opening.Mark("snapshot's manifest");
+                Note(reply, opening);
                 reply.Pid = _engine.Restore(_reader!, given, request.ProcessRestore.Lazy);
-                Note(reply);
+                Note(reply, _engine.Times);
                 if (_engine.LazyNotice is { } why) reply.Findings.Add($"the memory was restored before the program ran: {why}");
                 break;
             case Request.VerbOneofCase.ServePages:
@@ -139,9 +142,9 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
         }
     }
 
-    private void Note(Reply reply)
+    private static void Note(Reply reply, PhaseTimes times)
     {
-        foreach (PhaseTimes.Phase phase in _engine.Times.All)
+        foreach (PhaseTimes.Phase phase in times.All)
             reply.Phases.Add(new PhaseTime { Name = phase.Name, Microseconds = (ulong)phase.Microseconds, Bytes = (ulong)phase.Bytes });
     }
 

@@ -109,8 +109,8 @@ internal static class StoreVerbs
                     j.WriteObjects("parts", s.Snapshot.Parts, part =>
                     {
                         j.WriteString("name", part.Name);
-                        j.WriteNumber("bytes", part.FrameIndexDeltas.Count * (long)ISnapshotWriter.FrameSizeBytes);
-                        j.WriteNumber("bytes_patched", part.PatchedDeltas.Count * (long)ISnapshotWriter.FrameSizeBytes);
+                        j.WriteNumber("bytes", Frames(part.FrameHashes) * ISnapshotWriter.FrameSizeBytes);
+                        j.WriteNumber("bytes_patched", Frames(part.PatchBases) * ISnapshotWriter.FrameSizeBytes);
                     });
                     j.WriteStrings("records", s.Snapshot.Records.Select(r => r.Name));
                 });
@@ -130,10 +130,13 @@ internal static class StoreVerbs
         List<string[]> rows = [["RANK", "HOST", "ROLE", "PID", "PART", "SIZE", "PATCHED"]];
         foreach ((RankManifest rank, SnapshotReference reference, SnapshotManifest snapshot) in snapshots)
             foreach (PartManifest part in snapshot.Parts)
-                rows.Add([$"{rank.Rank}", rank.Host, reference.Role, $"{reference.Pid}", part.Name, Size(part.FrameIndexDeltas.Count), Size(part.PatchedDeltas.Count)]);
+                rows.Add([$"{rank.Rank}", rank.Host, reference.Role, $"{reference.Pid}", part.Name, Size(Frames(part.FrameHashes)), Size(Frames(part.PatchBases))]);
         Output.Table(rows);
         return 0;
     }
+
+    /// <param name="hashes">16 bytes for each</param>
+    private static long Frames(Google.Protobuf.ByteString hashes) => hashes.Length / 16;
 
     private static string Size(long frames) => Output.Bytes((ulong)frames * ISnapshotWriter.FrameSizeBytes);
 

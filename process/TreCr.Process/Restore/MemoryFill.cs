@@ -15,7 +15,7 @@ internal sealed unsafe class MemoryFill(int pid, IPartReader part, List<PageRun>
     private const int MostThreads = 8, FramesForThread = 64;
 
     /// <summary>A thread takes so many frames at a time: neighbours, whose changed pages lie in the same objects.</summary>
-    private const int FramesAtATime = 16;
+    private const int FramesAtATime = 64;
 
     private readonly List<(ulong Frame, int First)> _frames = [];
     private Exception? _error;
