@@ -6,8 +6,8 @@ using static TreCr.Calls.Cuda.CUresult;
 namespace TreCr.SoftDevice.Tests;
 
 /// <summary>Accesses whose lanes lie anywhere, and runs of blocks that go row by row: groups give what single threads give, and the same thread is named where an access is bad.</summary>
-[NonParallelizable, CancelAfter(300_000)]
-public sealed class SimdAccessTests
+[TestFixture(32), TestFixture(64), NonParallelizable, CancelAfter(300_000)]
+public sealed class SimdAccessTests(int vectorBytes)
 {
     const string Source = """
         #define I (BX*NX*NY+TY*NX+TX)
@@ -15,6 +15,7 @@ public sealed class SimdAccessTests
         __global__ void pick(int n, const int* index, const float* x, float* y) { int i = I; if (i < n) y[i] = x[index[i]]; }
         __global__ void put(int n, const int* index, const float* x, double* y) { int i = I; if (i < n) y[index[i]] = x[i]; }
         __global__ void bytes(int n, const unsigned char* x, int* y) { int i = I; if (i < n) y[i] = x[5*i+1]; }
+        __global__ void words(int n, const int* x, int* y) { int i = I; if (i < n) y[i] = (x[i] & 255) + 3 * (x[n+i] >> 8 & 255) + 5 * (int)((unsigned)x[2*n+i] >> 16) + 7 * (signed char)(x[3*n+i] >> 24) + 11 * (short)x[4*n+i]; }
         __global__ void odd(int n, const int* index, const char* x, int* y) { int i = I; if (i < n) y[i] = *(const int*)(x + index[i]); }
         __global__ void uneven(int n, const int* rounds, const int* x, int* y) { int i = I, k = i, s = 0; if (i >= n) return;
           for (int r = 0; r < rounds[i]; r++) k += n; for (int j = 0; j < 3; j++) { s += x[k] * (j + 1); k += n; } y[i] = s; }
@@ -26,27 +27,22 @@ public sealed class SimdAccessTests
     static readonly Lazy<string> Ptx = new(() => Clang.Ptx(Source));
 
     [SetUp]
-    public void GroupsAlways() => ProgramBuilder.AlwaysGroups = true;
+    public void GroupsAlways() => SimdTests.Always(vectorBytes);
 
     [TearDown]
-    public void AsUsual()
-    {
-        ProgramBuilder.UseSimd = true;
-        ProgramBuilder.AlwaysGroups = false;
-    }
+    public void AsUsual() => SimdTests.Usual();
 
     [Test]
-    public void Lanes_anywhere_give_what_threads_give([Values("pick", "put", "bytes", "uneven", "bins")] string kernel, [Values(256u, 32u, 16u, 8u)] uint x)
+    public void Lanes_anywhere_give_what_threads_give([Values("pick", "put", "bytes", "words", "uneven", "bins")] string kernel, [Values(256u, 32u, 16u, 8u)] uint x)
     {
-        Assume.That(VectorMath.IsSupported, "no AVX2");
         const int n = 3000;
         uint y = x == 256 ? 1u : 4u;
         // A permutation of the elements; numbers of rounds of which some groups have the same in all lanes; numbers of bins.
         int[] index = [.. Enumerable.Range(0, n).Select(i => (int)((long)i * 1009 % n))], rounds = [.. Enumerable.Range(0, n).Select(i => i / 64 % 3 == 0 ? 2 : i % 4)], bins = [.. Enumerable.Range(0, n).Select(i => i * 7919 % 1000 % 256)];
         (_, string? difference) = SimdTests.Both(Ptx.Value, kernel, (kernel == "bins" ? 5 : (n + x * y - 1) / (x * y), 1, 1), (x, y, 1), m =>
         {
-            ulong numbers = m.Array<int>(kernel == "uneven" ? rounds : kernel == "bins" ? bins : index), data = m.Array<int>([.. Enumerable.Range(0, 8 * n).Select(i => i * 31)]), to = m.Zeroed<double>(n);
-            return (kernel is "bytes" or "bins" ? [n, kernel == "bytes" ? data : numbers, to] : [n, numbers, data, to], to, n * 8);
+            ulong numbers = m.Array<int>(kernel == "uneven" ? rounds : kernel == "bins" ? bins : index), data = m.Array<int>([.. Enumerable.Range(0, 8 * n).Select(i => i * 0x1234567)]), to = m.Zeroed<double>(n);
+            return (kernel is "bytes" or "words" or "bins" ? [n, kernel == "bins" ? numbers : data, to] : [n, numbers, data, to], to, n * 8);
         });
         Assert.That(difference, Is.Null);
     }

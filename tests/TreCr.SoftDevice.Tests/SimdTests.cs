@@ -7,9 +7,9 @@ using static TreCr.Calls.Cuda.CUresult;
 
 namespace TreCr.SoftDevice.Tests;
 
-/// <summary>Groups of threads in lockstep give what single threads give, bit for bit; where their lanes part, threads that wait for each other still make progress. TRECR_SEED picks other random kernels.</summary>
-[NonParallelizable, CancelAfter(300_000)]
-public sealed class SimdTests
+/// <summary>Groups of threads in lockstep give what single threads give, bit for bit, with vectors of either width; where their lanes part, threads that wait for each other still make progress. TRECR_SEED picks other random kernels.</summary>
+[TestFixture(32), TestFixture(64), NonParallelizable, CancelAfter(300_000)]
+public sealed class SimdTests(int vectorBytes)
 {
     const string Source = """
         extern "C" {
@@ -20,6 +20,12 @@ public sealed class SimdTests
         __global__ void relay(volatile int* turn, int* out) { int t = TX; while (*turn != t) ; out[t] = t * 3; __nvvm_membar_gl(); *turn = t + 1; }
         __global__ void beyond(int* a) { a[BX*NX+TX] = 1; }
         __global__ void wraps(unsigned base, u64* out) { unsigned i = base + TX; out[TX] = (u64)i * 4; int s = (int)base + (int)TX; out[NX + TX] = (u64)((s64)s * 8); }
+        __global__ void oddBeyond(int* a) { int i = BX*NX+TX; if (i & 1) a[i] = 1; }
+        __global__ void oneBeyond(int* a) { if (TX & 2) *(a + 64) = 1; }
+        __global__ void sides(int n, const int* x, int* y) { int i = BX*NX+TX, v = x[i]; if (v & 1) y[i] = v * 3; else y[n+i] = v; if (v & 2) __nvvm_atom_add_gen_i(&y[4*n], v);
+          if (v & 8) y[2*n+i] = v; if (v & 4) return; y[3*n+i] = 1; }
+        __global__ void rounds(int n, const int* x, int* y) { int i = BX*NX+TX, s = 0; for (int k = x[i] & 7; k > 0; k--) s = s * 3 + x[(s & 1023) + k]; y[i] = s; }
+        __global__ void orbits(int n, const float* a, int* y) { int i = (BX*NY+TY)*NX+TX, k = 0; float x = a[i], z = x; while (k < n && x * x < 4) { x = x * x + z; k++; } y[i] = k; }
         __global__ void sharedBeyond(int* a, int first) { __shared__ int s[64]; s[first + TX] = TX; a[TX] = s[TX]; }
         }
         """;
@@ -27,13 +33,24 @@ public sealed class SimdTests
     static readonly Lazy<string> Ptx = new(() => Clang.Ptx(Source));
 
     [SetUp]
-    public void GroupsAlways() => ProgramBuilder.AlwaysGroups = true;
+    public void GroupsAlways() => Always(vectorBytes);
+
+    /// <summary>Kernels that are compiled from now on run in groups, with vectors of so many bytes.</summary>
+    internal static void Always(int vectorBytes)
+    {
+        Assume.That(VectorWidth.MachineBytes, Is.GreaterThanOrEqualTo(vectorBytes), "vectors that this machine does not have");
+        ProgramBuilder.AlwaysGroups = true;
+        VectorWidth.MostBytes = vectorBytes;
+    }
 
     [TearDown]
-    public void AsUsual()
+    public void AsUsual() => Usual();
+
+    internal static void Usual()
     {
         ProgramBuilder.UseSimd = ProgramBuilder.UseMasks = true;
         ProgramBuilder.AlwaysGroups = false;
+        VectorWidth.MostBytes = VectorWidth.MachineBytes;
     }
 
     /// <summary>Runs a launch with groups and without; the memory must be the same after both.</summary>
@@ -60,7 +77,6 @@ public sealed class SimdTests
     [Test]
     public void WholeGroupsStayTogether()
     {
-        Assume.That(VectorMath.IsSupported, "no AVX2");
         float[] x = [.. Enumerable.Range(0, 4096).Select(n => n * 0.37f)];
         long maskedBefore = SimdEmitter.MaskedMethods;
         (long left, string? difference) = Both(Ptx.Value, "lines", (16, 1, 1), (256, 1, 1), m =>
@@ -78,14 +94,20 @@ public sealed class SimdTests
             return ([4096 - 37, from, to], to, 4096 * 4);
         });
         Assert.That((left, difference), Is.EqualTo((1L, (string?)null)));
-        ProgramBuilder.UseMasks = true;
-        (left, difference) = Both(Ptx.Value, "lines", (16, 1, 1), (256, 1, 1), m =>
+    }
+
+    /// <summary>A branch whose sides are a few instructions is gone through where the group is; only longer ones need code of their own.</summary>
+    [TestCase("lines", 0), TestCase("sides", 0), TestCase("rounds", 1)]
+    public void ShortSidesNeedNoMaskedMethod(string kernel, int methods)
+    {
+        int[] x = [.. Enumerable.Range(0, 4096).Select(n => n * 7919 % 1000)];
+        long before = SimdEmitter.MaskedMethods;
+        (long left, string? difference) = Both(Ptx.Value, kernel, (16, 1, 1), (192, 1, 1), m =>
         {
-            ulong from = m.Array<float>(x), to = m.Array<float>(x);
-            return ([4096 - 37, from, to], to, 4096 * 4);
+            ulong from = m.Array<int>(x), to = m.Zeroed<int>(4 * 4096 + 1);
+            return (kernel == "lines" ? [3072 - 37, from, to] : [4096, from, to], to, (4 * 4096 + 1) * 4);
         });
-        Assert.That((left, difference), Is.EqualTo((0L, (string?)null)));
-        Assert.That(SimdEmitter.MaskedMethods - maskedBefore, Is.EqualTo(1));
+        Assert.That((left, difference, SimdEmitter.MaskedMethods - before), Is.EqualTo((0L, (string?)null, (long)methods)));
     }
 
     [TestCase(256u, 1u), TestCase(32u, 8u), TestCase(16u, 4u), TestCase(8u, 8u), TestCase(4u, 16u), TestCase(64u, 1u)]
@@ -108,7 +130,7 @@ public sealed class SimdTests
         long before = BlockRunner.LeftGroups;
         m.Run(m.Function(m.Load(Ptx.Value), "locked"), 4, 64, cells, cells + 4, 5);
         Assert.That(Machine.Span<int>(cells, 2)[1], Is.EqualTo(4 * 64 * 5));
-        if (VectorMath.IsSupported) Assert.That(BlockRunner.LeftGroups, Is.GreaterThan(before), "began as groups");
+        Assert.That(BlockRunner.LeftGroups, Is.GreaterThan(before), "began as groups");
     }
 
     [Test]
@@ -120,8 +142,8 @@ public sealed class SimdTests
         Assert.That(Machine.Span<int>(result, 128).ToArray(), Is.EqualTo(Enumerable.Range(0, 128).Select(n => n * 3)));
     }
 
-    [TestCase("beyond", 5), TestCase("beyond", 16), TestCase("sharedBeyond", 5)]
-    public void The_first_lane_beyond_is_named(string kernel, int good)
+    [TestCase("beyond", 5, 5), TestCase("beyond", 16, 16), TestCase("sharedBeyond", 5, 5), TestCase("oddBeyond", 16, 17), TestCase("oddBeyond", 5, 5), TestCase("oneBeyond", 3, 2)]
+    public void The_first_lane_beyond_is_named(string kernel, int good, int named)
     {
         foreach (bool groups in (bool[])[true, false])
         {
@@ -134,7 +156,7 @@ public sealed class SimdTests
             try
             {
                 CUfunction f = m.Function(m.Load(Ptx.Value), kernel);
-                if (kernel == "beyond") m.Launch(f, 1, 64, end - (ulong)(good * 4));
+                if (kernel != "sharedBeyond") m.Launch(f, 1, 64, end - (ulong)(good * 4));
                 else m.Launch(f, 1, 64, Machine.Base, 64 - good);
                 Assert.That(m.Device.cuCtxSynchronize(), Is.EqualTo(CUDA_ERROR_ILLEGAL_ADDRESS));
             }
@@ -142,8 +164,21 @@ public sealed class SimdTests
             {
                 Console.SetError(old);
             }
-            Assert.That(errors.ToString(), Does.Contain($"thread ({good},0,0)"), groups ? "groups" : "threads");
+            Assert.That(errors.ToString(), Does.Contain($"thread ({named},0,0)"), groups ? "groups" : "threads");
         }
+    }
+
+    /// <summary>A kernel that only computes in its loops runs in groups of two rows.</summary>
+    [TestCase(16u, 4u), TestCase(16u, 3u), TestCase(8u, 8u)]
+    public void RowsOfALoopThatOnlyComputesRunTogether(uint x, uint y)
+    {
+        float[] a = [.. Enumerable.Range(0, 2048).Select(n => n / 512f - 2)];
+        (_, string? difference) = Both(Ptx.Value, "orbits", (2048 / (x * y), 1, 1), (x, y, 1), m =>
+        {
+            ulong from = m.Array<float>(a), to = m.Zeroed<int>(2048);
+            return ([50, from, to], to, 2048 * 4);
+        });
+        Assert.That(difference, Is.Null);
     }
 
     [TestCase(0u), TestCase(0xfffffff8u), TestCase(0x7ffffff8u), TestCase(0xffffffd0u)]
@@ -186,7 +221,7 @@ public sealed class SimdTests
             File.WriteAllText(keep, source + "\n" + ptx);
             Assert.Fail($"kernel k{k}, block {block}: {difference}; sources in {keep}");
         }
-        if (VectorMath.IsSupported && !masks) Assert.That(left, Is.GreaterThan(count / 4), "some groups part");
+        if (!masks) Assert.That(left, Is.GreaterThan(count / 4), "some groups part");
     }
 
     /// <summary>Lane 0, which does not take part, would lie 4 bytes below shared memory: in 32 bits just below 2^32 (cuSOLVER's sp_CooToCsr_kernel).</summary>

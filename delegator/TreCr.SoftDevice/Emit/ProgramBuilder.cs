@@ -57,14 +57,14 @@ sealed unsafe class ProgramBuilder
     /// <summary>For the tests of the tests.</summary>
     internal static Mutation? Mutation { get; set; }
 
-    /// <summary>False: threads run one by one always (TRECR_SOFT_SIMD=0).</summary>
+    /// <summary>False: threads run one by one always (TRECR_SOFT_SIMD=0; 256 says how wide vectors are at most, see <see cref="VectorWidth"/>).</summary>
     internal static bool UseSimd { get; set; } = Environment.GetEnvironmentVariable("TRECR_SOFT_SIMD") != "0";
 
     /// <summary>Instructions of a kernel that is compiled for groups at most, and of one of its blocks.</summary>
     const int SimdLimit = 400, SimdBlock = 200;
 
-    /// <summary>Values that differ between lanes, living at once, of a kernel that is better off in groups of 32: each takes four of the sixteen vector registers then.</summary>
-    const int LightPressure = 3;
+    /// <summary>Values that differ between lanes, living at once, of a kernel that is better off in groups of 32: each takes four of AVX2's sixteen registers then, or two of AVX-512's thirty-two.</summary>
+    static int LightPressure => VectorWidth.For(32).Bytes == 64 ? 10 : 3;
 
     /// <summary>Every block can be begun at: for threads that have left a group.</summary>
     bool resumable;
@@ -160,6 +160,7 @@ sealed unsafe class ProgramBuilder
         {
             kernel.UsesWarps = graphs[0].Blocks.Exists(b => b.End == BlockEnd.Suspend && !(b.Body[^1].Name is "bar" or "barrier" && !b.Body[^1].Opcode.Has("warp")));
             kernel.IsLight = PressurePass.Run(graphs[0], ShapePass.Run(graphs[0], true)) <= LightPressure;
+            kernel.OnlyComputes = LoopPass.OnlyCompute(graphs[0]);
             kernel.MakeSimd = (lanes, tidIsAffine) => MakeSimd(entry, lanes, tidIsAffine);
             kernel.MakeFastSimd = (variant, proven) => EmitSimd(entry, variant.Graph, variant.Shapes, variant.Divergence, variant.Layout, variant.Lanes, variant.UsesGroups, proven.Select(a => a.Instruction));
         }

@@ -29,7 +29,10 @@ sealed unsafe partial class SimdEmitter
                 il.Ldloc(taken);
                 il.LdcI4(Full);
                 il.Op(OpCodes.Beq, all);
-                if (divergence is { } d && d.Masked[b.Index]) Part(b, (b.Target, () => il.Ldloc(taken)), (b.Next, () => Others(taken)));
+                if (divergence is { } d && d.Masked[b.Index])
+                {
+                    if (!TryShortSides(b, taken)) Part(b, (b.Target, () => il.Ldloc(taken)), (b.Next, () => Others(taken)));
+                }
                 else Leave(() => (b.Target, () => il.Ldloc(taken)), (b.Next, () => Others(taken)));
                 il.Mark(all);
                 if (b.IsSpinEdge) EmitSpinEdge(b);
@@ -50,7 +53,10 @@ sealed unsafe partial class SimdEmitter
                 il.Ldloc(gone);
                 il.LdcI4(Full);
                 il.Op(OpCodes.Beq, all);
-                if (divergence is not null) Part(b, (b.Next, () => Others(gone)), null);
+                if (divergence is not null)
+                {
+                    if (!TryShortSides(b, gone)) Part(b, (b.Next, () => Others(gone)), null);
+                }
                 else Leave(() => (b.Next, () => Others(gone)), null);
                 il.Mark(all);
                 EmitGroupExit();
@@ -210,7 +216,7 @@ sealed unsafe partial class SimdEmitter
                 for (int p = 0; p < Parts(typeof(int)); p++)
                 {
                     PushVector(Operand(n + 1), PtxType.B32, p);
-                    ScratchAddress(n, p * VectorBytes);
+                    ScratchAddress(n, p * width.Bytes);
                     StoreVector(typeof(int));
                 }
         LocalBuilder m = il.NewLocal(typeof(int));
@@ -226,7 +232,7 @@ sealed unsafe partial class SimdEmitter
         for (int p = 0; p < Parts(typeof(int)); p++)
         {
             PushVector(Operand(1), PtxType.B32, p);
-            ScratchAddress(0, p * VectorBytes);
+            ScratchAddress(0, p * width.Bytes);
             StoreVector(typeof(int));
         }
         LocalBuilder valid = Temporary(RegisterClass.I32), table = Temporary(RegisterClass.I64);
@@ -244,7 +250,7 @@ sealed unsafe partial class SimdEmitter
                 for (int p = 0; p < Parts(typeof(int)); p++)
                 {
                     PushVector(Operand(n + 1), PtxType.B32, p);
-                    ScratchAddress(n, p * VectorBytes);
+                    ScratchAddress(n, p * width.Bytes);
                     StoreVector(typeof(int));
                 }
             il.Ldloc(scratch!);
@@ -260,7 +266,7 @@ sealed unsafe partial class SimdEmitter
             {
                 il.Ldloc(scratch!);
                 il.Ldloc(table);
-                il.LdcI8(p * VectorBytes);
+                il.LdcI8(p * width.Bytes);
                 il.Add();
                 il.Op(OpCodes.Conv_I);
                 Math("GatherWords");

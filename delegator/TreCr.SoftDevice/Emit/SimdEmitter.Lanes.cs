@@ -27,7 +27,7 @@ sealed unsafe partial class SimdEmitter
         InstructionFacts.ForDefs(i, ref d);
         if (targets.Exists(r => !shapes.IsVarying(r))) throw new NotVectorException(i.Opcode.Text);
         bool isUnrolled = CanUnroll(i, targets);
-        if (!inMasked && !isUnrolled) laneWeight += blockWeight;
+        if (due is null && !isUnrolled) laneWeight += blockWeight;
         // Compilers write atom where nobody reads the old value.
         HashSet<int> unread = [.. targets.Where(r => (read[r >> 6] >> r & 1) == 0)];
         Dictionary<int, int> place = [];
@@ -43,7 +43,7 @@ sealed unsafe partial class SimdEmitter
             Label slow = il.NewLabel();
             EmitLaneChecks(i, slow);
             EmitSideBySide(i, place, end);
-            EmitLanes(i, sources, [.. targets.Where(r => !unread.Contains(r))], place);
+            if (!TryWords(i)) EmitLanes(i, sources, [.. targets.Where(r => !unread.Contains(r))], place);
             // Needless where nothing was checked; the compiler drops what nobody reaches.
             il.Br(end);
             il.Mark(slow);
@@ -151,7 +151,7 @@ sealed unsafe partial class SimdEmitter
             LocalBuilder[] parts = Vector(r);
             for (int p = 0; p < parts.Length; p++)
             {
-                ScratchAddress(place[r], p * VectorBytes);
+                ScratchAddress(place[r], p * width.Bytes);
                 LoadVector(t);
                 il.Stloc(parts[p]);
             }
@@ -173,7 +173,7 @@ sealed unsafe partial class SimdEmitter
         for (int p = 0; p < parts.Length; p++)
         {
             il.Ldloc(parts[p]);
-            ScratchAddress(place, p * VectorBytes);
+            ScratchAddress(place, p * width.Bytes);
             StoreVector(ElementOf(g.Classes[register]));
         }
     }

@@ -1,4 +1,6 @@
+using System.Reflection;
 using System.Reflection.Emit;
+using System.Runtime.Intrinsics.X86;
 using TreCr.Ptx.Ast;
 using TreCr.Ptx.Passes;
 using TreCr.SoftDevice.Engine;
@@ -122,11 +124,30 @@ sealed unsafe partial class SimdEmitter
         il.Ldloc(pointer);
         if (p > 0)
         {
-            il.LdcI8(p * VectorBytes);
+            il.LdcI8(p * width.Bytes);
             il.Add();
         }
         il.Op(OpCodes.Conv_I);
     }
+
+    /// <summary>
+    /// Asks for what the next group will load here. In a loop whose threads go through memory at the stride of the grid, no two of a group's loads lie near each other, so that the processor does not read ahead: the next group's,
+    /// a whole loop later, lie beside them.
+    /// </summary>
+    void EmitPrefetch(PtxOperand m, LocalBuilder pointer, int bytes)
+    {
+        if (blockWeight <= 1 || due is not null || !block.Body.Exists(i => InstructionFacts.WritesFirst(i) && i.Operands.Length > 0 && i.Operands[0].Register == m.Register)) return;
+        for (int line = 0; line < lanes * bytes; line += 64)
+        {
+            il.Ldloc(pointer);
+            il.LdcI8(lanes * bytes + line);
+            il.Add();
+            il.Op(OpCodes.Conv_I);
+            il.Call(Prefetch);
+        }
+    }
+
+    static readonly MethodInfo Prefetch = typeof(Sse).GetMethod("Prefetch0")!;
 
     bool TryLoad(PtxInstruction i)
     {
@@ -135,6 +156,7 @@ sealed unsafe partial class SimdEmitter
         LocalBuilder pointer = PointerOfGroup(m, i.Opcode.Type);
         Type t = ElementFor(i.Opcode.Type);
         LocalBuilder? on = mask;
+        if (i.Opcode.Space != PtxSpace.Shared) EmitPrefetch(m, pointer, SizeOf(t));
         Result(d.Register, t, p =>
         {
             Pointer(pointer, p);

@@ -127,7 +127,7 @@ sealed unsafe partial class SimdEmitter
         {
             PushVector(PtxOperand.Reg(m.Register), PtxType.B64, p);
             il.Ldloc(first);
-            il.LdcI8(ShuffleTable.Multiples(type.Bytes(), 8) + p * VectorBytes);
+            il.LdcI8(ShuffleTable.Multiples(type.Bytes(), 8) + p * width.Bytes);
             il.Op(OpCodes.Conv_I);
             LoadVector(typeof(long));
             Math("IsAtS64");
@@ -153,6 +153,51 @@ sealed unsafe partial class SimdEmitter
             }
         il.Br(done);
         il.Mark(apart);
+    }
+
+    /// <summary>
+    /// Bytes or halves that lie one word apart: the words that hold them are loaded as one access, and shifted. A word of which one byte is there is in memory as a whole. Any alignment and bounds were seen to before.
+    /// </summary>
+    /// <returns>false: they do not lie so</returns>
+    bool TryWords(PtxInstruction i)
+    {
+        PtxOpcode op = i.Opcode;
+        if (i.Name != "ld" || op.Type.Bits() >= 32 || op.Space == PtxSpace.Shared || i.Operands[0].Kind != OperandKind.Register) return false;
+        PtxOperand m = i.Operands[1];
+        int register = i.Operands[0].Register, bits = op.Type.Bits();
+        if (shapes.Stride[m.Register] != sizeof(int) || g.Classes[register] != RegisterClass.I32 || f.Registers[register].Type.Bits() != 32) return false;
+        LocalBuilder pointer = Temporary(RegisterClass.I64), shift = Temporary(RegisterClass.I32);
+        EffectiveAddress(m);
+        il.Stloc(pointer);
+        il.Ldloc(pointer);
+        il.Op(OpCodes.Conv_I4);
+        il.LdcI4(sizeof(int) - 1);
+        il.Op(OpCodes.And);
+        il.LdcI4(8);
+        il.Op(OpCodes.Mul);
+        il.Stloc(shift);
+        il.Ldloc(pointer);
+        il.LdcI8(-sizeof(int));
+        il.Op(OpCodes.And);
+        il.Stloc(pointer);
+        EmitPrefetch(m, pointer, sizeof(int));
+        void Shift(int by, string how)
+        {
+            il.LdcI4(by);
+            Broadcast(typeof(int));
+            Math(how);
+        }
+        Result(register, typeof(int), p =>
+        {
+            Pointer(pointer, p);
+            LoadVector(typeof(int));
+            il.Ldloc(shift);
+            Broadcast(typeof(int));
+            Math("ShrU32");
+            Shift(32 - bits, "Shl32");
+            Shift(32 - bits, op.Type.IsSigned() ? "ShrS32" : "ShrU32");
+        });
+        return true;
     }
 
     /// <summary>One lane's registers as scalars, from scratch memory.</summary>
@@ -187,7 +232,7 @@ sealed unsafe partial class SimdEmitter
         laneLocals.Clear();
         foreach (int r in sources)
             if (!shapes.IsUniform(r)) laneLocals[r] = Temporary(g.Classes[r]);
-        int each = results.Count == 0 ? lanes : VectorBytes / SizeOf(ElementOf(g.Classes[results[0]]));
+        int each = results.Count == 0 ? lanes : width.Bytes / SizeOf(ElementOf(g.Classes[results[0]]));
         LocalBuilder[] values = [.. Enumerable.Range(0, results.Count == 0 ? 0 : each).Select(_ => Temporary(g.Classes[results[0]]))];
         LocalBuilder? unread = null;
         if (results.Count == 0 && InstructionFacts.WritesFirst(i) && i.Operands[0].Register >= 0) unread = Temporary(g.Classes[i.Operands[0].Register]);
@@ -210,7 +255,7 @@ sealed unsafe partial class SimdEmitter
             if (results.Count == 0 || k % each != each - 1) continue;
             Type t = ElementOf(g.Classes[results[0]]);
             foreach (LocalBuilder v in values) il.Ldloc(v);
-            il.Call(Method(typeof(Vector256), "Create", null, [.. Enumerable.Repeat(t, each)]));
+            il.Call(width.Method("Create", null, [.. Enumerable.Repeat(t, each)]));
             il.Stloc(Vector(results[0])[k / each]);
         }
     }

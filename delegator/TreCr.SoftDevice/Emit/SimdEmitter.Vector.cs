@@ -52,10 +52,10 @@ sealed unsafe partial class SimdEmitter
         t = SizeOf(t) == 8 ? typeof(long) : typeof(int);
         Push(o, SizeOf(t) == 8 ? PtxType.B64 : PtxType.B32);
         Broadcast(t);
-        il.LdcI8(ShuffleTable.Multiples(stride, SizeOf(t)) + p * VectorBytes);
+        il.LdcI8(ShuffleTable.Multiples(stride, SizeOf(t)) + p * width.Bytes);
         il.Op(OpCodes.Conv_I);
         LoadVector(t);
-        il.Call(Method(typeof(Vector256), "Add", t, V(t), V(t)));
+        il.Call(width.Method("Add", t, width.Of(t), width.Of(t)));
         Reinterpret(t, wanted);
     }
 
@@ -93,7 +93,7 @@ sealed unsafe partial class SimdEmitter
     /// <summary>Expands bits of a mask to lanes.</summary>
     void PushMask(LocalBuilder m, int size, int p)
     {
-        int each = VectorBytes / size;
+        int each = width.Bytes / size;
         il.Ldloc(m);
         if (p > 0)
         {
@@ -175,8 +175,8 @@ sealed unsafe partial class SimdEmitter
         }
         if (!IsLane(type) || type == PtxType.None) return false;
         string? name = VectorName(i);
-        if (name is null || !VectorHelpers.ContainsKey(name)) return false;
-        int sources = VectorHelpers[name].GetParameters().Length;
+        if (name is null || width.Helper(name) is null) return false;
+        int sources = width.Helper(name)!.GetParameters().Length;
         PtxType[] types = [type, type, type];
         if (!FitAll(i, type, types.AsSpan(0, i.Operands.Length - 1)) || sources != i.Operands.Length - 1 && !(i.Name == "mad" && !type.IsFloat() && sources == 2 && i.Operands.Length == 4)) return false;
         bool real = type.IsFloat();
@@ -291,8 +291,8 @@ sealed unsafe partial class SimdEmitter
         bool real = type.IsFloat(), unsigned = !real && (!type.IsSigned() || how is "lo" or "ls" or "hi" or "hs");
         if (!real) how = how switch { "lo" => "lt", "ls" => "le", "hi" => "gt", "hs" => "ge", _ => how };
         string name = char.ToUpperInvariant(how[0]) + how[1..] + (real ? type.ToString() : (unsigned && how is not ("eq" or "ne") ? "U" : "S") + type.Bits());
-        if (!VectorHelpers.ContainsKey(name)) return false;
-        int each = VectorBytes * 8 / type.Bits();
+        if (width.Helper(name) is null) return false;
+        int each = width.Bytes * 8 / type.Bits();
         LocalBuilder result = Temporary(RegisterClass.I32);
         for (int p = 0; p < lanes / each; p++)
         {
@@ -357,7 +357,7 @@ sealed unsafe partial class SimdEmitter
             return true;
         }
         string name = from + "To" + to;
-        if (from.IsFloat() && integral is not (null or "rzi") || from.Bits() != 32 || !VectorHelpers.ContainsKey(name)) return false;
+        if (from.IsFloat() && integral is not (null or "rzi") || from.Bits() != 32 || width.Helper(name) is null) return false;
         if (to == PtxType.F64) Result(register, t, p => { PushVector(s, from, p / 2); if (p % 2 == 1) Math("UpperHalf"); Math(name); });
         else Result(register, t, p => { if (from.IsFloat()) PushSource(1, from, p); else PushVector(s, from, p); Math(name); });
         return true;

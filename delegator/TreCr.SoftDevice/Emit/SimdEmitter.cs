@@ -9,14 +9,16 @@ using TreCr.SoftDevice.Engine;
 namespace TreCr.SoftDevice.Emit;
 
 /// <summary>
-/// The SIMD emitter: groups of 8, 16 or 32 neighbouring threads run in lockstep over <see cref="Vector256{T}"/>. Registers that are the same in all lanes, or affine in the lane number, stay scalar and
+/// The SIMD emitter: groups of 8, 16 or 32 neighbouring threads run in lockstep over the vectors of a <see cref="VectorWidth"/>. Registers that are the same in all lanes, or affine in the lane number, stay scalar and
 /// are computed by the scalar emitter's code; the others are vectors, predicates bit masks. An instruction without a vector form is done lane by lane, again by the scalar emitter's code, so that it means the same.
 /// Where lanes part, a method of its own goes on under masks (<see cref="MaskedMethod"/>); what masks cannot do is left to the threads themselves: the group's registers go into their frames and scalar code
 /// (<see cref="SimdVariant.Resumable"/>) takes over until they end.
 /// </summary>
 sealed unsafe partial class SimdEmitter : ScalarEmitter
 {
-    const int VectorBytes = 32, ScratchSlotBytes = 256;
+    const int ScratchSlotBytes = 256;
+
+    readonly VectorWidth width;
 
     readonly Shapes shapes;
     readonly SimdLayout layout;
@@ -36,8 +38,6 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
     /// <summary>the mask is narrower than the block's: the instruction has a guard that differs between lanes</summary>
     bool guarded;
 
-    static readonly Dictionary<string, MethodInfo> VectorHelpers = typeof(VectorMath).GetMethods(BindingFlags.Static | BindingFlags.Public).Where(m => m.DeclaringType == typeof(VectorMath)).ToDictionary(m => m.Name);
-
     SimdEmitter(ProgramBuilder program, FlowGraph g, Shapes shapes, Divergence? divergence, SimdLayout layout, int lanes, bool usesGroups, bool masked = false) : base(program, g, 0, 0, g.Blocks.Count, masked ? typeof(int) : null)
     {
         inMasked = masked;
@@ -45,6 +45,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         this.divergence = divergence;
         this.layout = layout;
         this.lanes = lanes;
+        width = layout.Width;
         this.usesGroups = usesGroups;
         vectors = new LocalBuilder[]?[f.Registers.Count];
         group = il.NewLocal(typeof(int));
@@ -96,9 +97,9 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         size = e.il.Size;
         // Where a quarter of the work goes lane by lane anyway, threads one by one are faster (histogram: 1.5 to 2 times).
         if (!ProgramBuilder.AlwaysGroups && e.laneWeight * 4 >= e.weight) return null;
-        if (e.il.TooBig && e.unrolled > 0)
+        if (e.il.TooBig && e.unrolled + e.inSides > 0)
         {
-            e = new(program, g, shapes, divergence, layout, lanes, usesGroups) { mostUnrolled = 0 };
+            e = new(program, g, shapes, divergence, layout, lanes, usesGroups) { mostUnrolled = 0, mostInSides = 0 };
             e.EmitMethod();
             size = e.il.Size;
         }
@@ -278,7 +279,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         LocalBuilder[] parts = Vector(r);
         for (int p = 0; p < parts.Length; p++)
         {
-            FrameAddress(layout.Offset[r] + p * VectorBytes);
+            FrameAddress(layout.Offset[r] + p * width.Bytes);
             LoadVector(ElementOf(g.Classes[r]));
             il.Stloc(parts[p]);
         }
@@ -297,7 +298,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         for (int p = 0; p < parts.Length; p++)
         {
             il.Ldloc(parts[p]);
-            FrameAddress(layout.Offset[r] + p * VectorBytes);
+            FrameAddress(layout.Offset[r] + p * width.Bytes);
             StoreVector(ElementOf(g.Classes[r]));
         }
     }
@@ -340,7 +341,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
 
     static Type ElementOf(RegisterClass c) => c switch { RegisterClass.I64 => typeof(long), RegisterClass.F32 => typeof(float), RegisterClass.F64 => typeof(double), _ => typeof(int) };
     static int SizeOf(Type t) => t == typeof(long) || t == typeof(double) || t == typeof(ulong) ? 8 : 4;
-    int Parts(Type t) => lanes * SizeOf(t) / VectorBytes;
+    int Parts(Type t) => lanes * SizeOf(t) / width.Bytes;
 
     /// <summary>The vectors of a varying register.</summary>
     LocalBuilder[] Vector(int register)
@@ -355,7 +356,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
     LocalBuilder[] NewVectors(Type t, int count)
     {
         LocalBuilder[] v = new LocalBuilder[count];
-        for (int n = 0; n < count; n++) v[n] = il.NewLocal(V(t));
+        for (int n = 0; n < count; n++) v[n] = il.NewLocal(width.Of(t));
         return v;
     }
 
@@ -394,7 +395,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
             if (current.Name == InstructionFacts.Collect) continue; // the collective has put its result into the registers itself
             EmitGuarded();
         }
-        mask = inMasked ? due : null;
+        mask = due;
         guarded = false;
     }
 
@@ -413,7 +414,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
 
     void EmitGuarded()
     {
-        mask = inMasked ? due : null;
+        mask = due;
         guarded = false;
         if (current.Guard < 0) { EmitAny(); return; }
         Label skip = il.NewLabel();
@@ -426,9 +427,9 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         {
             LocalBuilder m = Temporary(RegisterClass.I32);
             PushBits(PtxOperand.Reg(current.Guard), current.GuardNegated);
-            if (inMasked)
+            if (due is not null)
             {
-                il.Ldloc(due!);
+                il.Ldloc(due);
                 il.Op(OpCodes.And);
             }
             il.Stloc(m);
@@ -445,7 +446,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
     void EmitAny()
     {
         PtxInstruction i = current;
-        if (!inMasked) weight += blockWeight;
+        if (due is null) weight += blockWeight;
         Facts facts = new(this);
         InstructionFacts.ForUses(i, ref facts);
         InstructionFacts.ForDefs(i, ref facts);
@@ -499,55 +500,28 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         }
         il.LdcI8(uint.MaxValue);
         il.Op(OpCodes.Bgt_Un, wraps);
-        int from = block.Index;
-        bool masked = inMasked;
+        int from = block.Index, others = elsewhere;
+        LocalBuilder? here = due;
         outOfLine.Add(() =>
         {
             il.Mark(wraps);
-            if (masked) LeaveMasked((from, () => il.Ldloc(due!)));
-            else Leave(() => (from, () => il.LdcI4(Full)), null);
+            if (inMasked) LeaveMasked((from, () => il.Ldloc(due!)));
+            else if (here is null) Leave(() => (from, () => il.LdcI4(Full)), null);
+            else Leave(() => (from, () => il.Ldloc(here)), others == End ? null : (others, () => Others(here)));
         });
     }
 
-    static Type V(Type t) => typeof(Vector256<>).MakeGenericType(t);
-
-    /// <summary>A method of VectorMath.</summary>
-    void Math(string name) => il.Call(VectorHelpers[name]);
-
-    static readonly Dictionary<string, MethodInfo> Known = [];
-
-    static MethodInfo Method(Type owner, string name, Type? element, params Type[] parameters)
-    {
-        string key = $"{owner.Name}.{name}<{element?.Name}>({string.Join<Type>(",", parameters)})";
-        lock (Known)
-        {
-            if (Known.TryGetValue(key, out MethodInfo? known)) return known;
-            foreach (MethodInfo m in owner.GetMethods(BindingFlags.Public | BindingFlags.Static))
-            {
-                if (m.Name != name || m.IsGenericMethodDefinition != element is not null || element is not null && m.GetGenericArguments().Length != 1) continue;
-                MethodInfo closed = element is null ? m : m.MakeGenericMethod(element);
-                if (closed.GetParameters().Select(p => p.ParameterType).SequenceEqual(parameters)) return Known[key] = closed;
-            }
-        }
-        throw new InvalidOperationException("no method " + key);
-    }
-
-    static MethodInfo AsMethod(Type from, Type to) => typeof(Vector256).GetMethods().First(m => m.Name == "As" && m.GetGenericArguments().Length == 2).MakeGenericMethod(from, to);
+    /// <summary>A method of VectorMath or WideMath.</summary>
+    void Math(string name) => il.Call(width.Helper(name)!);
 
     void Reinterpret(Type from, Type to)
     {
-        if (from == to) return;
-        string key = $"As<{from.Name},{to.Name}>";
-        lock (Known)
-        {
-            if (!Known.TryGetValue(key, out MethodInfo? m)) Known[key] = m = AsMethod(from, to);
-            il.Call(m);
-        }
+        if (from != to) il.Call(width.Reinterpret(from, to));
     }
 
-    void LoadVector(Type t) => il.Call(Method(typeof(Vector256), "Load", t, t.MakePointerType()));
-    void StoreVector(Type t) => il.Call(Method(typeof(Vector256), "Store", t, V(t), t.MakePointerType()));
-    void Broadcast(Type t) => il.Call(Method(typeof(Vector256), "Create", null, t));
+    void LoadVector(Type t) => il.Call(width.Method("Load", t, t.MakePointerType()));
+    void StoreVector(Type t) => il.Call(width.Method("Store", t, width.Of(t), t.MakePointerType()));
+    void Broadcast(Type t) => il.Call(width.Method("Create", null, t));
 }
 
 /// <summary>The kernel uses something that only threads of their own can do: it stays with the scalar emitter.</summary>

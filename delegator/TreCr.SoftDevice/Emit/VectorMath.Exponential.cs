@@ -7,7 +7,7 @@ using LV = System.Runtime.Intrinsics.Vector256<long>;
 
 namespace TreCr.SoftDevice.Emit;
 
-/// <summary>The steps of PtxMath.Ex2F32 and Lg2F32, four lanes at once.</summary>
+/// <summary>The steps of PtxMath.RsqrtF32, Ex2F32 and Lg2F32, as many lanes at once as doubles go into a vector.</summary>
 static unsafe partial class VectorMath
 {
     [MethodImpl(Inline)] static DV C(double v) => Vector256.Create(v);
@@ -17,9 +17,9 @@ static unsafe partial class VectorMath
     {
         // Where a lane is NaN the instructions give the second operand.
         x = Avx.Max(C(-PtxMath.MaxExponent), Avx.Min(C(PtxMath.MaxExponent), x));
-        DV n = Avx.RoundToNearestInteger(x), f = x - n;
-        DV p = Fma.MultiplyAdd(Fma.MultiplyAdd(Fma.MultiplyAdd(Fma.MultiplyAdd(C(PtxMath.E8), f, C(PtxMath.E7)), f, C(PtxMath.E6)), f, C(PtxMath.E5)), f, C(PtxMath.E4));
-        p = Fma.MultiplyAdd(Fma.MultiplyAdd(Fma.MultiplyAdd(Fma.MultiplyAdd(p, f, C(PtxMath.E3)), f, C(PtxMath.E2)), f, C(PtxMath.E1)), f, C(1));
+        DV n = Vector256.Round(x), f = x - n;
+        DV p = Vector256.FusedMultiplyAdd(Vector256.FusedMultiplyAdd(Vector256.FusedMultiplyAdd(Vector256.FusedMultiplyAdd(C(PtxMath.E8), f, C(PtxMath.E7)), f, C(PtxMath.E6)), f, C(PtxMath.E5)), f, C(PtxMath.E4));
+        p = Vector256.FusedMultiplyAdd(Vector256.FusedMultiplyAdd(Vector256.FusedMultiplyAdd(Vector256.FusedMultiplyAdd(p, f, C(PtxMath.E3)), f, C(PtxMath.E2)), f, C(PtxMath.E1)), f, C(1));
         LV e = Avx2.ConvertToVector256Int64(Avx.ConvertToVector128Int32(n)) + Vector256.Create(1023L);
         return p * (e << 52).AsDouble();
     }
@@ -39,12 +39,12 @@ static unsafe partial class VectorMath
         // The exponent as a double: its bits as the fraction of 2^52, less what that adds.
         DV e = ((bits.AsUInt64() >>> 52).AsInt64() | Vector256.Create(0x4330000000000000L)).AsDouble() - C(4503599627370496.0 + 1023);
         DV large = Avx.Compare(m, C(PtxMath.SquareRoot2), FloatComparisonMode.OrderedGreaterThanNonSignaling);
-        m = Avx.BlendVariable(m, m * C(0.5), large);
+        m = Vector256.ConditionalSelect(large, m * C(0.5), m);
         e += large & C(1);
         DV t = (m - C(1)) / (m + C(1)), s = t * t;
-        DV p = Fma.MultiplyAdd(Fma.MultiplyAdd(Fma.MultiplyAdd(C(PtxMath.L13), s, C(PtxMath.L11)), s, C(PtxMath.L9)), s, C(PtxMath.L7));
-        p = Fma.MultiplyAdd(Fma.MultiplyAdd(Fma.MultiplyAdd(p, s, C(PtxMath.L5)), s, C(PtxMath.L3)), s, C(PtxMath.L1));
-        return Fma.MultiplyAdd(p, t, e);
+        DV p = Vector256.FusedMultiplyAdd(Vector256.FusedMultiplyAdd(Vector256.FusedMultiplyAdd(C(PtxMath.L13), s, C(PtxMath.L11)), s, C(PtxMath.L9)), s, C(PtxMath.L7));
+        p = Vector256.FusedMultiplyAdd(Vector256.FusedMultiplyAdd(Vector256.FusedMultiplyAdd(p, s, C(PtxMath.L5)), s, C(PtxMath.L3)), s, C(PtxMath.L1));
+        return Vector256.FusedMultiplyAdd(p, t, e);
     }
 
     [MethodImpl(Inline)]
@@ -54,5 +54,20 @@ static unsafe partial class VectorMath
         r = Vector256.ConditionalSelect(Vector256.Equals(a, Vector256.Create(float.PositiveInfinity)), a, r);
         r = Vector256.ConditionalSelect(Vector256.Equals(a, FV.Zero), Vector256.Create(float.NegativeInfinity), r);
         return Vector256.ConditionalSelect(Avx.Compare(a, FV.Zero, FloatComparisonMode.OrderedGreaterThanOrEqualNonSignaling), r, Vector256.Create(float.NaN));
+    }
+
+    [MethodImpl(Inline)]
+    static FV RsqrtStep(FV a, FV y)
+    {
+        FV e = Vector256.FusedMultiplyAdd(-(a * y), y, Vector256.Create(1f));
+        return Vector256.FusedMultiplyAdd(y * e, Vector256.FusedMultiplyAdd(Vector256.Create(0.375f), e, Vector256.Create(0.5f)), y);
+    }
+
+    [MethodImpl(Inline)]
+    public static FV RsqrtF32(FV a)
+    {
+        FV usual = Vector256.GreaterThanOrEqual(a, Vector256.Create(PtxMath.MinNormalF32)) & Vector256.LessThanOrEqual(a, Vector256.Create(float.MaxValue));
+        FV y = RsqrtStep(a, RsqrtStep(a, (Vector256.Create(PtxMath.RsqrtGuess) - (a.AsInt32() >> 1)).AsSingle()));
+        return Bits(usual) == All32 ? y : Vector256.ConditionalSelect(usual, y, Vector256.Create(1f) / Vector256.Sqrt(a));
     }
 }

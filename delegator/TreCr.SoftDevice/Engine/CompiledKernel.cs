@@ -53,7 +53,7 @@ sealed unsafe class CompiledKernel
         if (MakeSimd is null) return null;
         // tid.x counts up inside every group where rows are whole groups, or there is one row.
         bool row = launch.BlockY == 1 && launch.BlockZ == 1;
-        int lanes = UsesWarps || IsLight && (row ? launch.BlockThreads : (int)launch.BlockX) % 32 == 0 ? 32 : !row && launch.BlockX % 16 != 0 && launch.BlockX % 8 == 0 ? 8 : 16;
+        int lanes = UsesWarps || IsLight && (row || OnlyComputes ? launch.BlockThreads : (int)launch.BlockX) % 32 == 0 ? 32 : !row && launch.BlockX % 16 != 0 && launch.BlockX % 8 == 0 ? 8 : 16;
         if (launch.BlockThreads < lanes) return null;
         (int, bool) key = (lanes, row || launch.BlockX % lanes == 0);
         lock (simd)
@@ -71,6 +71,9 @@ sealed unsafe class CompiledKernel
 
     /// <summary>so few values live at once that groups of 32 threads keep them in registers</summary>
     public bool IsLight;
+
+    /// <summary>Its loops do not touch memory: groups of 32 threads have two operations under way at once where those of 16 wait for one, which is worth more than rows that lie side by side in memory.</summary>
+    public bool OnlyComputes;
 
     /// <summary>it has warp collectives</summary>
     public bool UsesWarps;

@@ -3,7 +3,7 @@ using TreCr.SoftDevice.Emit;
 
 namespace TreCr.SoftDevice.Tests.Conformance;
 
-/// <summary>Every row of the instruction table, through the real compiler: threads one by one, and in groups.</summary>
+/// <summary>Every row of the instruction table, through the real compiler: threads one by one, and in groups with vectors of 32 and of 64 bytes.</summary>
 [NonParallelizable, CancelAfter(600_000)]
 public sealed class ConformanceTests
 {
@@ -13,12 +13,13 @@ public sealed class ConformanceTests
     static string Family(string form) => form.Split('.', ' ')[0].TrimStart('@');
 
     [TearDown]
-    public void AsUsual() => (ProgramBuilder.UseSimd, ProgramBuilder.AlwaysGroups) = (true, false);
+    public void AsUsual() => SimdTests.Usual();
 
     [Test]
-    public void EveryRowIsRight([ValueSource(nameof(Families))] string family, [Values] bool groups)
+    public void EveryRowIsRight([ValueSource(nameof(Families))] string family, [Values(0, 32, 64)] int vectorBytes)
     {
-        ProgramBuilder.UseSimd = ProgramBuilder.AlwaysGroups = groups;
+        if (vectorBytes > 0) SimdTests.Always(vectorBytes);
+        else ProgramBuilder.UseSimd = false;
         using RowKernel kernel = new();
         List<string> wrong = [];
         int rows = 0;
