@@ -43,6 +43,12 @@ sealed unsafe partial class SimdEmitter
         }
         if (stride == 0)
         {
+            if (o.Kind == OperandKind.Register && broadcasts.TryGetValue(o.Register, out LocalBuilder? known))
+            {
+                il.Ldloc(known);
+                Reinterpret(ElementOf(g.Classes[o.Register]), t);
+                return;
+            }
             Push(o, type);
             Broadcast(t);
             return;
@@ -57,6 +63,43 @@ sealed unsafe partial class SimdEmitter
         LoadVector(t);
         il.Call(width.Method("Add", t, width.Of(t), width.Of(t)));
         Reinterpret(t, wanted);
+    }
+
+    /// <summary>Values of this block that are the same in all lanes, as vectors.</summary>
+    readonly Dictionary<int, LocalBuilder> broadcasts = [];
+    /// <summary>Instructions between the load of such a value and its last use at most: a vector that lives long costs more than to make it again.</summary>
+    const int BroadcastReach = 24;
+
+    /// <summary>Makes vectors of what was just loaded for all lanes: the processor's load does both at once, where it came through a scalar register first that took a step of its own.</summary>
+    void EmitBroadcasts(PtxInstruction load)
+    {
+        List<int> loaded = [], mentioned = [];
+        Collector collect = new(loaded), mention = new(mentioned);
+        InstructionFacts.ForDefs(load, ref collect);
+        int at = block.Body.IndexOf(load);
+        foreach (int r in loaded)
+        {
+            if (g.Classes[r] is not (RegisterClass.F32 or RegisterClass.F64) || g.OnlyBlock[r] < 0) continue;
+            int last = -1;
+            bool isOnce = true;
+            for (int n = 0; n < block.Body.Count; n++)
+            {
+                PtxInstruction i = block.Body[n];
+                mentioned.Clear();
+                if (n != at) InstructionFacts.ForDefs(i, ref mention);
+                isOnce &= !mentioned.Contains(r);
+                mentioned.Clear();
+                InstructionFacts.ForUses(i, ref mention);
+                if (mentioned.Contains(r) && i.Operands[0].Kind == OperandKind.Register && shapes.IsVarying(i.Operands[0].Register)) last = n;
+            }
+            if (!isOnce || last < at || last - at > BroadcastReach) continue;
+            Type t = ElementOf(g.Classes[r]);
+            LocalBuilder v = TemporaryVectors(t, 1)[0];
+            il.Ldloc(Local(r));
+            Broadcast(t);
+            il.Stloc(v);
+            broadcasts[r] = v;
+        }
     }
 
     /// <summary>As <see cref="PushVector"/>, flushed where the instruction says .ftz.</summary>

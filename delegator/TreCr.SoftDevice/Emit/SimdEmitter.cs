@@ -405,6 +405,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         blockLocals.Clear();
         foreach (int r in blockVectors) vectors[r] = null;
         blockVectors.Clear();
+        broadcasts.Clear();
         foreach ((Type, int) key in vectorPools.Keys) vectorPools[key] = (vectorPools[key].All, 0);
         Array.Clear(poolUsed);
     }
@@ -463,6 +464,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
             {
                 if (shapes.Widenings.Contains(i) && !shapes.CheckedOnEntry.Contains(i)) EmitWrapCheck();
                 EmitInstruction(i);
+                if (i.Name is "ld" or "ldu") EmitBroadcasts(i);
                 return;
             }
         }

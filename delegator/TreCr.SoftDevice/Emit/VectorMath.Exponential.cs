@@ -7,7 +7,7 @@ using LV = System.Runtime.Intrinsics.Vector256<long>;
 
 namespace TreCr.SoftDevice.Emit;
 
-/// <summary>The steps of PtxMath.RsqrtF32, Ex2F32 and Lg2F32, as many lanes at once as doubles go into a vector.</summary>
+/// <summary>The steps of PtxMath.Ex2F32 and Lg2F32, as many lanes at once as doubles go into a vector.</summary>
 static unsafe partial class VectorMath
 {
     [MethodImpl(Inline)] static DV C(double v) => Vector256.Create(v);
@@ -54,20 +54,5 @@ static unsafe partial class VectorMath
         r = Vector256.ConditionalSelect(Vector256.Equals(a, Vector256.Create(float.PositiveInfinity)), a, r);
         r = Vector256.ConditionalSelect(Vector256.Equals(a, FV.Zero), Vector256.Create(float.NegativeInfinity), r);
         return Vector256.ConditionalSelect(Avx.Compare(a, FV.Zero, FloatComparisonMode.OrderedGreaterThanOrEqualNonSignaling), r, Vector256.Create(float.NaN));
-    }
-
-    [MethodImpl(Inline)]
-    static FV RsqrtStep(FV a, FV y)
-    {
-        FV e = Vector256.FusedMultiplyAdd(-(a * y), y, Vector256.Create(1f));
-        return Vector256.FusedMultiplyAdd(y * e, Vector256.FusedMultiplyAdd(Vector256.Create(0.375f), e, Vector256.Create(0.5f)), y);
-    }
-
-    [MethodImpl(Inline)]
-    public static FV RsqrtF32(FV a)
-    {
-        FV usual = Vector256.GreaterThanOrEqual(a, Vector256.Create(PtxMath.MinNormalF32)) & Vector256.LessThanOrEqual(a, Vector256.Create(float.MaxValue));
-        FV y = RsqrtStep(a, RsqrtStep(a, (Vector256.Create(PtxMath.RsqrtGuess) - (a.AsInt32() >> 1)).AsSingle()));
-        return Bits(usual) == All32 ? y : Vector256.ConditionalSelect(usual, y, Vector256.Create(1f) / Vector256.Sqrt(a));
     }
 }

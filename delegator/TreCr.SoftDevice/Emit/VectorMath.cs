@@ -119,6 +119,7 @@ static unsafe partial class VectorMath
     [MethodImpl(Inline)] public static DV SqrtF64(DV a) => Vector256.Sqrt(a);
     [MethodImpl(Inline)] public static FV RcpF32(FV a) => Vector256.Create(1f) / a;
     [MethodImpl(Inline)] public static DV RcpF64(DV a) => Vector256.Create(1d) / a;
+    [MethodImpl(Inline)] public static FV RsqrtF32(FV a) => Vector256.Create(1f) / Vector256.Sqrt(a);
     [MethodImpl(Inline)] public static DV RsqrtF64(DV a) => Vector256.Create(1d) / Vector256.Sqrt(a);
     [MethodImpl(Inline)] public static FV FlushF32(FV a) => Vector256.ConditionalSelect(Vector256.LessThan(AbsF32(a), Vector256.Create(1.17549435e-38f)), a & Vector256.Create(-0f), a);
     [MethodImpl(Inline)] public static FV SatF32(FV a) { FV one = Vector256.Create(1f); return Vector256.ConditionalSelect(Vector256.LessThan(a, one), a, one) & Vector256.GreaterThan(a, FV.Zero); }
