@@ -7,8 +7,8 @@ public static unsafe partial class Sys
     public const short POLLIN = 1, POLLOUT = 4, POLLERR = 8, POLLHUP = 16;
     private const int SOL_SOCKET = 1, SCM_RIGHTS = 1, SO_PEERCRED = 17, MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC = 0x40000000;
 
-    /// <summary>Most descriptors one message may carry here.</summary>
-    public const int MaxPassedDescriptors = 16;
+    /// <summary>Most descriptors one message may carry: the kernel's limit (SCM_MAX_FD).</summary>
+    public const int MaxPassedDescriptors = 253;
 
     private struct MessageHeader
     {

@@ -10,10 +10,10 @@ namespace TreCr.Delegator;
 internal static partial class Backends
 {
 #if TRECR_SOFT_DEVICE
-    private static Func<IDeviceAllocator, ICudaBackend>? TrySoft(string? meetings, out string? reason)
+    private static Func<IDeviceAllocator, ICudaBackend>? TrySoft(Options options, out string? reason)
     {
         reason = null;
-        return allocator => new SoftBackend(allocator, Decompress, isChecked: Environment.GetEnvironmentVariable("TRECR_SOFT_UNCHECKED") != "1", meetingDirectory: meetings);
+        return allocator => new SoftBackend(allocator, Decompress, isChecked: Environment.GetEnvironmentVariable("TRECR_SOFT_UNCHECKED") != "1", meetingDirectory: options.Meetings, job: options.Job);
     }
 
     private static int Decompress(ReadOnlySpan<byte> source, Span<byte> target)
@@ -22,7 +22,7 @@ internal static partial class Backends
         return decompressor.Unwrap(source, target);
     }
 #else
-    private static Func<IDeviceAllocator, ICudaBackend>? TrySoft(string? meetings, out string? reason)
+    private static Func<IDeviceAllocator, ICudaBackend>? TrySoft(Options options, out string? reason)
     {
         reason = "this build has no software device";
         return null;

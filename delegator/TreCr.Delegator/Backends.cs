@@ -7,25 +7,23 @@ namespace TreCr.Delegator;
 internal static partial class Backends
 {
     /// <summary>Back ends that this build has, in the order in which "auto" tries them. Each returns null and a reason where there is no such device.</summary>
-    private delegate Func<IDeviceAllocator, ICudaBackend>? Try(string? meetings, out string? reason);
+    private delegate Func<IDeviceAllocator, ICudaBackend>? Try(Options options, out string? reason);
 
-    /// <param name="device">auto, soft or cuda</param>
-    /// <param name="meetings">where communicators meet; null: there are none</param>
     /// <param name="reason">why there is none</param>
-    public static Func<IDeviceAllocator, ICudaBackend>? Pick(string device, string? meetings, out string? reason)
+    public static Func<IDeviceAllocator, ICudaBackend>? Pick(Options options, out string? reason)
     {
         List<string> reasons = [];
         foreach ((string name, Try attempt) in new (string, Try)[] { ("cuda", TryCuda), ("soft", TrySoft) })
         {
-            if (device != "auto" && device != name) continue;
-            if (attempt(meetings, out reason) is { } make) return make;
+            if (options.Device != "auto" && options.Device != name) continue;
+            if (attempt(options, out reason) is { } make) return make;
             reasons.Add(reason ?? name);
         }
         reason = string.Join("; ", reasons);
         return null;
     }
 
-    private static unsafe Func<IDeviceAllocator, ICudaBackend>? TryCuda(string? meetings, out string? reason)
+    private static unsafe Func<IDeviceAllocator, ICudaBackend>? TryCuda(Options options, out string? reason)
     {
         reason = null;
         if (!CudaDriverBackend.IsDriverPresent)

@@ -132,6 +132,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
             case Request.VerbOneofCase.DelegatorRestore: return Restore(request.DelegatorRestore, reply);
             case Request.VerbOneofCase.Serve:
                 Fault.At(FaultPoint.DelegatorServe);
+                Need().Connect(request.Serve.HostPid);
                 Need().Serve(request.Serve.HostPid);
                 Fault.Peer = request.Serve.HostPid;
                 _serving = true;
@@ -160,7 +161,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
         SessionWelcome welcome = new() { Magic = SegmentLayout.Magic, ProtocolVersion = SegmentLayout.ProtocolVersion };
         CUresult result = CUresult.CUDA_ERROR_NO_DEVICE;
         string? error = null;
-        _session = Backends.Pick(options.Device, options.Meetings, out string? reason) is { } make ? Session.Create(make, options.Portable, out result, out error) : null;
+        _session = Backends.Pick(options, out string? reason) is { } make ? Session.Create(make, options.Portable, out result, out error) : null;
         error ??= reason;
         welcome.InitResult = (int)result;
         if (_session is null)
@@ -285,7 +286,7 @@ internal sealed class ControlLoop(RankConnection control, Options options)
     {
         ByteString manifest = request.ManifestHash;
         if (_session is not null) throw new InvalidOperationException("attached already");
-        if (Backends.Pick(options.Device, options.Meetings, out string? reason) is not { } make) throw new WrongDeviceException($"no device: {reason}");
+        if (Backends.Pick(options, out string? reason) is not { } make) throw new WrongDeviceException($"no device: {reason}");
         FrameHashes hashes = new();
         using (StoreSnapshotReader reader = Store.OpenSnapshot(ContentHash.FromBytes(manifest.Span)))
             _session = Session.Restore(make, reader, hashes, request.Lazy);

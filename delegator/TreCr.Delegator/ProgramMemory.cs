@@ -8,6 +8,20 @@ internal sealed unsafe class ProgramMemory(int pid)
 {
     public int Pid => pid;
 
+    /// <summary>For messages: its number, as it knows it, and its name.</summary>
+    public string Name
+    {
+        get
+        {
+            try
+            {
+                string own = File.ReadLines($"/proc/{pid}/status").FirstOrDefault(l => l.StartsWith("NSpid:", StringComparison.Ordinal))?.Split('\t')[^1] ?? $"{pid}";
+                return $"process {own} ({File.ReadAllText($"/proc/{pid}/comm").TrimEnd()})";
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return "a process that has ended"; }
+        }
+    }
+
     /// <summary>From here on a copy is cut into parts that threads carry out side by side: the kernel looks up each page of the other process, which takes longer than copying it.</summary>
     private const ulong PartedBytes = 8 << 20;
 

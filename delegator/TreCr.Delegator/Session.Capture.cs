@@ -58,8 +58,10 @@ internal sealed unsafe partial class Session
     public Precopy CopyAhead(ISnapshotWriter writer, FrameHashes? baseHashes)
     {
         foreach (ModulePtx _ in LiveModules()) { } // looked at now, not in the stop
+        _memory.ForgetRestart();
+        Share();
         Precopy precopy = new(_hotFrames);
-        Allocation[] allocations = _memory.LiveAllocations();
+        IReadOnlyList<Allocation> allocations = _memory.LiveAllocations();
         for (int i = 0; i < _capacityBytes.Length && _backend.DeviceMemoryIsHostMemory; i++)
         {
             ulong slot = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes;
@@ -80,11 +82,11 @@ internal sealed unsafe partial class Session
         do
         {
             bytes = 0;
-            Allocation[] allocations = _memory.LiveAllocations();
+            IReadOnlyList<Allocation> allocations = _memory.LiveAllocations();
             for (int i = 0; i < _capacityBytes.Length; i++)
             {
                 ulong slot = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes;
-                bytes += FramePart.CopyAgain(writer, DevicePart(i), AllocationFrames.Of(allocations, slot, SegmentLayout.DeviceSlotBytes), slot, precopy, tracker);
+                bytes += FramePart.CopyAgain(writer, DevicePart(i), tracker.Watched(slot, AllocationFrames.Of(allocations, slot, SegmentLayout.DeviceSlotBytes)), slot, precopy, tracker);
             }
             if (_pinnedWrites is { Works: true } pinned)
                 bytes += FramePart.CopyAgain(writer, PinnedPart, AllocationFrames.Of(allocations, SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes), SegmentLayout.PinnedBase, precopy, pinned);
@@ -102,7 +104,7 @@ internal sealed unsafe partial class Session
     {
         MemorySnapshot nowhere = new();
         CallLogState.Save(new CallLog(), nowhere);
-        GmmuRecord memory = ToRecord(new GmmuState([new Allocation(0, 1, default, 0, 1, 1, 0)], 1, []));
+        GmmuRecord memory = ToRecord(new GmmuState([new Allocation(0, 1, default, 0, 1, 1, 0)], 1, []) { Exports = [new ExportedMemory(0, 1, true)], Imports = [new ImportedMemory(0, 0, 1, 1, 1, "")], Aliases = [new MemoryAlias(0, 1, 1)] });
         HandlesRecord handles = new();
         handles.Counters.Add(new SerialCounter { Kind = 1, Next = 1 });
         handles.EventTimes.Add(new EventTime { Event = 1, Nanoseconds = 1 });
@@ -129,13 +131,14 @@ internal sealed unsafe partial class Session
         times?.Restart();
         if (!_dispatcher.IsGated) throw new InvalidOperationException("capture without a closed gate");
         Fault.At(FaultPoint.DelegatorCapture);
+        Share();
         GmmuState state = _memory.Save();
         times?.Mark("memory map");
         long written = 0;
         for (int i = 0; i < _capacityBytes.Length; i++)
         {
             ulong slot = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes;
-            long[] frames = AllocationFrames.Of(state.Allocations, slot, SegmentLayout.DeviceSlotBytes);
+            long[] frames = AllocationFrames.Of(state.Saved, slot, SegmentLayout.DeviceSlotBytes);
             written += FramePart.Write(writer, DevicePart(i), (long)SegmentLayout.DeviceSlotBytes, frames, (offset, scratch) => ReadDevice(slot + (ulong)offset, scratch), baseHashes, precopy, hashes,
                 DeviceWrites is { } tracker ? (tracker, slot) : null);
         }
@@ -172,11 +175,23 @@ internal sealed unsafe partial class Session
             if (MakeCurrent(state, context, true)) return;
     }
 
+    /// <summary>Before frames are looked at: which of them others may have written.</summary>
+    /// <exception cref="ImageException">memory is mapped here that nobody would save</exception>
+    private void Share()
+    {
+        if (_memory.Orphan is { } orphan) throw new ImageException(orphan);
+        if (DeviceWrites is { } writes) writes.Shared = _memory.SharedRanges;
+    }
+
     private static GmmuRecord ToRecord(GmmuState state)
     {
         GmmuRecord record = new() { NextBufferId = state.NextBufferId };
         foreach (Allocation a in state.Allocations)
             record.Allocations.Add(new SavedAllocation { Address = a.Address, Bytes = a.Bytes, Kind = (uint)a.Kind, DeviceOrdinal = a.DeviceOrdinal, BufferId = a.BufferId, Context = a.Context, HostFlags = a.HostFlags });
+        foreach (ExportedMemory e in state.Exports) record.Exports.Add(new SavedExport { Address = e.Address, TokenLow = (ulong)e.Token, TokenHigh = (ulong)(e.Token >> 64), IsFreed = e.IsFreed });
+        foreach (ImportedMemory i in state.Imports)
+            record.Imports.Add(new SavedImport { Address = i.Address, Start = i.Start, BlockBytes = i.BlockBytes, TokenLow = (ulong)i.Token, TokenHigh = (ulong)(i.Token >> 64), Opened = (uint)i.Opened, Who = i.Who });
+        foreach (MemoryAlias a in state.Aliases) record.Aliases.Add(new SavedAlias { Address = a.Address, Bytes = a.Bytes, Target = a.Target });
         return record;
     }
 

@@ -122,6 +122,7 @@ internal sealed unsafe partial class Session : IRecordHandler
             0x08 => CudaEventDispatch.TryDispatch(_backend, this, record, ref answer, out result),
             0x09 => CudaImageDispatch.TryDispatch(_backend, this, record, ref answer, out result),
             0x0a => CudaCollectiveDispatch.TryDispatch(_backend, this, record, ref answer, out result),
+            0x0b => CudaSharingDispatch.TryDispatch(_sharing, this, record, ref answer, out result),
             _ => None(out result),
         };
         if (!known)

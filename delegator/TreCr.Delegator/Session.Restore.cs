@@ -60,7 +60,17 @@ internal sealed unsafe partial class Session
         // Contexts first: what a real driver maps, it maps in one.
         foreach (LoggedCall call in calls) _log.Restore(call);
         GmmuState state = new([.. gmmu.Allocations.Select(a => new Allocation(a.Address, a.Bytes, (AllocationKind)a.Kind, a.DeviceOrdinal, a.BufferId, a.Context, a.HostFlags))],
-            gmmu.NextBufferId, _capacityBytes);
+            gmmu.NextBufferId, _capacityBytes)
+        {
+            Exports = [.. gmmu.Exports.Select(e => new ExportedMemory(e.Address, new UInt128(e.TokenHigh, e.TokenLow), e.IsFreed))],
+            Imports = [.. gmmu.Imports.Select(i => new ImportedMemory(i.Address, i.Start, i.BlockBytes, new UInt128(i.TokenHigh, i.TokenLow), (int)i.Opened, i.Who))],
+            Aliases = [.. gmmu.Aliases.Select(a => new MemoryAlias(a.Address, a.Bytes, a.Target))],
+        };
+        if (lazy && state.Exports.Count + state.Imports.Count + state.Aliases.Count > 0)
+        {
+            lazy = false;
+            _lazyNotice = "processes share it";
+        }
         result = _memory.Restore(state, out error);
         if (result != CUresult.CUDA_SUCCESS) throw new ImageException($"memory: {error}");
         string flip = Environment.GetEnvironmentVariable(FlipSwitch) ?? "";
@@ -85,6 +95,7 @@ internal sealed unsafe partial class Session
         }
         if (flip.Length > 0) FlipByte(state, flip);
         _moved = false;
+        if (!_memory.PublishExports(out error)) throw new ImageException(error!);
     }
 
     /// <summary>Feeds the log to the dispatch and compares each answer.</summary>
@@ -131,7 +142,7 @@ internal sealed unsafe partial class Session
         for (int i = 0; i < _capacityBytes.Length && _lazy is null; i++)
         {
             ulong slot = SegmentLayout.DeviceBase + (ulong)i * SegmentLayout.DeviceSlotBytes;
-            HashSet<long> frames = [.. AllocationFrames.Of(state.Allocations, slot, SegmentLayout.DeviceSlotBytes)];
+            HashSet<long> frames = [.. AllocationFrames.Of(state.Saved, slot, SegmentLayout.DeviceSlotBytes)];
             FramePart.Read(reader, DevicePart(i), frames.Contains, (offset, bytes) => WriteDevice(slot + (ulong)offset, bytes), hashes);
         }
         foreach (Allocation variable in state.Allocations.Where(a => a.Kind == AllocationKind.ManagedVariable)) NativeMemory.Clear((void*)variable.Address, (nuint)variable.Bytes); // for the same reason

@@ -2,6 +2,7 @@ using TreCr.Calls;
 using TreCr.Calls.Cuda;
 using TreCr.Calls.Dispatch;
 using TreCr.Gmmu;
+using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Replay;
 using TreCr.Ring;
@@ -23,9 +24,11 @@ internal sealed unsafe partial class Session : IDisposable
     private readonly MemoryCalls _memoryCalls;
     private readonly CheckedCopies _copies;
     private readonly OutputCalls _execution;
+    private readonly SharingCalls _sharing;
     private readonly Dispatcher _dispatcher;
     private readonly Segment _segment;
     private readonly bool _pinnedMapped;
+    private static readonly TimeSpan s_importDeadline = TimeSpan.FromSeconds(int.TryParse(Environment.GetEnvironmentVariable("TRECR_IMPORT_SECONDS"), out int seconds) && seconds > 0 ? seconds : 240);
     private ulong[] _capacityBytes = [];
     private string[] _deviceNames = [];
     private ProgramMemory _program = new(0);
@@ -45,6 +48,8 @@ internal sealed unsafe partial class Session : IDisposable
         _memoryCalls = new MemoryCalls(_backend, _memory);
         _copies = new CheckedCopies(_backend, _memory);
         _execution = new OutputCalls(_backend, _segment);
+        _sharing = new SharingCalls(_backend, _memory, () => _replaying is not null);
+        _memory.Describe = () => _program.Name;
         _dispatcher = new Dispatcher(_segment, this) { OnFailure = e => OnFailure?.Invoke(e) };
         PinnedDescriptor = Sys.MemfdCreate(SegmentLayout.PinnedName);
         try
@@ -139,6 +144,15 @@ internal sealed unsafe partial class Session : IDisposable
         }
         _segment.Header->DeviceCount = (uint)count;
         return _memory.Reserve(SegmentLayout.DeviceBase, SegmentLayout.DeviceSlotBytes, _capacityBytes, SegmentLayout.PinnedBase, SegmentLayout.PinnedBytes, out error);
+    }
+
+    /// <summary>After a restore, before <see cref="Serve"/>: maps the memory that other processes of the job share with this one. They are there, or are on their way too.</summary>
+    /// <param name="hostPid">the program, as this process sees it</param>
+    /// <exception cref="ImageException">somebody did not come; named</exception>
+    public void Connect(int hostPid)
+    {
+        _program = new ProgramMemory(hostPid);
+        if (!_memory.PublishExports(out string? error) || !_memory.ConnectImports(s_importDeadline, out error)) throw new ImageException(error!); // published once more: the program has a name now
     }
 
     /// <summary>Begins to serve the program's records. Once.</summary>

@@ -20,6 +20,9 @@ public enum AllocationKind : byte
 
     /// <summary>Managed variables of a module: the back end's own as Internal, but in the pinned arena.</summary>
     ManagedVariable = 6,
+
+    /// <summary>Another process's, mapped here: that one saves it.</summary>
+    Imported = 7,
 }
 
 /// <summary>One allocation. Immutable.</summary>
@@ -30,6 +33,12 @@ public enum AllocationKind : byte
 /// <param name="HostFlags">of cuMemHostAlloc or cuMemHostRegister</param>
 public sealed record Allocation(ulong Address, ulong Bytes, AllocationKind Kind, int DeviceOrdinal, ulong BufferId, ulong Context, uint HostFlags)
 {
+    /// <summary>In the flags of device memory: cuMemAllocAsync gave it.</summary>
+    public const uint StreamOrdered = 1u << 31;
+
+    /// <summary>The same: another process gave it.</summary>
+    public const uint Foreign = 1u << 30;
+
     public ulong End => Address + Bytes;
 
     /// <summary>It lies in the pinned arena: the program reaches it at the same address.</summary>

@@ -9,10 +9,10 @@ public sealed unsafe partial class DeviceMemory
     private List<Allocation>? _recording;
     private Queue<ulong>? _expected;
 
-    /// <summary>Allocations as they are now, for a copy made while the program runs. Waits for nothing; memory whose free was not reached may be missing.</summary>
-    public Allocation[] LiveAllocations()
+    /// <summary>What is to be saved as it is now, for a copy made while the program runs. Waits for nothing; memory whose free was not reached may be missing.</summary>
+    public IReadOnlyList<Allocation> LiveAllocations()
     {
-        lock (_lock) return [.. _allocations.All];
+        lock (_lock) return GmmuState.Without(_allocations.All, [.. _aliases.Values]);
     }
 
     /// <summary>What a snapshot keeps. The device is drained, so that every stream-ordered free was reached.</summary>
@@ -21,7 +21,11 @@ public sealed unsafe partial class DeviceMemory
         lock (_lock)
         {
             CollectFreed(wait: true);
-            return new GmmuState([.. _allocations.All, .. _registered.All], _nextBufferId, [.. _devices.Select(d => d.CapacityBytes)]);
+            return new GmmuState([.. _allocations.All.Concat(_lingering.Select(l => l.Allocation)).OrderBy(a => a.Address), .. _registered.All], _nextBufferId, [.. _devices.Select(d => d.CapacityBytes)])
+            {
+                Exports = [.. _exports.Select(e => new ExportedMemory(e.Key, e.Value, false)), .. _lingering.Select(l => new ExportedMemory(l.Allocation.Address, l.Token, true))],
+                Imports = [.. _imports.Values], Aliases = [.. _aliases.Values],
+            };
         }
     }
 
@@ -40,7 +44,7 @@ public sealed unsafe partial class DeviceMemory
                     continue;
                 }
                 CUresult result = (uint)allocation.DeviceOrdinal < (uint)_devices.Length && allocation.Bytes != 0
-                    ? ArenaOf(allocation).AllocateAt(allocation.Address, allocation.Bytes) : CUresult.CUDA_ERROR_INVALID_DEVICE;
+                    ? allocation.Kind == AllocationKind.Imported ? RestoreImport(allocation, state.Imports) : ArenaOf(allocation).AllocateAt(allocation.Address, allocation.Bytes) : CUresult.CUDA_ERROR_INVALID_DEVICE;
                 if (result != CUresult.CUDA_SUCCESS)
                 {
                     error = $"{allocation.Bytes} bytes of {allocation.Kind} memory of device {allocation.DeviceOrdinal} cannot be placed at 0x{allocation.Address:x}: {result}";
@@ -49,7 +53,7 @@ public sealed unsafe partial class DeviceMemory
                 _allocations.Add(allocation);
             }
             _nextBufferId = state.NextBufferId;
-            return CUresult.CUDA_SUCCESS;
+            return RestoreSharing(state, out error);
         }
     }
 

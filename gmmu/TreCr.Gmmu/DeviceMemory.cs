@@ -45,6 +45,7 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
         error = null;
         _devices = new Arena[capacityBytes.Count];
         _reservations = new (ulong, ulong)[capacityBytes.Count];
+        _importSlots = new FreeRanges[capacityBytes.Count];
         for (int i = 0; i < capacityBytes.Count; i++)
         {
             ulong wanted = baseAddress + (ulong)i * slotBytes;
@@ -62,7 +63,8 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
                 return result;
             }
             _reservations[i] = (wanted, slotBytes);
-            _devices[i] = new Arena(wanted, slotBytes, new DeviceBlocks(_backend, i), capacityBytes[i]);
+            _devices[i] = new Arena(wanted, slotBytes - ImportBytes, new DeviceBlocks(_backend, i), capacityBytes[i]);
+            _importSlots[i] = new FreeRanges(wanted + slotBytes - ImportBytes, ImportBytes);
         }
         _pinned = new Arena(pinnedAddress, pinnedBytes, new PinnedBlocks(_backend, (address, bytes) => OnPinnedDiscarded?.Invoke(address, bytes)), pinnedBytes);
         return CUresult.CUDA_SUCCESS;
@@ -91,10 +93,11 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
             if (bytes != 0 && (uint)ordinal < (uint)_devices.Length && _freed.TakeSame(stream, ordinal, bytes) is { } same)
             {
                 address = same.Address;
-                _allocations.Add(same with { BufferId = _nextBufferId++, Context = context });
+                if (_exports.Remove(address, out UInt128 token)) _backend.Sharing!.Withdraw(token);
+                _allocations.Add(same with { BufferId = _nextBufferId++, Context = context, HostFlags = Allocation.StreamOrdered });
                 return CUresult.CUDA_SUCCESS;
             }
-            return Place(ordinal, bytes, context, AllocationKind.Device, 0, out address);
+            return Place(ordinal, bytes, context, AllocationKind.Device, Allocation.StreamOrdered, out address);
         }
     }
 
@@ -105,10 +108,10 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
     {
         lock (_lock)
         {
-            if (Start(address) is not { } allocation || allocation.IsInternal || pinned != (allocation.Kind == AllocationKind.Pinned))
+            if (Start(address) is not { Kind: not AllocationKind.Imported } allocation || allocation.IsInternal || pinned != (allocation.Kind == AllocationKind.Pinned))
                 return CUresult.CUDA_ERROR_INVALID_VALUE;
             _allocations.Remove(allocation);
-            ArenaOf(allocation).Free(address, allocation.Bytes);
+            End(allocation);
             return CUresult.CUDA_SUCCESS;
         }
     }
@@ -119,6 +122,7 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
         lock (_lock)
         {
             if (Start(address) is not { Kind: AllocationKind.Device } allocation) return CUresult.CUDA_ERROR_INVALID_VALUE;
+            if (_exports.TryGetValue(address, out UInt128 token)) _backend.Sharing!.Withdraw(token); // nobody opens it any more
             CUresult result = _freed.Add(allocation, stream);
             if (result == CUresult.CUDA_SUCCESS) _allocations.Remove(allocation);
             return result;
@@ -202,7 +206,8 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
             foreach (Allocation allocation in _allocations.All.Where(a => a.Context == context && !a.IsInternal).ToArray())
             {
                 _allocations.Remove(allocation);
-                ArenaOf(allocation).Free(allocation.Address, allocation.Bytes);
+                if (allocation.Kind == AllocationKind.Imported) EndImport(allocation);
+                else End(allocation);
             }
             foreach (Allocation allocation in _registered.All.Where(a => a.Context == context).ToArray()) _registered.Remove(allocation);
         }
@@ -227,9 +232,10 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
 
     private void CollectFreed(bool wait)
     {
+        CollectLingering();
         if (_freed.Bytes == 0) return;
         _freed.Collect(wait, _collected);
-        foreach (Allocation allocation in _collected) ArenaOf(allocation).Free(allocation.Address, allocation.Bytes);
+        foreach (Allocation allocation in _collected) End(allocation);
         _collected.Clear();
     }
 
@@ -243,8 +249,10 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
     {
         lock (_lock)
         {
+            bool isAlone = EndSharing();
             _pinned?.Clear();
-            foreach (Arena? arena in _devices) arena?.Clear();
+            if (isAlone)
+                foreach (Arena? arena in _devices) arena?.Clear();
             foreach ((ulong address, ulong bytes) in _reservations)
                 if (bytes != 0) _backend.cuMemAddressFree(new CUdeviceptr(address), (nuint)bytes);
             _devices = [];

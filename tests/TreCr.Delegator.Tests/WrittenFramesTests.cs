@@ -51,6 +51,14 @@ public unsafe class WrittenFramesTests
     [Test]
     public void NothingIsWritten() => Assert.That(Written(), Is.Empty);
 
+    /// <summary>Other processes may have written it through mappings of theirs.</summary>
+    [Test]
+    public void SharedMemoryCountsAsWritten()
+    {
+        _written.Shared = [(_start + 6 * FrameBytes, _start + 7 * FrameBytes), (_start + FrameBytes, _start + 3 * FrameBytes)];
+        Assert.That(Written(), Is.EqualTo(new[] { 1, 2, 6 }));
+    }
+
     [Test]
     public void OneByteInTheLastPageOfAFrame()
     {

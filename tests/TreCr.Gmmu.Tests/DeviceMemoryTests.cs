@@ -29,10 +29,11 @@ public unsafe class DeviceMemoryTests
     [TearDown]
     public void End() => Drop(_backend, _memory, _pinnedFd);
 
-    private static (SoftBackend, DeviceMemory, int) Make()
+    /// <param name="meetings">where processes find each other; null: they do not</param>
+    internal static (SoftBackend, DeviceMemory, int) Make(string? meetings = null)
     {
         Late late = new();
-        SoftBackend backend = new(late, workers: 2);
+        SoftBackend backend = new(late, workers: 2, meetingDirectory: meetings, job: "job");
         backend.cuInit(0);
         CUcontext context;
         backend.cuDevicePrimaryCtxRetain(&context, new CUdevice(0));
@@ -46,7 +47,7 @@ public unsafe class DeviceMemoryTests
         return (backend, memory, fd);
     }
 
-    private static void Drop(SoftBackend backend, DeviceMemory memory, int fd)
+    internal static void Drop(SoftBackend backend, DeviceMemory memory, int fd)
     {
         memory.Dispose();
         backend.Dispose();

@@ -24,3 +24,5 @@ namespace TreCr.Wrapper.Cuda;
 [ExportsOf(typeof(ICudaEvent))] internal static unsafe partial class CudaEventCalls;
 
 [ExportsOf(typeof(ICudaCollective))] internal static unsafe partial class CudaCollectiveCalls;
+
+[ExportsOf(typeof(ICudaSharing))] internal static unsafe partial class CudaSharingCalls;

@@ -121,7 +121,7 @@ internal static unsafe class Groups
         NcclRuntime.Check(CudaEventCalls.Send_cuEventCreate(thread, &reached, WithoutTime), "cuEventCreate");
         NcclRuntime.Check(CudaEventCalls.Send_cuEventRecord(thread, CallClass.Enqueue, reached, first), "cuEventRecord");
         NcclRuntime.Check(CudaStreamCalls.Send_cuStreamWaitEvent(thread, CallClass.Enqueue, then, reached, 0), "cuStreamWaitEvent");
-        NcclRuntime.Check(CudaEventCalls.Send_cuEventDestroy_v2(thread, reached), "cuEventDestroy");
+        NcclRuntime.Check(CudaEventCalls.Send_cuEventDestroy_v2(thread, CallClass.Answer, reached), "cuEventDestroy");
     }
 
     private static void AwaitAll(IPending[] pending)

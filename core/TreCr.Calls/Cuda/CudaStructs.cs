@@ -56,7 +56,7 @@ public struct PointerFacts
     /// <summary>Virtual handle of the context it was allocated in.</summary>
     public ulong Context;
 
-    /// <summary>Flags of cuMemHostAlloc.</summary>
+    /// <summary>Flags of cuMemHostAlloc. Of device memory: 0 where cuMemAlloc gave it.</summary>
     public uint HostFlags;
 
     public uint IsManaged;

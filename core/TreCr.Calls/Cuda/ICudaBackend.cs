@@ -32,6 +32,9 @@ public interface ICudaBackend : ICudaDevice, ICudaContext, ICudaModule, ICudaVir
 
     /// <summary>The gate stands open again.</summary>
     void GateOpened() { }
+
+    /// <summary>How memory and events are shared with other processes; null: they cannot be.</summary>
+    IDeviceSharing? Sharing => null;
 }
 
 /// <summary>What the thread that issues records does next while its gate is to close.</summary>

@@ -4,11 +4,11 @@ namespace TreCr.Calls.Cuda;
 [CallTable(Library.Cuda)]
 public unsafe interface ICudaEvent
 {
-    /// <param name="flags">1 blocking sync, 2 no timing, 4 interprocess (refused: CUDA_ERROR_NOT_SUPPORTED)</param>
+    /// <param name="flags">1 blocking sync, 2 no timing, 4 interprocess (with 2 only, else CUDA_ERROR_INVALID_VALUE)</param>
     [Call(0x0801, CallClass.Answer), Creates(nameof(@event))]
     CUresult cuEventCreate([Out] CUevent* @event, uint flags);
 
-    [Call(0x0802, CallClass.Answer), Destroys(nameof(@event))]
+    [Call(0x0802, CallClass.Answer), Destroys(nameof(@event)), Manual("forgets what other processes know it by")]
     CUresult cuEventDestroy_v2(CUevent @event);
 
     [Call(0x0803, CallClass.Enqueue), Manual("stands for a place in a capture where the stream captures")]

@@ -24,3 +24,5 @@ namespace TreCr.Delegator;
 [DispatchOf(typeof(ICudaEvent))] internal static unsafe partial class CudaEventDispatch;
 
 [DispatchOf(typeof(ICudaCollective))] internal static unsafe partial class CudaCollectiveDispatch;
+
+[DispatchOf(typeof(ICudaSharing))] internal static unsafe partial class CudaSharingDispatch;

@@ -36,6 +36,9 @@ internal sealed class WrittenFrames : IDisposable
         }
     }
 
+    /// <summary>Address ranges that other processes may write through mappings that nobody watches, whole blocks: all of it counts as written.</summary>
+    public IReadOnlyList<(ulong Start, ulong End)> Shared { get; set; } = [];
+
     /// <summary>False: everything counts as written.</summary>
     public bool Works => _views.Count > 0;
 
@@ -84,15 +87,37 @@ internal sealed class WrittenFrames : IDisposable
         }
         if (!_known.Remove(start, out var known)) return unwritten;
         int[] places = known.Frames.Locate(offsets);
+        bool[] shared = AreShared(start, offsets);
         for (int i = 0; i < offsets.Length; i++)
         {
-            if (written[i] || places[i] < 0 || !known.Unwritten[places[i]]) continue;
+            if (written[i] || shared[i] || places[i] < 0 || !known.Unwritten[places[i]]) continue;
             ulong at = start + (ulong)offsets[i];
             if (discarded.Exists(d => d.Start < at + (ulong)FrameBytes && at < d.End)) continue;
             unwritten[i] = true;
             hashes[i] = known.Frames.Hashes[places[i]];
         }
         return unwritten;
+    }
+
+    /// <summary>Those frames of which it can be known that they were not written: to look at the others once more before the stop would be for nothing.</summary>
+    public long[] Watched(ulong start, long[] offsets)
+    {
+        bool[] shared = AreShared(start, offsets);
+        return [.. offsets.Where((_, i) => !shared[i])];
+    }
+
+    private bool[] AreShared(ulong start, long[] offsets)
+    {
+        bool[] shared = new bool[offsets.Length];
+        (ulong Start, ulong End)[] ranges = [.. Shared.OrderBy(s => s.Start)];
+        ulong end = 0;
+        for (int i = 0, next = 0; i < offsets.Length; i++)
+        {
+            ulong at = start + (ulong)offsets[i];
+            for (; next < ranges.Length && ranges[next].Start <= at; next++) end = Math.Max(end, ranges[next].End);
+            shared[i] = at < end;
+        }
+        return shared;
     }
 
     /// <summary>Keeps the hashes of frames, which were taken after the last scan of the same frames.</summary>

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using TreCr.Calls.Cuda;
 using TreCr.Linux;
 using TreCr.SoftDevice.Collectives;
+using TreCr.SoftDevice.Sharing;
 using TreCr.SoftDevice.Streams;
 using static TreCr.Calls.Cuda.CUresult;
 
@@ -48,6 +49,7 @@ public sealed unsafe partial class SoftBackend
         lock (gate)
         {
             if (board is not null) return board;
+            TokenFile.RemoveAbandoned(directory);
             StatusBoard made = new(directory);
             if (memfd >= 0) made.SetMemory(memfd, TotalBytes);
             foreach (Mapping m in mappings.Values) made.SetBlocks(m.Address, m.Bytes, m.Physical.Offset);

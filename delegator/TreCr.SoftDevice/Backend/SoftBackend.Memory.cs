@@ -229,7 +229,7 @@ public sealed unsafe partial class SoftBackend
 
     void PublishRanges()
     {
-        AccessMap map = new(mappings.Values.Where(m => m.Accessible).Select(m => (m.Address, m.Bytes)).Concat(hostRanges.Select(r => (r.Key, r.Value))));
+        AccessMap map = new(mappings.Values.Where(m => m.Accessible).Select(m => (m.Address, m.Bytes)).Concat(hostRanges.Select(r => (r.Key, r.Value))).Concat(attached.Select(a => (a.Key, a.Value.Bytes))));
         lock (scheduler.Gate) scheduler.Memory = map;
     }
 

@@ -5,10 +5,16 @@ using static TreCr.Calls.Cuda.CUresult;
 namespace TreCr.SoftDevice.Backend;
 
 /// <summary>An event with the context that owns it.</summary>
-sealed record SoftEventOwner(SoftEvent Event, SoftContext Context);
+sealed record SoftEventOwner(SoftEvent Event, SoftContext Context)
+{
+    /// <summary>Another process made it.</summary>
+    public bool IsImported { get; init; }
+}
 
 public sealed unsafe partial class SoftBackend
 {
+    const uint DisableTiming = 2, Interprocess = 4; // CU_EVENT_*
+
     public CUresult cuStreamCreateWithPriority(CUstream* stream, uint flags, int priority)
     {
         CUresult r = NeedContext(out SoftContext c);
@@ -114,7 +120,7 @@ public sealed unsafe partial class SoftBackend
         CUresult r = NeedContext(out SoftContext c);
         if (r != CUDA_SUCCESS) return r;
         if (@event == null || flags > 7) return CUDA_ERROR_INVALID_VALUE;
-        if ((flags & 4) != 0) return CUDA_ERROR_NOT_SUPPORTED;
+        if ((flags & (Interprocess | DisableTiming)) == Interprocess) return CUDA_ERROR_INVALID_VALUE;
         *@event = new(Add(new SoftEventOwner(new(flags), c)));
         return CUDA_SUCCESS;
     }
@@ -123,6 +129,7 @@ public sealed unsafe partial class SoftBackend
     {
         if (Find<SoftEventOwner>(@event.Value) is not { } e) return CUDA_ERROR_INVALID_HANDLE;
         Remove(e);
+        EndSharing(e.Event);
         return CUDA_SUCCESS;
     }
 
@@ -148,6 +155,11 @@ public sealed unsafe partial class SoftBackend
         if (Find<SoftEventOwner>(@event.Value) is not { } e) return CUDA_ERROR_INVALID_HANDLE;
         SoftStream? s;
         long count;
+        if (e.Event.Shared is not null)
+        {
+            scheduler.WaitShared(e.Event);
+            return (CUresult)e.Context.StickyError;
+        }
         lock (scheduler.Gate) (s, count) = (e.Event.Stream, e.Event.Count);
         if (e.Event.Recorded && s is not null) scheduler.Wait(s, count);
         return (CUresult)e.Context.StickyError;

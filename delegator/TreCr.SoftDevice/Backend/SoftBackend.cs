@@ -8,7 +8,7 @@ namespace TreCr.SoftDevice.Backend;
 
 /// <summary>The software CUDA device behind the back-end interfaces: one device or several on the same cores, memory at its fixed addresses in this process.</summary>
 /// <remarks>Any thread; no call throws. Handles are numbers of a table, so a wrong one is CUDA_ERROR_INVALID_HANDLE, never a crash.</remarks>
-public sealed unsafe partial class SoftBackend : ICudaBackend, IDisposable
+public sealed unsafe partial class SoftBackend : ICudaBackend, IDeviceSharing, IDisposable
 {
     const ulong FirstHandle = 0x50F7_0000_0001;
     readonly IDeviceAllocator allocator;
@@ -29,9 +29,11 @@ public sealed unsafe partial class SoftBackend : ICudaBackend, IDisposable
     /// <param name="isChecked">false leaves out all address checks (benches only)</param>
     /// <param name="workers">OS threads that run kernels; 0: one per core</param>
     /// <param name="meetingDirectory">this user's alone: where communicators of several processes meet; null: there are none</param>
-    public SoftBackend(IDeviceAllocator allocator, ZstdDecoder? zstd = null, bool isChecked = true, int workers = 0, string? meetingDirectory = null)
+    /// <param name="job">whose processes may share memory</param>
+    public SoftBackend(IDeviceAllocator allocator, ZstdDecoder? zstd = null, bool isChecked = true, int workers = 0, string? meetingDirectory = null, string job = "")
     {
         this.meetingDirectory = meetingDirectory;
+        jobHash = BitConverter.ToUInt64(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(job)));
         this.allocator = allocator;
         this.zstd = zstd;
         this.isChecked = isChecked;
@@ -111,8 +113,9 @@ public sealed unsafe partial class SoftBackend : ICudaBackend, IDisposable
 
     public void Dispose()
     {
-        board?.Dispose();
         scheduler.Dispose();
+        EndSharing();
+        board?.Dispose();
         ReleaseMemory();
     }
 }

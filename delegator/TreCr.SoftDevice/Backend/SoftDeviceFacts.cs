@@ -74,10 +74,12 @@ public static class SoftDeviceFacts
         52 => 32768, 53 => 2046, 54 => 32768, 55 => 131072, 56 => 65536, 57 => 16384, 58 => 16384, 59 => 16384, 60 => 32768, 61 => 2048, 62 => 32768, 63 => 32768, 64 => 2048,
         65 => 32768, 66 => 2046, 67 => 32768, 68 => 2046, 69 => 131072, 70 => 131072, 71 => 65000, 72 => 2097120, 73 => 32768, 74 => 32768,
         75 => ComputeMajor, 76 => ComputeMinor, 77 => 32768, 78 => 1, 79 => 1, 80 => 1, 81 => SharedPerMultiprocessor, 82 => 65536, 83 => 1, 84 => 0, 85 => 0, 86 => 0,
-        87 => 2, 88 => 0, 89 => 1, 90 => 0, 91 => 0, 92 => 0, 93 => 0, 94 => 0, 95 => 1, 96 => 0, 97 => SharedOptIn, 98 => 0, 99 => 1, 100 => 0, 101 => 0, 102 => 1, 103 => 0, 104 => 0, 105 => 0,
+        87 => 2, 88 => 0, 89 => 1, 90 => 0, 91 => 0, 92 => 0, 93 => 0, 94 => 0, 95 => 1, 96 => 0, 97 => SharedOptIn, 98 => 0, 99 => 1, 100 => 0, 101 => 0, 102 => 1, 103 => 1, // memory for other processes as file descriptors
+         104 => 0, 105 => 0,
         106 => 16, 107 => 1, // memory may be asked for as compressible: a hint
         108 => 3 << 20, 109 => 128 << 20, // persisting L2 at most, access policy window at most: hints that change no result
-        110 => 0, 111 => 1024, 112 => 0, 113 => 0, 114 => 0, 115 => 1, 116 => 0, 117 => 0, 118 => 0, 119 => 0, 120 => 0, 121 => 0, 122 => 1, 123 => 1, // stream memory operations; 92 to 94, their first form, are off in the driver too unless it is told otherwise
+        110 => 0, 111 => 1024, 112 => 0, 113 => 0, 114 => 0, 115 => 1, 116 => 0, 117 => 0, 118 => 0, 119 => 1, 120 => 0, 121 => 0, 122 => 1, 123 => 1, // stream memory operations; 92 to 94, their first form, are off in the driver too unless it is told otherwise
+        125 => 1, // events for other processes
         _ => null,
     };
 }

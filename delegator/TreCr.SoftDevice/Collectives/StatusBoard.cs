@@ -72,7 +72,8 @@ sealed unsafe class StatusBoard : IDisposable
     /// <returns>null: it has ended</returns>
     public PeerProcess? Open(MemberSlot* member) => Open(member->Pid, member->Start, member->StatusFd);
 
-    PeerProcess? Open(int pid, ulong start, int statusFd)
+    /// <inheritdoc cref="Open(MemberSlot*)"/>
+    public PeerProcess? Open(int pid, ulong start, int statusFd)
     {
         lock (sync)
         {

@@ -110,6 +110,17 @@ sealed unsafe class PeerProcess
         return memory + (offset - 1) + inside;
     }
 
+    /// <summary>Where a block of that process's device memory lies in its descriptor.</summary>
+    /// <returns>null: it has none there</returns>
+    public ulong? OffsetOf(ulong address)
+    {
+        if (address < FirstAddress || address - FirstAddress >= AddressBytes) return null;
+        if (table == null) table = (ulong*)Map(Pid, Page->TableFd, TableBytes);
+        if (table == null) return null;
+        ulong offset = Volatile.Read(ref table[(address - FirstAddress) / BlockBytes]);
+        return offset == 0 ? null : offset - 1;
+    }
+
     public void Close()
     {
         if (IsOwn) return;

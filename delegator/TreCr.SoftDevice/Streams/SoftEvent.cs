@@ -1,3 +1,5 @@
+using TreCr.SoftDevice.Sharing;
+
 namespace TreCr.SoftDevice.Streams;
 
 /// <summary>An event: the place in a stream where it was last recorded.</summary>
@@ -12,5 +14,8 @@ sealed class SoftEvent(uint flags)
     /// <summary>nanoseconds of the device clock at the last completed record; 0 before</summary>
     public ulong TimeNs;
 
-    public bool IsReached => !Recorded || Stream is null || Stream.Completed >= Count;
+    /// <summary>Other processes use it too: then this tells whether it was reached, not the fields above.</summary>
+    public SharedEvent? Shared;
+
+    public bool IsReached => Shared is { } shared ? shared.IsReached(shared.Last) : !Recorded || Stream is null || Stream.Completed >= Count;
 }

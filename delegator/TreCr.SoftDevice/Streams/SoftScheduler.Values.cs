@@ -1,4 +1,5 @@
 using TreCr.SoftDevice.Engine;
+using TreCr.SoftDevice.Sharing;
 
 namespace TreCr.SoftDevice.Streams;
 
@@ -26,6 +27,7 @@ sealed unsafe partial class SoftScheduler
 
     bool IsSatisfied(StreamItem item)
     {
+        if (item.Kind == ItemKind.WaitShared) return item.Event!.Shared!.IsReached(item.Word);
         if (!Memory.IsAccessible(item.Destination, (ulong)item.ElementBytes))
         {
             if (item.Stream.Context.StickyError == 0) item.Stream.Context.StickyError = IllegalAddress;
@@ -54,6 +56,31 @@ sealed unsafe partial class SoftScheduler
                     if (waits.Exists(IsSatisfied)) AdvanceAll();
                 }
             }
+    }
+
+    /// <summary>Waits for the last record of an event that other processes use too: they tell by a word in memory.</summary>
+    public void WaitShared(SoftEvent e)
+    {
+        lock (Gate)
+            for (ulong number = e.Shared!.Last; !e.Shared.IsReached(number);) Monitor.Wait(Gate, PollMs);
+    }
+
+    /// <summary>Other processes use the event from now on; what it was recorded for may still be under way.</summary>
+    public void Share(SoftEvent e, SharedEvent shared)
+    {
+        lock (Gate)
+        {
+            if (!e.IsReached)
+                foreach (StreamItem item in e.Stream!.Items)
+                    if (item.Kind == ItemKind.RecordEvent && item.Event == e) item.Word = shared.Issue();
+            e.Shared = shared;
+        }
+    }
+
+    /// <summary>Whether work that was put into a stream still needs the event.</summary>
+    public bool IsInUse(SoftEvent e)
+    {
+        lock (Gate) return contexts.Exists(c => c.Streams.Exists(s => s.Items.Any(i => i.Event == e)));
     }
 
     static void WriteWord(StreamItem item)

@@ -90,7 +90,8 @@ sealed unsafe partial class SoftScheduler : IDisposable
                     if (s.IsBlocking && s != stream && s.Completed < s.Enqueued) item.Dependencies.Add((s, s.Enqueued));
             }
             else if (stream.IsBlocking && c.Legacy.Completed < c.Legacy.Enqueued) item.Dependencies.Add((c.Legacy, c.Legacy.Enqueued));
-            if (item.Kind == ItemKind.Wait && item.Event is { Recorded: true, Stream: { } recorded } e)
+            if (item.Kind == ItemKind.Wait && item.Event is { Shared: { } shared }) (item.Kind, item.Word) = (ItemKind.WaitShared, shared.Last);
+            else if (item.Kind == ItemKind.Wait && item.Event is { Recorded: true, Stream: { } recorded } e)
             {
                 if (recorded.Completed < e.Count) item.Dependencies.Add((recorded, e.Count));
             }
@@ -101,6 +102,7 @@ sealed unsafe partial class SoftScheduler : IDisposable
                 item.Event!.Recorded = true;
                 item.Event.Stream = stream;
                 item.Event.Count = stream.Enqueued;
+                item.Word = item.Event.Shared?.Issue() ?? 0;
             }
             if (Advance(stream)) AdvanceAll();
         }
@@ -132,7 +134,7 @@ sealed unsafe partial class SoftScheduler : IDisposable
             foreach ((SoftStream s, long count) in item.Dependencies)
                 if (s.Completed < count) return completed;
             bool dead = stream.Context.StickyError != 0;
-            if (item.Kind == ItemKind.WaitValue && !dead && !MayGo(item)) return completed;
+            if (item.Kind is ItemKind.WaitValue or ItemKind.WaitShared && !dead && !MayGo(item)) return completed;
             item.Started = true;
             switch (item.Kind)
             {
@@ -150,6 +152,7 @@ sealed unsafe partial class SoftScheduler : IDisposable
                     return completed;
                 case ItemKind.RecordEvent:
                     item.Event!.TimeNs = NowNs;
+                    if (item.Word != 0) item.Event.Shared!.Reach(item.Word);
                     break;
                 case ItemKind.WriteValue when !dead:
                     WriteWord(item);
@@ -173,7 +176,7 @@ sealed unsafe partial class SoftScheduler : IDisposable
         }
         item.Event = null;
         (item.Worker, item.Work) = (null, null);
-        if (item.Kind == ItemKind.WaitValue) waits.Remove(item);
+        if (item.Kind is ItemKind.WaitValue or ItemKind.WaitShared) waits.Remove(item);
         if (freeItems.Count < 1024) freeItems.Push(item);
     }
 

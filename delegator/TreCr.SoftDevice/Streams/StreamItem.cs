@@ -2,7 +2,7 @@ using TreCr.SoftDevice.Engine;
 
 namespace TreCr.SoftDevice.Streams;
 
-enum ItemKind : byte { Kernel, Copy, Fill, HostFunction, RecordEvent, Wait, WaitValue, WriteValue, Collective }
+enum ItemKind : byte { Kernel, Copy, Fill, HostFunction, RecordEvent, Wait, WaitValue, WriteValue, Collective, WaitShared }
 
 /// <summary>One entry of a stream's queue. Recycled: a steady stream of work allocates nothing.</summary>
 sealed class StreamItem
@@ -12,7 +12,7 @@ sealed class StreamItem
     public ulong Destination, Source, DestinationPitch, SourcePitch, WidthBytes, Height;
     public uint Value;
     public int ElementBytes;
-    /// <summary>of <see cref="ItemKind.WaitValue"/> and WriteValue, at Destination, ElementBytes wide; Height says how values are compared</summary>
+    /// <summary>of <see cref="ItemKind.WaitValue"/> and WriteValue, at Destination, ElementBytes wide; Height says how values are compared. Of WaitShared and RecordEvent: number of the record of a shared event; 0: it is none</summary>
     public ulong Word;
     public unsafe delegate* unmanaged<void*, void> Function;
     public ulong UserData;

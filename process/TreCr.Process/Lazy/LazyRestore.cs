@@ -12,7 +12,7 @@ namespace TreCr.Process.Lazy;
 internal sealed class LazyRestore : IDisposable
 {
     /// <summary>Two descriptors of each process go to the supervisor with one message.</summary>
-    private const int MostProcesses = Sys.MaxPassedDescriptors / 2;
+    private const int MostProcesses = 8;
 
     private readonly List<LazyMemory> _memories = [];
     private readonly List<int> _descriptors = [];

@@ -100,6 +100,8 @@ static int half(struct test *t, void (*body)(void))
 
 static const char *wanted_function, **wanted_cases;
 
+const char *replaced_function(void) { return wanted_function; }
+
 static int wanted(const struct test *t)
 {
     if (wanted_function) return proves(t, wanted_function);
@@ -225,6 +227,14 @@ int main(int argc, const char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc > 2 && !strcmp(argv[1], "stubs")) {
         for (int i = 2; i < argc; i++) stub(argv[0], argv[i]);
+        return 0;
+    }
+    if (argc > 2 && !strcmp(argv[1], "peer")) {
+        module_text();
+        resolve("symbols");
+        set_up();
+        if (argc > 3) replace(argv[3], 1);
+        peer_serve(atoi(argv[2]));
         return 0;
     }
     if (argc < 2 || strcmp(argv[1], "run")) return 2;

@@ -38,6 +38,8 @@ typedef struct { u32 type; u64 handle; u32 format, channels; size_t size, height
 typedef struct { u32 address[3], filter, flags, anisotropy, mipmap_filter; float bias, min_level, max_level, border[4]; int rest[12]; } texture_desc;
 typedef struct { u32 format; size_t width, height, depth; u32 first_level, last_level, first_layer, last_layer; int rest[16]; } view_desc;
 
+typedef struct { unsigned char bytes[64]; } share_handle;
+
 typedef struct { u32 id; char pad[4]; union { char bytes[64]; int value; } val; } launch_attribute;
 typedef struct { u32 gx, gy, gz, bx, by, bz, shared; u64 stream; launch_attribute *attributes; u32 count; } launch_config;
 
@@ -75,6 +77,19 @@ extern int after_restart;   // the program was restarted since KEPT made its thi
 void fill_random(void *to, size_t bytes);
 u32 random_u32(void);       // odd
 void *find_symbol(const char *name); // of the library, unreplaced
+
+// Another process of this program, with the same function replaced, that makes calls when asked (peer.c). It ends with its socket.
+enum peer_call { PEER_MAKE, PEER_FREE, PEER_OPEN, PEER_CLOSE, PEER_READ, PEER_WRITE, PEER_KERNEL, PEER_MAKE_EVENT, PEER_OPEN_EVENT, PEER_END_EVENT, PEER_RECORD, PEER_QUERY, PEER_WAIT, PEER_AWAIT_EVENT, PEER_OPEN_MAPPED,
+    PEER_CLOSE_MAPPED, PEER_MAKE_MAPPED, PEER_OPEN_POOL, PEER_OPEN_POINTER, PEER_FREE_ASYNC };
+#define PEER_WORDS 64
+struct peer_request { enum peer_call call; u64 at, other; share_handle handle; u32 words[PEER_WORDS]; };
+struct peer_answer { int result; u64 at, other; share_handle handle; u32 words[PEER_WORDS]; };
+int peer_start(void);       // its socket
+void peer_end(int peer);
+struct peer_answer peer_ask(int peer, struct peer_request request, int file); // file: a descriptor to pass on; -1: none
+int peer_file(int peer);    // the descriptor that came with the last answer
+void peer_serve(int socket);
+const char *replaced_function(void);
 
 // Modules are made of text with constants drawn at the start. Kernels: affine(out, in, n): out[i] = in[i] * factor + term; gate(flag, out, value): waits until
 // *flag != 0, then *out = value; shared(out): as affine but through dynamic shared memory; limited: at most 64 threads. Globals: table (16 words), ramp (const).

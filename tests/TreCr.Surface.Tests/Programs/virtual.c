@@ -150,7 +150,7 @@ KEPT(pool_of_the_program, "cuMemPoolCreate cuMemPoolDestroy cuMemPoolSetAccess c
     OK(cuDeviceSetMemPool(device, own));
     fill_random(pool_words, sizeof pool_words);
     OK(cuMemcpyHtoD(pool_memory, pool_words, sizeof pool_words));
-    properties[1] = 1;
+    properties[1] = 2; // no file descriptors
     IS(801, cuMemPoolCreate(&p, properties));
 }
 FOUND(pool_of_the_program)

@@ -101,7 +101,7 @@ internal static unsafe class Memory
             case 7: *(ulong*)value = facts.BufferId; break;
             case 8: *(byte*)value = (byte)(facts.IsManaged != 0 ? 1 : 0); break;
             case 9: *(int*)value = facts.DeviceOrdinal; break;
-            case 10: *(byte*)value = 0; break;
+            case 10: *(byte*)value = (byte)(facts.MemoryType == 2 && facts.HostFlags == 0 && Devices.IsSoft(facts.DeviceOrdinal) && !VirtualMemory.IsReserved(address) ? 1 : 0); break; // has a handle of cuIpcGetMemHandle
             case 11: *(ulong*)value = facts.RangeStart; break;
             case 12: *(ulong*)value = facts.RangeBytes; break;
             case 13: *(byte*)value = (byte)(known ? 1 : 0); break;

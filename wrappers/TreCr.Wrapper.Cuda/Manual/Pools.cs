@@ -32,7 +32,7 @@ internal static unsafe class Pools
         lock (PoolState.Gate)
         {
             PoolState? found = PoolState.Find(pool.Value);
-            return found is null ? CUresult.CUDA_ERROR_INVALID_VALUE : Ordered(address, bytes, found, stream);
+            return found is null or { IsImported: true } ? CUresult.CUDA_ERROR_INVALID_VALUE : Ordered(address, bytes, found, stream);
         }
     }
 
@@ -65,6 +65,7 @@ internal static unsafe class Pools
         CUresult result = Session.Enter(out ProgramThread* thread);
         if (result != CUresult.CUDA_SUCCESS) return result;
         if (address.Value != 0 && GraphMemory.Frees(address.Value)) return CudaContextCalls.Send_cuCtxSynchronize(thread, CallClass.Blocking);
+        if (SharedPools.Frees(thread, address, out result)) return result;
         return CudaMemoryCalls.Send_cuMemFree_v2(thread, CallClass.Blocking, address);
     }
 
@@ -75,13 +76,14 @@ internal static unsafe class Pools
         if (result != CUresult.CUDA_SUCCESS || address.Value == 0) return result;
         if (StreamCapture.IsActive && GraphMemory.CapturesFree(address.Value, stream, out result)) return result;
         if (GraphMemory.Frees(address.Value)) return CUresult.CUDA_SUCCESS;
+        if (SharedPools.Frees(thread, address, out result)) return result;
         result = CudaMemoryCalls.Send_cuMemFreeAsync(thread, CallClass.Answer, address, stream);
         if (result == CUresult.CUDA_SUCCESS)
             lock (PoolState.Gate) PoolState.Freed(address.Value);
         return result;
     }
 
-    private static CUresult With(CUmemoryPool pool, Func<PoolState, CUresult> body)
+    internal static CUresult With(CUmemoryPool pool, Func<PoolState, CUresult> body)
     {
         CUresult ready = Session.Ready;
         if (ready != CUresult.CUDA_SUCCESS) return ready;
@@ -99,10 +101,11 @@ internal static unsafe class Pools
         CUresult ready = Session.Ready;
         if (ready != CUresult.CUDA_SUCCESS) return ready;
         if (pool == null || properties == null || properties[0] != 1 || properties[2] != Device || !Devices.IsValid(new CUdevice(properties[3]))) return CUresult.CUDA_ERROR_INVALID_VALUE;
-        if (properties[1] != 0) return Unsupported.Use(ref s_toldShared, "cuMemPoolCreate"u8, "for other processes"u8);
+        if (properties[1] != 0 && (properties[1] != SharedPools.FileDescriptor || !Devices.IsSoft(properties[3])))
+            return Unsupported.Use(ref s_toldShared, "cuMemPoolCreate"u8, "for other processes, on a GPU or by other handles than file descriptors,"u8);
         try
         {
-            lock (PoolState.Gate) *pool = new CUmemoryPool(PoolState.Make(properties[3]).Handle);
+            lock (PoolState.Gate) *pool = new CUmemoryPool(PoolState.Make(properties[3], properties[1]).Handle);
             return CUresult.CUDA_SUCCESS;
         }
         catch (Exception e) { return Session.Failed("cuMemPoolCreate"u8, e); }

@@ -22,10 +22,17 @@ internal static unsafe class StreamsAndEvents
     public static CUresult Destroy_v1(CUstream stream) => StreamQuestions.End(stream);
 
     [UnmanagedCallersOnly(EntryPoint = "cuEventDestroy")]
-    public static CUresult EventDestroy_v1(CUevent @event)
+    public static CUresult EventDestroy_v1(CUevent @event) => EventDestroy(@event);
+
+    [UnmanagedCallersOnly(EntryPoint = "cuEventDestroy_v2")]
+    public static CUresult EventDestroy_v2(CUevent @event) => EventDestroy(@event);
+
+    private static CUresult EventDestroy(CUevent @event)
     {
         CUresult result = Session.Enter(out ProgramThread* thread);
-        return result != CUresult.CUDA_SUCCESS ? result : CudaEventCalls.Send_cuEventDestroy_v2(thread, @event);
+        if (result == CUresult.CUDA_SUCCESS) result = CudaEventCalls.Send_cuEventDestroy_v2(thread, CallClass.Answer, @event);
+        if (result == CUresult.CUDA_SUCCESS) SharedEvents.Remove(@event);
+        return result;
     }
 
     [UnmanagedCallersOnly(EntryPoint = "cuStreamSynchronize")]
@@ -72,7 +79,7 @@ internal static unsafe class StreamsAndEvents
             if (flags == 1 && StreamCapture.TakesEvent(stream, @event, isRecord: true, out result)) return result;
             if (StreamCapture.Records(@event, stream)) return CUresult.CUDA_SUCCESS;
         }
-        return CudaEventCalls.Send_cuEventRecord(thread, CallClass.Enqueue, @event, stream);
+        return CudaEventCalls.Send_cuEventRecord(thread, SharedEvents.ClassOf(@event), @event, stream);
     }
 
     [UnmanagedCallersOnly(EntryPoint = "cuStreamAddCallback")]

@@ -6,12 +6,14 @@ using TreCr.Wrapper.Runtime;
 namespace TreCr.Wrapper.Cuda.Manual;
 
 // Hand-written: reservations and physical memory are the wrapper's own over plain device memory, which has fixed addresses and comes back at a restart. CUDA Driver API, "Virtual Memory
-// Management". A reservation has its memory from the start, so it counts as used; physical memory that is mapped nowhere has memory of its own. Differences that a program can see: the same
-// physical memory at two addresses is refused by name, and an access before cuMemSetAccess is no fault.
+// Management". A reservation has its memory from the start, so it counts as used; physical memory that is mapped nowhere has memory of its own. So has memory that is made for other
+// processes, comes from one, or is mapped at a second address: the places where it is mapped show it (trecrMemAlias). A difference that a program can see: an access before cuMemSetAccess is no fault.
 internal static unsafe class VirtualMemory
 {
     private const ulong Granularity = 2 << 20;
     private const int Device = 1;
+
+    private const int FileDescriptor = 1; // CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR
 
     private static int s_toldTwice, s_toldExport;
 
@@ -41,10 +43,19 @@ internal static unsafe class VirtualMemory
         public ulong Bytes => bytes;
         public CUmemAllocationProp Properties => properties;
         public int References { get; set; } = 1;
-        public Mapping? Mapped { get; set; }
+        public List<Mapping> Mappings { get; } = [];
 
-        /// <summary>Where the contents lie while it is mapped nowhere; 0: it was never written.</summary>
+        /// <summary>Where the contents lie while it is mapped nowhere, or for good where <see cref="IsHomed"/>; 0: it was never written.</summary>
         public ulong Kept { get; set; }
+
+        /// <summary>It stays in its own place, which its mappings show.</summary>
+        public bool IsHomed { get; set; }
+
+        /// <summary>Another process's.</summary>
+        public bool IsImported { get; init; }
+
+        /// <summary>What other processes know it by; 0: they do not.</summary>
+        public (ulong Low, ulong High) Token { get; set; }
     }
 
     private delegate CUresult Body(ProgramThread* thread);
@@ -91,7 +102,7 @@ internal static unsafe class VirtualMemory
         lock (Gate)
             foreach (Reservation r in Reservations.Values.Where(r => r.Context == context).ToArray())
             {
-                foreach (Mapping m in r.Mappings) m.Memory.Mapped = null;
+                foreach (Mapping m in r.Mappings) m.Memory.Mappings.Remove(m);
                 Reservations.Remove(r.Start);
             }
     }
@@ -99,7 +110,14 @@ internal static unsafe class VirtualMemory
     private static CUresult Check(CUmemAllocationProp* properties)
     {
         if (properties == null || properties->Type != 1 || properties->LocationType != Device || !Devices.IsValid(new CUdevice(properties->LocationId))) return CUresult.CUDA_ERROR_INVALID_VALUE;
-        return properties->RequestedHandleTypes != 0 ? Unsupported.Use(ref s_toldExport, "cuMemCreate"u8, "for other processes"u8) : CUresult.CUDA_SUCCESS;
+        bool isOffered = properties->RequestedHandleTypes == 0 || properties->RequestedHandleTypes == FileDescriptor && Devices.IsSoft(properties->LocationId);
+        return isOffered ? CUresult.CUDA_SUCCESS : Unsupported.Use(ref s_toldExport, "cuMemCreate"u8, "for other processes, on a GPU or by other handles than file descriptors,"u8);
+    }
+
+    /// <summary>A reservation holds the address.</summary>
+    public static bool IsReserved(ulong address)
+    {
+        lock (Gate) return Around(address, 1) is not null;
     }
 
     /// <param name="option">0 minimum, 1 recommended: the same here</param>
@@ -151,6 +169,11 @@ internal static unsafe class VirtualMemory
         if (result != CUresult.CUDA_SUCCESS) return result;
         if (bytes > Devices.Facts(properties->LocationId)->TotalMemoryBytes) return CUresult.CUDA_ERROR_OUT_OF_MEMORY;
         Physical made = new(VirtualHandle.Make(HandleKind.MemoryAllocation, s_serial++), bytes, *properties);
+        if (properties->RequestedHandleTypes != 0)
+        {
+            result = MakeHome(thread, made);
+            if (result != CUresult.CUDA_SUCCESS) return result;
+        }
         Known[made.Handle] = made;
         *handle = made.Handle;
         return CUresult.CUDA_SUCCESS;
@@ -161,13 +184,43 @@ internal static unsafe class VirtualMemory
     {
         if (!Known.TryGetValue(handle, out Physical? found) || found.References == 0) return CUresult.CUDA_ERROR_INVALID_VALUE;
         found.References--;
-        return found.References == 0 && found.Mapped is null ? Forget(thread, found) : CUresult.CUDA_SUCCESS;
+        return found.References == 0 && found.Mappings.Count == 0 ? Forget(thread, found) : CUresult.CUDA_SUCCESS;
     });
 
     private static CUresult Forget(ProgramThread* thread, Physical gone)
     {
         Known.Remove(gone.Handle);
+        if (gone.IsImported) return CudaSharingCalls.Send_trecrMemImportClose(thread, new CUdeviceptr(gone.Kept));
         return gone.Kept == 0 ? CUresult.CUDA_SUCCESS : CudaMemoryCalls.Send_cuMemFree_v2(thread, CallClass.Blocking, new CUdeviceptr(gone.Kept));
+    }
+
+    /// <summary>Gives memory a place of its own, with what is in it.</summary>
+    private static CUresult MakeHome(ProgramThread* thread, Physical memory)
+    {
+        CUdeviceptr home = new(memory.Kept);
+        CUresult result = CUresult.CUDA_SUCCESS;
+        if (memory.Kept == 0)
+        {
+            result = CudaMemoryCalls.Send_cuMemAlloc_v2(thread, &home, (nuint)memory.Bytes);
+            if (result == CUresult.CUDA_SUCCESS && memory.Mappings.Count != 0) result = CudaContextCalls.Send_cuCtxSynchronize(thread, CallClass.Blocking);
+            if (result == CUresult.CUDA_SUCCESS) result = Fill(thread, home, memory.Mappings.Count == 0 ? 0 : memory.Mappings[0].Start, memory.Bytes);
+            if (result == CUresult.CUDA_SUCCESS && memory.Mappings.Count != 0) result = CudaSharingCalls.Send_trecrMemAlias(thread, new CUdeviceptr(memory.Mappings[0].Start), (nuint)memory.Bytes, home);
+            if (result != CUresult.CUDA_SUCCESS)
+            {
+                if (home.Value != 0) CudaMemoryCalls.Send_cuMemFree_v2(thread, CallClass.Blocking, home);
+                return result;
+            }
+        }
+        (memory.Kept, memory.IsHomed) = (home.Value, true);
+        return result;
+    }
+
+    /// <param name="from">0: zeroes</param>
+    private static CUresult Fill(ProgramThread* thread, CUdeviceptr to, ulong from, ulong bytes)
+    {
+        CUresult result = from == 0 ? CudaCopyCalls.Send_cuMemsetD8Async(thread, CallClass.Enqueue, to, 0, (nuint)bytes, CUstream.Legacy)
+            : CudaCopyCalls.Send_cuMemcpyDtoDAsync_v2(thread, CallClass.Enqueue, to, new CUdeviceptr(from), (nuint)bytes, CUstream.Legacy);
+        return result == CUresult.CUDA_SUCCESS ? CudaStreamCalls.Send_cuStreamSynchronize(thread, CallClass.Blocking, CUstream.Legacy) : result;
     }
 
     private static Reservation? Around(ulong address, ulong bytes)
@@ -183,15 +236,22 @@ internal static unsafe class VirtualMemory
     {
         if (flags != 0 || offset != 0 || !Known.TryGetValue(handle, out Physical? memory) || memory.References == 0 || memory.Bytes != bytes || address.Value % Granularity != 0) return CUresult.CUDA_ERROR_INVALID_VALUE;
         if (Around(address.Value, bytes) is not { } reservation || reservation.Mappings.Any(m => m.Start < address.Value + bytes && address.Value < m.Start + m.Memory.Bytes)) return CUresult.CUDA_ERROR_INVALID_VALUE;
-        if (memory.Mapped is not null) return Unsupported.Use(ref s_toldTwice, "cuMemMap"u8, "of the same memory at two addresses"u8);
-        CUresult result = memory.Kept == 0 ? CudaCopyCalls.Send_cuMemsetD8Async(thread, CallClass.Enqueue, address, 0, bytes, CUstream.Legacy)
-            : CudaCopyCalls.Send_cuMemcpyDtoDAsync_v2(thread, CallClass.Enqueue, address, new CUdeviceptr(memory.Kept), bytes, CUstream.Legacy);
-        if (result == CUresult.CUDA_SUCCESS) result = CudaStreamCalls.Send_cuStreamSynchronize(thread, CallClass.Blocking, CUstream.Legacy);
+        CUresult result = CUresult.CUDA_SUCCESS;
+        if (memory.Mappings.Count != 0 && !memory.IsHomed)
+        {
+            if (!Devices.IsSoft(memory.Properties.LocationId)) return Unsupported.Use(ref s_toldTwice, "cuMemMap"u8, "of the same memory at two addresses, on a GPU,"u8);
+            result = MakeHome(thread, memory);
+        }
+        if (result == CUresult.CUDA_SUCCESS) result = memory.IsHomed ? CudaSharingCalls.Send_trecrMemAlias(thread, address, bytes, new CUdeviceptr(memory.Kept)) : Fill(thread, address, memory.Kept, bytes);
         if (result != CUresult.CUDA_SUCCESS) return result;
-        if (memory.Kept != 0) CudaMemoryCalls.Send_cuMemFree_v2(thread, CallClass.Blocking, new CUdeviceptr(memory.Kept));
-        memory.Kept = 0;
-        memory.Mapped = new Mapping(address.Value, memory);
-        reservation.Mappings.Add(memory.Mapped);
+        if (memory.Kept != 0 && !memory.IsHomed)
+        {
+            CudaMemoryCalls.Send_cuMemFree_v2(thread, CallClass.Blocking, new CUdeviceptr(memory.Kept));
+            memory.Kept = 0;
+        }
+        Mapping made = new(address.Value, memory);
+        memory.Mappings.Add(made);
+        reservation.Mappings.Add(made);
         return CUresult.CUDA_SUCCESS;
     });
 
@@ -220,7 +280,8 @@ internal static unsafe class VirtualMemory
         foreach (Mapping m in mappings)
         {
             if (result != CUresult.CUDA_SUCCESS) return result;
-            if (m.Memory.References > 0)
+            if (m.Memory.IsHomed) result = CudaSharingCalls.Send_trecrMemAlias(thread, new CUdeviceptr(m.Start), (nuint)m.Memory.Bytes, default);
+            else if (m.Memory.References > 0)
             {
                 CUdeviceptr kept = default;
                 result = CudaMemoryCalls.Send_cuMemAlloc_v2(thread, &kept, (nuint)m.Memory.Bytes);
@@ -229,9 +290,9 @@ internal static unsafe class VirtualMemory
                 if (result == CUresult.CUDA_SUCCESS) result = CudaStreamCalls.Send_cuStreamSynchronize(thread, CallClass.Blocking, CUstream.Legacy);
                 m.Memory.Kept = kept.Value;
             }
-            m.Memory.Mapped = null;
+            m.Memory.Mappings.Remove(m);
             reservation.Mappings.Remove(m);
-            if (m.Memory.References == 0) Forget(thread, m.Memory);
+            if (m.Memory.References == 0 && m.Memory.Mappings.Count == 0) Forget(thread, m.Memory);
         }
         return result;
     });
@@ -263,6 +324,46 @@ internal static unsafe class VirtualMemory
     {
         if (properties == null || !Known.TryGetValue(handle, out Physical? found)) return CUresult.CUDA_ERROR_INVALID_VALUE;
         *properties = found.Properties;
+        return CUresult.CUDA_SUCCESS;
+    });
+
+    /// <param name="shareable">int*: receives a file descriptor, which is the caller's</param><param name="type">1, as cuMemCreate was told</param>
+    /// <remarks>The driver's descriptor keeps the memory alive; ours only names it, so that its maker must hold it until the others have it.</remarks>
+    [UnmanagedCallersOnly(EntryPoint = "cuMemExportToShareableHandle")]
+    public static CUresult Export(void* shareable, ulong handle, int type, ulong flags) => Do("cuMemExportToShareableHandle"u8, thread =>
+    {
+        if (shareable == null || flags != 0 || type != FileDescriptor || !Known.TryGetValue(handle, out Physical? memory) || memory.References == 0) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        if (memory.IsImported || memory.Properties.RequestedHandleTypes != FileDescriptor) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        ulong low, high;
+        CUresult result = CudaSharingCalls.Send_trecrMemExport(thread, &low, &high, new CUdeviceptr(memory.Kept), 0);
+        if (result != CUresult.CUDA_SUCCESS) return result;
+        memory.Token = (low, high);
+        *(int*)shareable = new ShareHandle(ShareHandle.Kinds.Physical, low, high).ToDescriptor();
+        return CUresult.CUDA_SUCCESS;
+    });
+
+    /// <param name="shareable">the descriptor itself, as a pointer</param>
+    [UnmanagedCallersOnly(EntryPoint = "cuMemImportFromShareableHandle")]
+    public static CUresult Import(ulong* handle, void* shareable, int type) => Do("cuMemImportFromShareableHandle"u8, thread =>
+    {
+        if (handle == null || type != FileDescriptor || !ShareHandle.TryRead((int)(nint)shareable, ShareHandle.Kinds.Physical, out ShareHandle read)) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        (ulong, ulong) token = (read.TokenLow, read.TokenHigh);
+        foreach (Physical p in Known.Values)
+            if (p.Token == token && p.References > 0)
+            {
+                p.References++;
+                *handle = p.Handle;
+                return CUresult.CUDA_SUCCESS;
+            }
+        CUdeviceptr home;
+        CUresult result = CudaSharingCalls.Send_trecrMemImport(thread, &home, read.TokenLow, read.TokenHigh);
+        PointerFacts facts = default;
+        if (result == CUresult.CUDA_SUCCESS) result = CudaMemoryCalls.Send_trecrPointerFacts(thread, &facts, home);
+        if (result != CUresult.CUDA_SUCCESS) return result;
+        CUmemAllocationProp properties = new() { Type = 1, RequestedHandleTypes = FileDescriptor, LocationType = Device, LocationId = facts.DeviceOrdinal };
+        Physical made = new(VirtualHandle.Make(HandleKind.MemoryAllocation, s_serial++), facts.RangeBytes, properties) { Kept = home.Value, IsHomed = true, IsImported = true, Token = token };
+        Known[made.Handle] = made;
+        *handle = made.Handle;
         return CUresult.CUDA_SUCCESS;
     });
 

@@ -23,6 +23,15 @@ internal sealed unsafe class PoolState(ulong handle, int device)
 
     public int Device => device;
 
+    /// <summary>Its memory may go to other processes (1: by file descriptors).</summary>
+    public int HandleTypes { get; init; }
+
+    /// <summary>Another process's: nothing can be allocated from it.</summary>
+    public bool IsImported { get; init; }
+
+    /// <summary>By what other processes know it.</summary>
+    public ShareHandle? Shared { get; set; }
+
     /// <summary>Peers that may use its memory, and how: CUmemAccess_flags by ordinal.</summary>
     public Dictionary<int, int> Peers { get; } = [];
 
@@ -39,9 +48,9 @@ internal sealed unsafe class PoolState(ulong handle, int device)
         return Known[handle] = new PoolState(handle, (int)VirtualHandle.SerialOf(handle) - 1);
     }
 
-    public static PoolState Make(int ordinal)
+    public static PoolState Make(int ordinal, int handleTypes = 0, bool isImported = false)
     {
-        PoolState made = new(VirtualHandle.Make(HandleKind.MemoryPool, s_serial++), ordinal);
+        PoolState made = new(VirtualHandle.Make(HandleKind.MemoryPool, s_serial++), ordinal) { HandleTypes = handleTypes, IsImported = isImported };
         Known[made.Handle] = made;
         return made;
     }
@@ -89,6 +98,9 @@ internal sealed unsafe class PoolState(ulong handle, int device)
         if (attribute == 6) _reservedHigh = Reserved;
         else _usedHigh = _used;
     }
+
+    /// <summary>The pool that gave an address, or took it in from another process.</summary>
+    public static PoolState? Of(ulong address) => Known.Values.FirstOrDefault(p => p._allocations.ContainsKey(address));
 
     private bool Forget(ulong address)
     {

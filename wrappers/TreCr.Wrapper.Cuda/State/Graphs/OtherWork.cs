@@ -50,5 +50,5 @@ internal sealed unsafe class EventWork(CUevent @event, bool isRecord) : NodeWork
     public override NodeWork Copy() => new EventWork(@event, isRecord);
 
     public override CUresult Enqueue(ProgramThread* thread, CUstream stream)
-        => isRecord ? CudaEventCalls.Send_cuEventRecord(thread, CallClass.Enqueue, @event, stream) : CudaStreamCalls.Send_cuStreamWaitEvent(thread, CallClass.Enqueue, stream, @event, 0);
+        => isRecord ? CudaEventCalls.Send_cuEventRecord(thread, SharedEvents.ClassOf(@event), @event, stream) : CudaStreamCalls.Send_cuStreamWaitEvent(thread, CallClass.Enqueue, stream, @event, 0);
 }
