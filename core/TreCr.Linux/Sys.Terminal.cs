@@ -65,23 +65,33 @@ public static unsafe partial class Sys
     }
 
     /// <summary>A new pseudo terminal: master and slave, both close-on-exec and no controlling terminal of ours.</summary>
+    /// <param name="from">lowest number wanted: the kernel gives the lowest that is free, so those below are held meanwhile</param>
     /// <exception cref="LinuxException">ENOENT (no /dev/ptmx), ENOSPC (no more of them).</exception>
-    public static (int Master, int Slave) OpenPseudoTerminal()
+    public static (int Master, int Slave) OpenPseudoTerminal(int from = 0)
     {
         const int O_NOCTTY = 0x100;
-        int master = Open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-        int locked = 0, number = 0;
+        List<int> below = [];
+        int master = -1;
         try
         {
+            int number = 0;
+            for (bool enough = false; !enough;)
+            {
+                master = Open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+                Check(Raw(SyscallNumber.Ioctl, master, TIOCGPTN, (long)&number), "ioctl(TIOCGPTN)");
+                enough = number >= from;
+                if (!enough) below.Add(master);
+            }
+            int locked = 0;
             Check(Raw(SyscallNumber.Ioctl, master, TIOCSPTLCK, (long)&locked), "ioctl(TIOCSPTLCK)");
-            Check(Raw(SyscallNumber.Ioctl, master, TIOCGPTN, (long)&number), "ioctl(TIOCGPTN)");
             return (master, Open($"/dev/pts/{number}", O_RDWR | O_NOCTTY | O_CLOEXEC));
         }
         catch
         {
-            Close(master);
+            if (!below.Contains(master)) Close(master);
             throw;
         }
+        finally { foreach (int fd in below) Close(fd); }
     }
 
     /// <summary>Adds or takes O_NONBLOCK of an open file description.</summary>

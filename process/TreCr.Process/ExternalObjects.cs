@@ -37,6 +37,9 @@ public sealed class GivenDescriptors
     /// <summary>By session number; -1 where the image has none.</summary>
     public Dictionary<int, (int Connection, int Segment, int Pinned)> Sessions { get; } = [];
 
+    /// <summary>Receives descriptors that somebody has to hold open as long as the program runs; who restores sends them there.</summary>
+    public List<int> KeptTerminals { get; } = [];
+
     /// <summary>Where bundled programs and libraries are laid that this machine lacks; empty: nowhere.</summary>
     public string BundleDirectory { get; set; } = "";
 

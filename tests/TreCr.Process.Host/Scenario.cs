@@ -7,7 +7,7 @@ namespace TreCr.Process.Host;
 /// <summary>
 /// Runs one program in a namespace and does to it what the scenario says, as words separated by blanks:
 /// <c>cycle:N</c> dump, kill, restore in the same namespace N times; <c>go:N</c> dump and go on; <c>fresh:N</c> dump, end the namespace, restore in a new
-/// one; <c>ahead</c> clocks that are ten days ahead of the machine's; <c>pre:N</c> prepare, dump, compare with a full dump, go on; <c>fault:POINT[:n]:KIND</c> arm and dump (the program must go on).
+/// one; <c>taken:N</c> the same where others have the first N terminals' numbers by then; <c>work:MS</c> nothing for so long; <c>ahead</c> clocks that are ten days ahead of the machine's; <c>pre:N</c> prepare, dump, compare with a full dump, go on; <c>fault:POINT[:n]:KIND</c> arm and dump (the program must go on).
 /// The program says "ready" on its standard output, works until its standard input closes, checks itself, and exits 0.
 /// </summary>
 internal sealed class Scenario(string init, string scenario, string[] command)
@@ -55,6 +55,7 @@ internal sealed class Scenario(string init, string scenario, string[] command)
                 "cycle" => Repeat(int.Parse(argument), Cycle),
                 "go" => Repeat(int.Parse(argument), DumpAndGo),
                 "fresh" => Repeat(int.Parse(argument), Fresh),
+                "taken" => Taken(int.Parse(argument)),
                 "pre" => Repeat(int.Parse(argument), PreCopy),
                 "lazy" => Repeat(int.Parse(argument), LazyCycle),
                 "lazypre" => Repeat(int.Parse(argument), () => LazyCycle() ?? PreCopy()),
@@ -67,6 +68,7 @@ internal sealed class Scenario(string init, string scenario, string[] command)
                 "refused" => Refused(),
                 "othercpu" => OtherProcessor(),
                 "closens" => CloseNamespace(),
+                "work" => Work(int.Parse(argument)),
                 "ahead" => null,
                 _ => "unknown step " + step,
             };
@@ -299,11 +301,28 @@ internal sealed class Scenario(string init, string scenario, string[] command)
         return Do("resume") ?? (refused is null ? "nothing was refused" : refused.Contains("Refused") ? null : refused);
     }
 
-    private string? Fresh()
+    private static string? Work(int milliseconds)
+    {
+        Thread.Sleep(milliseconds); // the program works, and nothing else is to happen
+        return null;
+    }
+
+    private string? Taken(int count)
+    {
+        List<(int Master, int Slave)> others = [];
+        try { return Fresh(() => others.AddRange(Enumerable.Range(0, count).Select(_ => Sys.OpenPseudoTerminal()))); }
+        finally { foreach ((int master, int slave) in others) { Sys.Close(master); Sys.Close(slave); } }
+    }
+
+    private string? Fresh() => Fresh(() => { });
+
+    /// <param name="between">when the program is gone and not there again</param>
+    private string? Fresh(Action between)
     {
         string name = Name(), file = Path.Combine(_directory, name);
         if ((Do($"freeze\t{_program.Pid}") ?? Do($"capture\t{name}\t{Externals}") ?? Do("kill") ?? Do($"save\t{name}\t{file}")) is { } error) return error;
         _namespace.Dispose();
+        between();
         StartNamespace(Images(file));
         StartEngine();
         if ((Do($"load\t{name}\t{file}") ?? Do($"restore\t{name}", _programIn, _programOut, 2) ?? Do("release")) is { } failed) return failed;

@@ -18,6 +18,10 @@ public sealed class ObjectTests
     [TestCaseSource(nameof(Cases))]
     public void Survives(string name, string scenario, bool unprivileged) => Run(name, scenario, unprivileged);
 
+    /// <summary>Other programs have the numbers of its terminals by the time of the restart: it gets a devpts of its own, is checkpointed there, and goes on, also where the numbers are taken once more.</summary>
+    [TestCase(false), TestCase(true)]
+    public void TerminalsWhoseNumbersAreTaken(bool unprivileged) => Run("terminal", "taken:6 go:1 cycle:1 taken:6 fresh:1", unprivileged);
+
     [TestCase("go:2 cycle:3", false), TestCase("fresh:1 go:1 cycle:2", true)]
     public void NodeServer(string scenario, bool unprivileged)
     {

@@ -20,6 +20,7 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
     private readonly SnapshotStore _store = SnapshotStore.Open(storePath, new StoreOptions { Create = false, MemoryLimitBytes = memoryBytes });
     private StoreSnapshotWriter? _writer;
     private StoreSnapshotReader? _reader;
+    private int[] _keptTerminals = [];
 
     public void Run()
     {
@@ -45,7 +46,12 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
             if (request.VerbCase != Request.VerbOneofCase.ServePages || reply.Error.Length > 0)
                 foreach (int fd in descriptors) Sys.Close(fd);
             reply.Microseconds = (ulong)(Sys.ClockNs(1) - start) / 1000;
-            _connection.Send(reply, tracker >= 0 ? [tracker] : request.VerbCase == Request.VerbOneofCase.ProcessRestore ? [.. _engine.LazyDescriptors] : []);
+            _connection.Send(reply, tracker >= 0 ? [tracker] : request.VerbCase switch
+            {
+                Request.VerbOneofCase.ProcessRestore => [.. _engine.LazyDescriptors],
+                Request.VerbOneofCase.Release => _keptTerminals,
+                _ => [],
+            });
             Sys.Close(tracker);
             if (ProcessEngine.MustEnd) return;
         }
@@ -128,6 +134,7 @@ internal sealed class EngineServer(int control, string storePath, long saveFiles
                 opening.Mark("snapshot's manifest");
                 Note(reply, opening);
                 reply.Pid = _engine.Restore(_reader!, given, request.ProcessRestore.Lazy);
+                _keptTerminals = [.. given.KeptTerminals];
                 Note(reply, _engine.Times);
                 if (_engine.LazyNotice is { } why) reply.Findings.Add($"the memory was restored before the program ran: {why}");
                 break;

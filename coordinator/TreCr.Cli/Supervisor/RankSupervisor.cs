@@ -30,6 +30,7 @@ internal sealed partial class RankSupervisor : IDisposable
     private LazyKeeper? _lazy;
     private CheckpointRound? _round;
     private SpawnedProcess _program;
+    private int[] _terminals = [];
     private Envelope? _decided;
     private ulong _overEpoch;
     private string _lastCheckpointId = "";
@@ -509,6 +510,9 @@ internal sealed partial class RankSupervisor : IDisposable
         return hash;
     }
 
+    /// <summary>Terminals that stay open, so that the program is not given their numbers; owned.</summary>
+    public void KeepTerminals(int[] terminals) => _terminals = terminals;
+
     public void Dispose()
     {
         _programEnded = true;
@@ -520,6 +524,7 @@ internal sealed partial class RankSupervisor : IDisposable
         WindowFile.Remove(Meeting); // of members that never came
         Listener.Dispose();
         Streams?.Dispose();
+        foreach (int terminal in _terminals) Sys.Close(terminal);
         _jobLock.Dispose();
     }
 }

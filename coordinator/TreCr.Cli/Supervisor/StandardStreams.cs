@@ -14,6 +14,10 @@ internal sealed class StandardStreams : IDisposable
     private readonly byte[]? _ownSettings;
     private readonly (int From, int To, bool Terminal)[] _plan;
     private readonly int _inputEnd, _inputCopy;
+
+    /// <summary>A program that is restored may have terminals of its own below this number, which must not be that of the one it is given.</summary>
+    private const int NumbersOfPrograms = 64;
+
     private InputRelay? _input;
 
     private StandardStreams(IReadOnlyList<StreamState>? saved, byte[]? terminalSettings)
@@ -24,7 +28,7 @@ internal sealed class StandardStreams : IDisposable
         int slave = -1;
         if (terminal.Contains(true))
         {
-            (Master, slave) = Sys.OpenPseudoTerminal();
+            (Master, slave) = Sys.OpenPseudoTerminal(saved is null ? 0 : NumbersOfPrograms);
             if (terminalSettings is { Length: Sys.TermiosBytes }) Sys.SetTerminalSettings(slave, terminalSettings);
             else if (Sys.GetTerminalSettings(0) is { } ours) Sys.SetTerminalSettings(slave, ours);
             PassWindowSize();

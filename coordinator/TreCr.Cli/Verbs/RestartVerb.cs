@@ -229,7 +229,8 @@ internal static class RestartVerb
             supervisor.Hooks.AfterRestart(program.HostPid, manifest.CheckpointId);
             int[] hostPids = [.. state.Sessions.Select(s => s.Pid == program.Pid ? program.HostPid : HostPidOf(space, s.Pid, manifest))]; // a process that runs may end at once
             if (state.Mpi is { } mpi) supervisor.RestoreMpi(mpi, mpi.Pid == program.Pid ? program.HostPid : HostPidOf(space, mpi.Pid, manifest), manifest.Epoch);
-            engine.Peer.Ask(new Request { Release = new ReleaseRequest() }, EngineMs, TrecrError.RestoreFailed);
+            engine.Peer.Ask(new Request { Release = new ReleaseRequest() }, EngineMs, TrecrError.RestoreFailed, [], out int[] terminals);
+            supervisor.KeepTerminals(terminals);
             timing.Mark("release");
             for (int i = 0; i < delegators.Count; i++)
             {

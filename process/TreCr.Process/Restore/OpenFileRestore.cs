@@ -32,6 +32,7 @@ internal sealed unsafe class OpenFileRestore(SavedTree saved, GivenDescriptors g
             limit[0] = limit[1];
             Sys.Raw(SyscallNumber.Prlimit64, 0, RLIMIT_NOFILE, (long)limit, 0);
         }
+        OwnTerminals.Provide(Tree, given);
         RestoreFiles.MakeMissing(Tree);
         IpcState.Restore(Tree.Ipc, Reader);
         for (int i = 0; i < _memory.Length; i++) MakeMemory(i);

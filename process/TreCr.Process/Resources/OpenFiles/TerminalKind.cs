@@ -10,14 +10,14 @@ namespace TreCr.Process.Resources;
 
 /// <summary>
 /// Pseudo terminals that the program made itself (pty(7)), both ends, with settings, window size and what nobody has read; and <c>/dev/tty</c>, the controlling terminal,
-/// also where that is one that trecr run gave. The number of a terminal must be free at the restart. Sessions and foreground groups belong to the tree.
+/// also where that is one that trecr run gave. Numbers stay (<see cref="OwnTerminals"/>). Sessions and foreground groups belong to the tree.
 /// </summary>
 internal sealed unsafe class TerminalKind : OpenFileKind
 {
     private const long TIOCGPTN = 0x80045430, TIOCSPTLCK = 0x40045431, TIOCGDEV = 0x80045432, TIOCGPKT = 0x80045438, TIOCGPTLCK = 0x80045439, TIOCGEXCL = 0x80045440;
     private const long TIOCPKT = 0x5420, TIOCEXCL = 0x540C, TIOCGWINSZ = 0x5413, TIOCSWINSZ = 0x5414;
-    private const int O_NOCTTY = 0x100, MaxTries = 512;
-    private const string Slaves = "/dev/pts/", Own = "/dev/tty";
+    private const int O_NOCTTY = 0x100;
+    private const string Slaves = OwnTerminals.Slaves, Own = "/dev/tty";
 
     public override DescriptorKind Kind => DescriptorKind.Terminal;
 
@@ -92,7 +92,7 @@ internal sealed unsafe class TerminalKind : OpenFileKind
     public override IEnumerable<string> CheckRestore(OpenFileImage image, SavedTree tree)
     {
         TerminalImage terminal = image.Object.Terminal;
-        if (terminal.Master && Path.Exists(Slaves + terminal.Number)) yield return $"the program's terminal {Slaves}{terminal.Number} is in use by another program";
+        if (terminal.Master && tree.Given is { } streams && OwnTerminals.WhyNot(tree.Tree, streams) is { } why) yield return why;
         if (terminal.Stream > 0 && tree.Given is { } given && !given.Streams.ContainsKey(terminal.Stream - 1)) yield return $"the image needs standard stream {terminal.Stream - 1} and none was given";
     }
 
@@ -110,31 +110,15 @@ internal sealed unsafe class TerminalKind : OpenFileKind
         }
     }
 
-    /// <summary>The kernel gives the lowest free number; those below the wanted one are held meanwhile.</summary>
     private static int OpenMaster(TerminalImage terminal, int flags)
     {
-        List<int> others = [];
-        try
-        {
-            for (int tries = 0; tries < MaxTries; tries++)
-            {
-                int fd = Sys.Open("/dev/ptmx", flags), number = -1, locked = 0;
-                Sys.Raw(SyscallNumber.Ioctl, fd, TIOCGPTN, (long)&number);
-                if (number != terminal.Number)
-                {
-                    others.Add(fd);
-                    if (number < terminal.Number) continue;
-                    break;
-                }
-                Sys.Raw(SyscallNumber.Ioctl, fd, TIOCSPTLCK, (long)&locked);
-                Sys.SetTerminalSettings(fd, terminal.Settings.Span);
-                fixed (byte* size = terminal.Window.Span)
-                    if (terminal.Window.Length == 8) Sys.Raw(SyscallNumber.Ioctl, fd, TIOCSWINSZ, (long)size);
-                return fd;
-            }
-        }
-        finally { foreach (int fd in others) Sys.Close(fd); }
-        throw new RefusedException([$"the program's terminal {Slaves}{terminal.Number} is in use by another program"]);
+        int fd = OwnTerminals.TryOpen(terminal.Number, flags), locked = 0;
+        if (fd < 0) throw new RefusedException([$"the program's terminal {Slaves}{terminal.Number} was just taken by another program"]);
+        Sys.Raw(SyscallNumber.Ioctl, fd, TIOCSPTLCK, (long)&locked);
+        Sys.SetTerminalSettings(fd, terminal.Settings.Span);
+        fixed (byte* size = terminal.Window.Span)
+            if (terminal.Window.Length == 8) Sys.Raw(SyscallNumber.Ioctl, fd, TIOCSWINSZ, (long)size);
+        return fd;
     }
 
     public override void Finish(OpenFileImage image, OpenFileRestore files)
