@@ -228,7 +228,8 @@ public sealed class RankTests(string kind)
         RunningProgram run = Launch(2);
         AwaitStep(run, 2, 3);
         Sys.Kill(run.Id, Sys.SIGUSR1);
-        AwaitStep(run, 2, 10);
+        // A launcher passes it on when it gets to it.
+        Assert.That(SpinWait.SpinUntil(() => File.Exists($"{_directory}/signalled.0") && File.Exists($"{_directory}/signalled.1"), Workplace.Limit), "both ranks hear of it");
         File.WriteAllText($"{_directory}/hold", "");
         (int code, _, string errors) = Finish(run);
         Assert.That(code, Is.Zero, errors);
@@ -293,9 +294,8 @@ public sealed class RankTests(string kind)
 
     private Dictionary<string, string> Variables()
     {
-        // Open MPI has a directory for each job, and leaves it where it is killed.
-        Dictionary<string, string> variables = new() { ["OMPI_ALLOW_RUN_AS_ROOT"] = "1", ["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1", ["TMPDIR"] = $"{_place.Root}/t" };
-        return variables;
+        // Open MPI has a directory for each job, and leaves it where it is killed. Where an OpenCL is installed (pocl, by bench device) its hwloc loads it, and LLVM takes the signals that mpirun would pass on.
+        return new() { ["OMPI_ALLOW_RUN_AS_ROOT"] = "1", ["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1", ["TMPDIR"] = $"{_place.Root}/t", ["HWLOC_COMPONENTS"] = "-opencl" };
     }
 
     private RunningProgram Launch(int ranks, Dictionary<string, string>? variables = null) => _place.StartUnder(Words(ranks), variables ?? Variables(), "run", "--job", "job", "--", _program, _directory, $"{Steps}");

@@ -70,8 +70,16 @@ int main(int argc, char **argv)
     fprintf(out, "nonce %016lx descriptors %d PMI_FD %d HYDI %d input %s\n", nonce, foreign, getenv("PMI_FD") != NULL, getenv("HYDI_CONTROL_FD") != NULL, input);
     fflush(out);
     static unsigned char block[1 << 20];
+    int told = 0;
     for (int at = 0; at < steps; at++) {
-        while (there(dir, "pause", at) || (at == steps - 1 && !there(dir, "hold", -1))) usleep(2000);
+        while (there(dir, "pause", at) || (at == steps - 1 && !there(dir, "hold", -1))) {
+            if (signals && !told) {
+                told = 1;
+                snprintf(file, sizeof file, "%s/signalled.%s", dir, rank);
+                if ((f = fopen(file, "w"))) fclose(f);
+            }
+            usleep(2000);
+        }
         for (int i = 0; i < (int)sizeof block; i += 512) block[i] = (unsigned char)(block[i] * 5 + at), sum = sum * 31 + block[i];
         fprintf(out, "step %d sum %016lx\n", at, sum);
         fflush(out);

@@ -7,7 +7,7 @@ namespace TreCr.Process.Resources;
 
 /// <summary>
 /// Terminals keep their numbers (<c>/dev/pts/N</c> is in strings of the program), and on another machine, or later on the same, other programs may have them. Then the job gets a devpts instance of its own, where all numbers
-/// are free. Source: Documentation/filesystems/devpts.rst; /dev/ptmx opens the instance that is mounted beside it.
+/// are free. Source: Documentation/filesystems/devpts.rst.
 /// </summary>
 /// <remarks>
 /// What is seen of it: a terminal that trecr was started in has no name there (ttyname(3) fails). Its number is kept from being given again in the new instance, where it would look like that terminal.
@@ -16,8 +16,9 @@ internal static unsafe class OwnTerminals
 {
     internal const string Slaves = "/dev/pts/";
 
+    private const string Maker = "/dev/ptmx";
     private const long TIOCGPTN = 0x80045430;
-    private const int O_NOCTTY = 0x100, MaxTries = 4096, MS_NOSUID = 2, MS_NOEXEC = 8;
+    private const int O_NOCTTY = 0x100, MaxTries = 4096, MS_NOSUID = 2, MS_NOEXEC = 8, MS_BIND = 4096;
 
     private static IEnumerable<int> NumbersOf(TreeImage tree) => tree.OpenFiles.Where(f => f.Object?.Terminal is { Master: true }).Select(f => f.Object.Terminal.Number);
 
@@ -42,9 +43,11 @@ internal static unsafe class OwnTerminals
     {
         if (!AreTaken(tree)) return;
         HashSet<int> streams = NumbersOf(given);
-        fixed (byte* type = Sys.CString("devpts"), at = Sys.CString(Slaves), options = Sys.CString("mode=0620,ptmxmode=0666"))
+        fixed (byte* type = Sys.CString("devpts"), at = Sys.CString(Slaves), options = Sys.CString("mode=0620,ptmxmode=0666"), inside = Sys.CString(Slaves + "ptmx"), maker = Sys.CString(Maker))
         {
             long result = Sys.Raw(SyscallNumber.Mount, (long)type, (long)at, (long)type, MS_NOSUID | MS_NOEXEC, (long)options);
+            // The device node opens the instance that is mounted beside it, but in containers it is one instance's own.
+            if (result >= 0) result = Sys.Raw(SyscallNumber.Mount, (long)inside, (long)maker, 0, MS_BIND, 0);
             if (result < 0) throw new RefusedException([$"the program's terminals have numbers that are in use by other programs here, and a devpts of its own cannot be mounted ({Errno.Describe((int)-result)})"]);
         }
         foreach (int number in streams)
@@ -60,7 +63,7 @@ internal static unsafe class OwnTerminals
         {
             for (int tries = 0; tries < MaxTries; tries++)
             {
-                int fd = Sys.Open("/dev/ptmx", flags | O_NOCTTY), number = -1;
+                int fd = Sys.Open(Maker, flags | O_NOCTTY), number = -1;
                 Sys.Raw(SyscallNumber.Ioctl, fd, TIOCGPTN, (long)&number);
                 if (number == wanted) return fd;
                 others.Add(fd);
