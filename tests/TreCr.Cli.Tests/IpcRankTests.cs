@@ -34,16 +34,7 @@ public sealed class IpcRankTests
         Assert.That(compile.WaitForExit(Workplace.Limit), Is.Zero, compile.Errors);
         RunningProgram run = _place.StartUnder(words, variables, "run", "--job", "job", "--device", "soft", "--", program, "--rounds", "40", "--every", "4", "--place", $"{_place.Root}");
         run.WaitForLine(l => l.StartsWith("shared: round"), Workplace.Limit);
-        for (int n = 1; n <= 2; n++)
-        {
-            (int code, string[] output, string errors) = _place.Do("checkpoint", "job");
-            Assert.That(code, Is.Zero, errors);
-            Assert.That(output[^1], Is.EqualTo($"job.{n}"));
-        }
-        RankTests.KillAll(run);
-        File.WriteAllText($"{_place.Root}/hold", "");
-        RunningProgram restart = _place.StartUnder(words, variables, "restart", "job");
-        Assert.That(restart.WaitForExit(Workplace.Limit), Is.Zero, restart.Errors);
+        RunningProgram restart = RankTests.KilledAndRestarted(_place, run, words, variables);
         Assert.That(restart.Output, Does.Contain("shared: PASSED"), "the program compares with what one processor computes");
     }
 }

@@ -35,16 +35,7 @@ public sealed class NcclRankTests(string kind)
         RunningProgram run = _place.StartUnder(Words, Variables, "run", "--job", "job", "--device", "soft", "--", Path.Combine(Repository.Root, "out/samples/allreduce"),
             "--elements", "30000", "--rounds", "60", "--every", "4", "--work", "8", "--id", $"{_place.Root}/id");
         run.WaitForLine(l => l.StartsWith("allreduce: round"), Workplace.Limit);
-        for (int n = 1; n <= 2; n++)
-        {
-            (int code, string[] output, string errors) = _place.Do("checkpoint", "job");
-            Assert.That(code, Is.Zero, errors);
-            Assert.That(output[^1], Is.EqualTo($"job.{n}"));
-        }
-        RankTests.KillAll(run);
-        File.WriteAllText($"{_place.Root}/hold", "");
-        RunningProgram restart = _place.StartUnder(Words, Variables, "restart", "job");
-        Assert.That(restart.WaitForExit(Workplace.Limit), Is.Zero, restart.Errors);
+        RunningProgram restart = RankTests.KilledAndRestarted(_place, run, Words, Variables);
         Assert.That(restart.Output, Does.Contain("allreduce: PASSED"), "the program compares with the CPU's sums");
         Assert.That(Nonce(restart, "allreduce: end"), Is.Not.Null.And.EqualTo(Nonce(run, "allreduce: begin")));
     }

@@ -334,6 +334,22 @@ public sealed class RankTests(string kind)
         catch (IOException) { return false; }
     }
 
+    /// <summary>Takes two checkpoints of a job of ranks that runs, kills all of it, lets its programs end, and restarts it under the same launcher; it ends well.</summary>
+    internal static RunningProgram KilledAndRestarted(Workplace place, RunningProgram run, string[] words, Dictionary<string, string> variables)
+    {
+        for (int n = 1; n <= 2; n++)
+        {
+            (int code, string[] output, string errors) = place.Do("checkpoint", "job");
+            Assert.That(code, Is.Zero, errors);
+            Assert.That(output[^1], Is.EqualTo($"job.{n}"));
+        }
+        KillAll(run);
+        File.WriteAllText($"{place.Root}/hold", "");
+        RunningProgram restart = place.StartUnder(words, variables, "restart", "job");
+        Assert.That(restart.WaitForExit(Workplace.Limit), Is.Zero, restart.Errors);
+        return restart;
+    }
+
     internal static void KillAll(RunningProgram run)
     {
         int[] all = [.. run.Descendants()];

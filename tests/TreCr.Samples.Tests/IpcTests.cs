@@ -50,14 +50,7 @@ public sealed class IpcTests
     public void Killed_and_restarted_a_ring_of_processes_goes_on_in_one_memory()
     {
         using Job job = new(Ring(3));
-        RunningProgram run = job.Run(held: true);
-        run.WaitForLine(l => Sample.Unit(l) > 0, Job.Limit);
-        string id = "";
-        for (int n = 0; n < 3; n++) id = job.Checkpoint();
-        run.Kill();
-        job.Release();
-        RunningProgram restart = job.Restart(id);
-        Assert.That(restart.WaitForExit(Job.Limit), Is.Zero, restart.Errors);
+        RunningProgram run = job.Run(held: true), restart = job.KilledAndRestarted(run, checkpoints: 3);
         Assert.That(restart.Output, Does.Contain("shared: PASSED"));
         Assert.That(Sample.MarkOf(restart.Output, "end")?.Nonce, Is.Not.Null.And.EqualTo(Sample.MarkOf(run.Output, "begin")?.Nonce));
         Assert.That(job.Starts, Is.EqualTo(1));

@@ -157,6 +157,19 @@ internal sealed class Job : IDisposable
         return (run, restart);
     }
 
+    /// <summary>Waits for the first unit, takes checkpoints, kills the program, and restarts it from the last one; it ends well.</summary>
+    public RunningProgram KilledAndRestarted(RunningProgram run, int checkpoints)
+    {
+        run.WaitForLine(l => Sample.Unit(l) > 0, Limit);
+        string id = "";
+        for (int n = 0; n < checkpoints; n++) id = Checkpoint();
+        run.Kill();
+        Release();
+        RunningProgram restart = Restart(id);
+        Assert.That(restart.WaitForExit(Limit), Is.Zero, restart.Errors);
+        return restart;
+    }
+
     /// <summary>Kills the program and its delegator, not the supervisor.</summary>
     public static void KillProgramAndDelegator(RunningProgram run, Sample sample)
     {

@@ -55,15 +55,7 @@ public sealed class NcclTests
         Sample sample = new(Name, ["--elements", "30000", "--rounds", "60", "--every", "4", "--work", $"{work}", .. processes], "allreduce: ", 0);
         string expected = ToItsEnd(sample, 2).Single(l => l.Contains("totals"));
         using Job job = new(sample) { Environment = { ["TRECR_SOFT_DEVICES"] = "2" } };
-        RunningProgram run = job.Run(held: true);
-        run.WaitForLine(l => Sample.Unit(l) > 0, Job.Limit);
-        string id = "";
-        for (int n = 0; n < 3; n++) id = job.Checkpoint();
-        run.Kill();
-        job.Release();
-        RunningProgram restart = job.Restart(id);
-        int code = restart.WaitForExit(Job.Limit);
-        Assert.That(code, Is.Zero, restart.Errors);
+        RunningProgram run = job.Run(held: true), restart = job.KilledAndRestarted(run, checkpoints: 3);
         Assert.That(restart.Output, Does.Contain(expected).And.Contain("allreduce: PASSED"));
         Assert.That(Sample.MarkOf(restart.Output, "end")?.Nonce, Is.Not.Null.And.EqualTo(Sample.MarkOf(run.Output, "begin")?.Nonce));
         Assert.That(job.Starts, Is.EqualTo(1));

@@ -28,13 +28,9 @@ internal static unsafe class OwnTerminals
     private static HashSet<int> NumbersOf(GivenDescriptors given)
         => [.. given.Streams.Values.Select(fd => Sys.ReadLink($"/proc/self/fd/{fd}") is { } link && link.StartsWith(Slaves, StringComparison.Ordinal) && int.TryParse(link.AsSpan(Slaves.Length), out int number) ? number : -1).Where(n => n >= 0)];
 
-    /// <summary>Why the program's terminals cannot be made here; null: they can.</summary>
-    internal static string? WhyNot(TreeImage tree, GivenDescriptors given)
-    {
-        if (!AreTaken(tree)) return null;
-        HashSet<int> streams = NumbersOf(given);
-        return NumbersOf(tree).Where(streams.Contains).Select(n => $"the program's terminal {Slaves}{n} has the number of the one that it would be given here: restart it once more, or with its streams redirected").FirstOrDefault();
-    }
+    /// <summary>Why a terminal of the program cannot be made here; null: it can.</summary>
+    internal static string? WhyNot(int number, TreeImage tree, GivenDescriptors given)
+        => AreTaken(tree) && NumbersOf(given).Contains(number) ? $"the program's terminal {Slaves}{number} has the number of the one that it would be given here: restart it once more, or with its streams redirected" : null;
 
     /// <summary>Before any terminal is opened: mounts a devpts of the job's own where one of its numbers is taken.</summary>
     /// <param name="given">receives what has to stay open as long as the program runs</param>

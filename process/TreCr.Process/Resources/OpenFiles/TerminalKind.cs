@@ -92,7 +92,7 @@ internal sealed unsafe class TerminalKind : OpenFileKind
     public override IEnumerable<string> CheckRestore(OpenFileImage image, SavedTree tree)
     {
         TerminalImage terminal = image.Object.Terminal;
-        if (terminal.Master && tree.Given is { } streams && OwnTerminals.WhyNot(tree.Tree, streams) is { } why) yield return why;
+        if (terminal.Master && tree.Given is { } streams && OwnTerminals.WhyNot(terminal.Number, tree.Tree, streams) is { } why) yield return why;
         if (terminal.Stream > 0 && tree.Given is { } given && !given.Streams.ContainsKey(terminal.Stream - 1)) yield return $"the image needs standard stream {terminal.Stream - 1} and none was given";
     }
 
