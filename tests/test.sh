@@ -50,15 +50,15 @@ new_skips() {
         }' tests/skips.tsv RS='<UnitTestResult ' "$2"
 }
 
-# Terminals of a restored job have the numbers that they had, of which launchers in other projects' tests take some meanwhile: a project that restores terminals gets numbers of its own, where that can be had.
-own_terminals=(unshare --mount --propagation private sh -c 'mount -t devpts -o newinstance,gid=5,mode=620,ptmxmode=666 devpts /dev/pts && mount --bind /dev/pts/ptmx /dev/ptmx && exec "$@"' sh)
-with_terminals=" TreCr.Process.Tests "
-"${own_terminals[@]}" true 2>/dev/null || own_terminals=()
+# Terminals and ports of a restored job have the numbers that they had, of which launchers and programs in other projects' tests take some meanwhile: a project that restores them gets numbers of its own, where that can be had.
+own_numbers=(unshare --mount --net --propagation private sh -c 'ip link set lo up && mount -t devpts -o newinstance,gid=5,mode=620,ptmxmode=666 devpts /dev/pts && mount --bind /dev/pts/ptmx /dev/ptmx && exec "$@"' sh)
+with_own_numbers=" TreCr.Process.Tests "
+"${own_numbers[@]}" true 2>/dev/null || own_numbers=()
 
 # Runs one project: its line, and its sums in $results/NAME.sums.
 run_project() {
     local name=$1 started=$SECONDS rc trx counters total p f executed s note= new within=()
-    [[ $with_terminals != *" $name "* ]] || within=("${own_terminals[@]}")
+    [[ $with_own_numbers != *" $name "* ]] || within=("${own_numbers[@]}")
     # The process group ends with the limit; a test that hangs is named by vstest's blame file where it can be.
     timeout --kill-after=10 "$limit" "${within[@]}" dotnet vstest "artifacts/bin/$name/release/$name.dll" --logger:"trx;LogFileName=$name.trx" --ResultsDirectory:"$results" \
         >"$results/$name.log" 2>&1 </dev/null

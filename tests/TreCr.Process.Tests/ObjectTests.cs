@@ -30,6 +30,13 @@ public sealed class ObjectTests
         lock (Runner.Ports) Runner.Run(scenario, [Node, Runner.Source("server.js")], unprivileged).Expect(0).ExpectSameRun();
     }
 
+    /// <summary>By the time of the restart other programs have connections from the ports that its own came from, to somebody else.</summary>
+    [TestCase(false), TestCase(true)]
+    public void PortsThatOthersConnectFrom(bool unprivileged)
+    {
+        lock (Runner.Ports) Assert.That(Changed("tcp", $"{Python} {Runner.Source("connect-from.py")} DIR/*/ports", null, unprivileged).Expect(0).ExpectSameRun().Error, Does.Not.Contain("connect-from"));
+    }
+
     /// <summary>While the program is away somebody appends to its log and writes over its beginning: the log is again as at the checkpoint.</summary>
     [Test]
     public void FileChangedMeanwhileIsPutBack() => Changed("files", "for f in DIR/*/log; do echo junk >> $f; printf JUNK | dd of=$f conv=notrunc bs=1 2>/dev/null; done", null).Expect(0).ExpectSameRun();
@@ -39,15 +46,16 @@ public sealed class ObjectTests
     public void LargeFileChangedMeanwhileIsNamed()
         => Assert.That(Changed("locks", "for f in DIR/*/file; do printf JUNK | dd of=$f conv=notrunc bs=1 2>/dev/null; done", "10").Expect(98).Error, Does.Contain("/file, which the program writes, was changed since the checkpoint"));
 
-    private static Outcome Changed(string name, string command, string? saveBelow)
+    private static Outcome Changed(string name, string command, string? saveBelow, bool unprivileged = false)
     {
         if (!File.Exists(Python)) Assert.Ignore("no /usr/bin/python3");
         string directory = Directory.CreateTempSubdirectory("trecr-changed-").FullName;
+        File.SetUnixFileMode(directory, (UnixFileMode)0x1ff);
         try
         {
             Dictionary<string, string> environment = new() { ["TMPDIR"] = directory, ["TRECR_TEST_BETWEEN"] = command.Replace("DIR", directory) };
             if (saveBelow is not null) environment["TRECR_TEST_SAVE_BELOW"] = saveBelow;
-            return Runner.Run("cycle:1", [Python, Runner.Source("objects.py"), name], environment: environment);
+            return Runner.Run("cycle:1", [Python, Runner.Source("objects.py"), name], unprivileged, environment: environment);
         }
         finally { Directory.Delete(directory, true); }
     }

@@ -494,6 +494,8 @@ def tcp():
         waiting = socket.socket(family)
         waiting.connect(listener.getsockname())
         kept.append((listener, clients, servers, names, big, waiting))
+    with open(path("ports"), "w") as f:
+        f.write("".join(f"{name[0]} {name[1]}\n" for _, clients, _, _, _, waiting in kept for name in [c.getsockname() for c in clients + [waiting]]))
     alone = socket.socket()
     alone.bind(("127.0.0.1", 0))
     n = 0

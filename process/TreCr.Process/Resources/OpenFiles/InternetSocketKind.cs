@@ -15,7 +15,7 @@ namespace TreCr.Process.Resources;
 internal sealed class InternetSocketKind : OpenFileKind
 {
     public const int AF_INET = 2, AF_INET6 = 10, SOCK_DGRAM = 2;
-    private const int SOL_SOCKET = 1, SO_TYPE = 3, SO_PROTOCOL = 38, IPPROTO_TCP = 6, IPPROTO_UDP = 17, MSG_PEEK = 2, MSG_DONTWAIT = 0x40, ConnectWaitMs = 20_000;
+    private const int SOL_SOCKET = 1, SO_TYPE = 3, SO_PROTOCOL = 38, IPPROTO_TCP = 6, IPPROTO_UDP = 17, MSG_PEEK = 2, MSG_DONTWAIT = 0x40;
 
     public override DescriptorKind Kind => DescriptorKind.InternetSocket;
 
@@ -177,7 +177,7 @@ internal sealed class InternetSocketKind : OpenFileKind
             TcpPairs.Open(image, files);
             return;
         }
-        int fd = TcpPairs.Make(socket);
+        int fd = TcpPairs.Make(socket, connects: socket.Waits);
         if (socket.Listening) Sys.Check(Sys.Raw(SyscallNumber.Listen, fd, socket.Backlog), "listen", SocketNames.Address(socket.Name.Span));
         files.Set(image, fd);
         if (!socket.Waits) OpenFileRestore.SetStatusFlags(fd, image.Flags);
@@ -202,7 +202,7 @@ internal sealed class InternetSocketKind : OpenFileKind
             foreach (ulong waiting in socket.Pending)
                 if (files.Tree.OpenFiles.FirstOrDefault(o => o.Object?.Socket is { Waits: true } s && s.Inode == waiting) is { } client)
                 {
-                    TcpPairs.Connect(files.Get(client), client.Object.Socket.PeerName.Span, ConnectWaitMs);
+                    TcpPairs.Connect(files.Get(client), client.Object.Socket, client.Object.Socket.PeerName.Span);
                     OpenFileRestore.SetStatusFlags(files.Get(client), client.Flags);
                 }
         }

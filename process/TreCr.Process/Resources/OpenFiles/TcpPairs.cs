@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Process.Engine;
@@ -11,12 +12,14 @@ namespace TreCr.Process.Resources;
 internal static class TcpPairs
 {
     private const int SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_RCVBUF = 8, SO_LINGER = 13, MSG_DONTWAIT = 0x40, SHUT_WR = 1;
+    private const int IPPROTO_IP = 0, IP_BIND_ADDRESS_NO_PORT = 24, IP_LOCAL_PORT_RANGE = 51;
     private const int EADDRINUSE = 98, EADDRNOTAVAIL = 99, DefaultBytes = 64 << 10, RoomWaitMs = 5;
     private const int ConnectWaitMs = 20_000, TimeWaitMs = 65_000;
 
     /// <summary>A socket with options and name. An address that a connection of the former run still holds for a minute (TIME_WAIT) can be had.</summary>
+    /// <param name="connects">it is going to connect: connections of other programs may have the same port then, to somebody else</param>
     /// <exception cref="RefusedException">another program has the address</exception>
-    public static int Make(SocketImage socket)
+    public static int Make(SocketImage socket, bool connects = false)
     {
         int fd = (int)Sys.Check(Sys.Socket((int)socket.Domain, (int)socket.Type, (int)socket.Protocol), "socket");
         try
@@ -24,7 +27,7 @@ internal static class TcpPairs
             SocketOptions.Restore(fd, socket);
             if (socket.Name.Length == 0) return fd;
             if (socket.Type == Sys.SOCK_STREAM) Sys.SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-            long result = Bind(fd, socket);
+            long result = Bind(fd, socket, connects);
             if (result is -EADDRINUSE or -EADDRNOTAVAIL or -Errno.EACCES)
                 throw new RefusedException([$"the program's address {SocketNames.Address(socket.Name.Span)} " + (result == -EADDRINUSE ? "is in use by another program" : result == -Errno.EACCES ? "may not be used by this user" : "is not an address of this machine")]);
             Sys.Check(result, "bind", SocketNames.Address(socket.Name.Span));
@@ -40,7 +43,7 @@ internal static class TcpPairs
     /// <summary>
     /// Where only connections that no program has any more hold the address (the former run was killed, not stopped), the kernel gives it up after a minute.
     /// </summary>
-    private static long Bind(int fd, SocketImage socket)
+    private static long Bind(int fd, SocketImage socket, bool connects)
     {
         string name = SocketNames.Address(socket.Name.Span);
         long end = Environment.TickCount64 + TimeWaitMs;
@@ -49,9 +52,22 @@ internal static class TcpPairs
             long result = Sys.Bind(fd, socket.Name.Span);
             if (result != -EADDRINUSE || socket.Type != Sys.SOCK_STREAM || Environment.TickCount64 > end) return result;
             List<TcpEntry> holders = [.. TcpTable.Read().All.Where(e => e.Local.EndsWith(name[name.LastIndexOf(':')..], StringComparison.Ordinal))];
-            if (holders.Any(e => e.Inode != 0 || e.State == TcpInfo.Listen)) return result;
+            if (holders.Any(e => e.State == TcpInfo.Listen)) return result;
+            if (holders.Any(e => e.Inode != 0)) return connects && BindToRange(fd, socket) ? 0 : result;
             Thread.Sleep(20);
         }
+    }
+
+    /// <summary>
+    /// Has connect(2) choose the port, from a range of that one: as when the program connected first, a port that others' connections have too will do, where bind(2) wants it for itself.
+    /// </summary>
+    /// <returns>false: a kernel before 6.3</returns>
+    private static bool BindToRange(int fd, SocketImage socket)
+    {
+        byte[] name = socket.Name.ToByteArray();
+        int port = BinaryPrimitives.ReadUInt16BigEndian(name.AsSpan(2));
+        name.AsSpan(2, 2).Clear();
+        return Sys.SetOption(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, port | port << 16) >= 0 && Sys.SetOption(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) >= 0 && Sys.Bind(fd, name) >= 0;
     }
 
     /// <summary>Has connections end without a trace when their programs are killed, so that their addresses can be had again at once.</summary>
@@ -94,8 +110,8 @@ internal static class TcpPairs
         int to = -1, from = -1;
         try
         {
-            from = Make(client);
-            Connect(from, client.PeerName.Length > 0 ? client.PeerName.Span : Sys.SocketName(listening), ConnectWaitMs);
+            from = Make(client, connects: true);
+            Connect(from, client, client.PeerName.Length > 0 ? client.PeerName.Span : Sys.SocketName(listening));
             to = Accept(listening, from);
             SocketOptions.Restore(to, server);
             int fd = serves ? to : from, other = serves ? from : to;
@@ -147,11 +163,14 @@ internal static class TcpPairs
     }
 
     /// <summary>connect(2). The same pair of addresses can be had again a second after its former connection (tcp_tw_reuse).</summary>
-    public static void Connect(int fd, ReadOnlySpan<byte> name, int waitMs)
+    /// <exception cref="RefusedException">another program has the port for itself</exception>
+    public static void Connect(int fd, SocketImage socket, ReadOnlySpan<byte> name)
     {
-        long end = Environment.TickCount64 + waitMs, result;
+        long end = Environment.TickCount64 + ConnectWaitMs, result;
         while ((result = Sys.Connect(fd, name)) == -EADDRNOTAVAIL && Environment.TickCount64 < end) Thread.Sleep(50);
+        if (result == -EADDRNOTAVAIL && Sys.GetOption(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE) > 0) throw new RefusedException([$"the program's address {SocketNames.Address(socket.Name.Span)} is in use by another program"]);
         Sys.Check(result, "connect", SocketNames.Address(name));
+        if (Sys.SetOption(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, 0) >= 0 && !socket.Options.Any(o => o is { Level: IPPROTO_IP, Name: IP_BIND_ADDRESS_NO_PORT })) Sys.SetOption(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0);
     }
 
     /// <summary>Puts the unread bytes back; when both ends have theirs, what was ended is ended.</summary>
