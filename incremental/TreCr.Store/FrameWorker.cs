@@ -77,7 +77,6 @@ internal sealed unsafe class FrameWorker
 
     private void Run()
     {
-        Linux.Sys.SetThreadNice(5); // the thread that copies, and then the program, come first
         byte* chunk = (byte*)NativeMemory.Alloc(ChunkBytes);
         try
         {

@@ -214,6 +214,7 @@ internal static class RestartVerb
             SnapshotReference process = RankRecord.Find(manifest, slot.Rank, RankRecord.ProcessRole).FirstOrDefault()
                 ?? throw new TrecrException(TrecrError.BadImage, $"checkpoint {manifest.CheckpointId}: it has no process snapshot");
             EngineProcess engine = supervisor.Engine();
+            supervisor.Prepare(); // while the engine starts
             timing.Mark("engine, begun");
             ProcessRestoreRequest restore = new() { ManifestHash = process.ManifestHash, SessionCount = (uint)delegators.Count, Meeting = supervisor.Meeting };
             changes.AddTo(restore);
@@ -225,13 +226,13 @@ internal static class RestartVerb
             SpawnedProcess program = space.AdoptProgram(restored.Pid);
             changes.Apply(space.InitPid, program.HostPid);
             foreach ((SnapshotReference reference, string role) in RankRecord.Of(manifest, slot.Rank)!.Snapshots.Select(s => (s, s.Role))) supervisor.SetBase(role, reference.Pid, reference.ManifestHash, manifest.CheckpointId);
-            supervisor.Prepare();
             supervisor.Hooks.AfterRestart(program.HostPid, manifest.CheckpointId);
             int[] hostPids = [.. state.Sessions.Select(s => s.Pid == program.Pid ? program.HostPid : HostPidOf(space, s.Pid, manifest))]; // a process that runs may end at once
             if (state.Mpi is { } mpi) supervisor.RestoreMpi(mpi, mpi.Pid == program.Pid ? program.HostPid : HostPidOf(space, mpi.Pid, manifest), manifest.Epoch);
-            engine.Peer.Ask(new Request { Release = new ReleaseRequest() }, EngineMs, TrecrError.RestoreFailed, [], out int[] terminals);
+            Reply released = engine.Peer.Ask(new Request { Release = new ReleaseRequest() }, EngineMs, TrecrError.RestoreFailed, [], out int[] terminals);
             supervisor.KeepTerminals(terminals);
-            timing.Mark("release");
+            timing.Add("release", released);
+            timing.Mark("release, all");
             for (int i = 0; i < delegators.Count; i++)
             {
                 SessionState saved = state.Sessions[i];

@@ -28,6 +28,7 @@ internal sealed unsafe class LazyServer : IDisposable
     private readonly DescriptorKeeper _keeper;
     private Exception? _error;
     private bool _stop, _disposed;
+    private volatile bool _runs, _copies; // the program; the readers
 
     /// <param name="memories">owned</param><param name="keeper">owned</param>
     /// <param name="onFailure">called once, on a thread of this server</param><param name="onDone">likewise, instead</param>
@@ -47,10 +48,10 @@ internal sealed unsafe class LazyServer : IDisposable
     /// <summary>Begins to serve faults; the readers begin with <see cref="CopyAll"/>.</summary>
     public void Start() => _server.Start();
 
-    /// <summary>The program runs: copies everything.</summary>
+    /// <summary>The program runs: copies everything. At once: the readers are started by the server.</summary>
     public void CopyAll()
     {
-        foreach (Thread reader in _readers) reader.Start();
+        _runs = true;
         Sys.SignalEventFd(_wake);
     }
 
@@ -102,7 +103,10 @@ internal sealed unsafe class LazyServer : IDisposable
         {
             long progress = Environment.TickCount64;
             while (!_stop && Step(ref progress))
+            {
+                if (_runs && !_copies) StartReaders();
                 if (Environment.TickCount64 - progress > StuckMs) throw new ProcessException("pages cannot be copied into the restarted program: " + string.Join(", ", _memories.Select(m => $"{Errno.Describe(m.WaitsFor)} at {m.WaitsAt:x}")));
+            }
             if (_stop) return;
             EndReaders();
             _keeper.End();
@@ -110,6 +114,16 @@ internal sealed unsafe class LazyServer : IDisposable
             _onDone();
         }
         catch (Exception e) { Fail(e); }
+    }
+
+    private void StartReaders()
+    {
+        lock (_gate)
+        {
+            if (_stop) return; // who disposes of this does not wait for a thread that has not begun
+            foreach (Thread reader in _readers) reader.Start();
+            _copies = true;
+        }
     }
 
     /// <returns>false: everything is done</returns>
@@ -153,7 +167,7 @@ internal sealed unsafe class LazyServer : IDisposable
     /// <returns>true: one was</returns>
     private bool Finish()
     {
-        if (!_readers[0].IsAlive) return false; // the program does not run yet
+        if (!_copies) return false; // the program does not run yet
         for (int i = _memories.Count - 1; i >= 0; i--)
         {
             LazyMemory memory = _memories[i];
