@@ -2,6 +2,8 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using NUnit.Framework;
 using TreCr.Calls.Cuda;
+using TreCr.SoftDevice.Engine;
+using TreCr.SoftDevice.Streams;
 using static TreCr.Calls.Cuda.CUresult;
 
 namespace TreCr.SoftDevice.Tests;
@@ -148,6 +150,103 @@ public sealed unsafe class StreamTests
         Machine.Span<int>(flag, 1)[0] = 1;
         Assert.That(m.Device.Drain(TimeSpan.FromSeconds(60), out _), Is.True);
         Assert.That(Machine.Span<int>(mark, 1)[0], Is.EqualTo(1));
+    }
+
+    [Test]
+    public void WhoWaitsIsWokenByWhatItWaitsForOnly()
+    {
+        ulong mark = m.Zeroed<int>(1), a = m.Zeroed<int>(1);
+        CUstream held = Stream(1), other = Stream(1);
+        Block(held, mark);
+        ThreadBell? bell = null;
+        Thread waiter = new(() =>
+        {
+            m.Device.cuCtxSetCurrent(m.Context);
+            Volatile.Write(ref bell, ThreadBell.OfThisThread);
+            m.Device.cuStreamSynchronize(held);
+        });
+        waiter.Start();
+        Assert.That(() => Volatile.Read(ref bell)?.Stream, Is.Not.Null.After(60_000, 1));
+        for (int i = 0; i < 50; i++)
+        {
+            On(other, add, a, i);
+            Machine.Ok(m.Device.cuStreamSynchronize(other));
+        }
+        Assert.That(bell!.Rings, Is.Zero);
+        Open.Set();
+        waiter.Join();
+        Assert.That(bell.Rings, Is.EqualTo(1));
+    }
+
+    [Test]
+    public void NoWakeUpIsLost()
+    {
+        // More threads than workers, each of which waits for every launch: one that nobody wakes hangs until CancelAfter.
+        const int Threads = 5, Rounds = 400;
+        ulong sums = m.Zeroed<int>(Threads * 128), words = m.Zeroed<int>(Threads * 128);
+        Exception? failure = null;
+        Thread[] threads = [.. Enumerable.Range(0, Threads).Select(t => new Thread(() =>
+        {
+            try
+            {
+                Machine.Ok(m.Device.cuCtxSetCurrent(m.Context));
+                CUstream s = Stream(1), next = Stream(1);
+                CUevent e;
+                Machine.Ok(m.Device.cuEventCreate(&e, 0));
+                ulong sum = sums + (ulong)t * 512, word = words + (ulong)t * 512;
+                uint expected = 0;
+                for (int i = 0; i < Rounds; i++)
+                {
+                    On(s, add, sum, i);
+                    expected = expected * 3 + (uint)i;
+                    switch (i % 4)
+                    {
+                        case 0:
+                            Machine.Ok(m.Device.cuStreamSynchronize(s));
+                            break;
+                        case 1:
+                            Machine.Ok(m.Device.cuEventRecord(e, s));
+                            Machine.Ok(m.Device.cuEventSynchronize(e));
+                            break;
+                        case 2: // one stream waits for the other
+                            Machine.Ok(m.Device.cuEventRecord(e, s));
+                            Machine.Ok(m.Device.cuStreamWaitEvent(next, e, 0));
+                            On(next, copy, sum, sum + 4);
+                            Machine.Ok(m.Device.cuStreamSynchronize(next));
+                            break;
+                        default: // and for a value that the other writes
+                            Machine.Ok(m.Device.cuStreamWaitValue32_v2(next, new(word), (uint)i, 1));
+                            Machine.Ok(m.Device.cuStreamWriteValue32_v2(s, new(word), (uint)i, 0));
+                            Machine.Ok(m.Device.cuStreamSynchronize(next));
+                            break;
+                    }
+                    if (Machine.Span<uint>(sum, 1)[0] != expected) throw new InvalidOperationException($"round {i}: {Machine.Span<uint>(sum, 1)[0]}, not {expected}");
+                }
+            }
+            catch (Exception x) { failure = x; }
+        }))];
+        foreach (Thread t in threads) t.Start();
+        foreach (Thread t in threads) t.Join();
+        Assert.That(failure, Is.Null);
+    }
+
+    [Test]
+    public void BatchesCoverTheGridAndShrinkTowardsItsEnd([Values(1u, 7u, 300u, 5000u)] uint blocks, [Values(1, 2, 16)] int workers)
+    {
+        GridLaunch launch = new() { GridX = blocks, GridY = 1, GridZ = 1 };
+        launch.Start(workers);
+        List<ulong> sizes = [];
+        ulong next = 0;
+        while (launch.Take(out ulong first, out ulong end))
+        {
+            Assert.That(first, Is.EqualTo(next));
+            sizes.Add(end - first);
+            next = end;
+        }
+        Assert.That(next, Is.EqualTo((ulong)blocks));
+        Assert.That(sizes, Is.Ordered.Descending);
+        Assert.That(sizes, Is.All.LessThanOrEqualTo(64UL));
+        Assert.That(sizes[^1], Is.EqualTo(1UL));
     }
 
     [Test]

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 
 namespace TreCr.SoftDevice.Engine;
@@ -49,8 +50,9 @@ sealed unsafe class GridLaunch
     }
 
     public ulong Blocks => (ulong)GridX * GridY * GridZ;
-    ulong nextBlock;
-    int batch;
+    /// <summary>blocks that a worker takes at a time at most</summary>
+    const ulong MostBlocks = 64;
+    ulong nextBlock, shares;
     /// <summary>the first fault; the launch hands out no more blocks</summary>
     public volatile DeviceFaultException? Fault;
     public (uint X, uint Y, uint Z) FaultBlock;
@@ -88,11 +90,14 @@ sealed unsafe class GridLaunch
     {
         nextBlock = 0;
         Fault = null;
-        batch = (int)Math.Clamp(Blocks / (ulong)(8 * workers), 1, 64);
+        shares = (ulong)(4 * workers);
     }
 
-    /// <summary>Blocks that a worker takes at a time.</summary>
-    public int Batch => batch;
+    /// <summary>Blocks that a worker takes where <paramref name="left"/> are left: fewer towards the end, so that all workers end together. A power of two: rows of a grid, which are often one, are not broken.</summary>
+    ulong BatchOf(ulong left) => Math.Min(MostBlocks, 1UL << BitOperations.Log2(left / shares));
+
+    /// <summary>Blocks that a worker takes first.</summary>
+    public ulong Batch => BatchOf(Blocks);
 
     public bool HasBlocks => Volatile.Read(ref nextBlock) < Blocks && Fault is null;
 
@@ -100,10 +105,14 @@ sealed unsafe class GridLaunch
     public bool Take(out ulong first, out ulong end)
     {
         first = end = 0;
-        if (!HasBlocks) return false;
-        first = Interlocked.Add(ref nextBlock, (ulong)batch) - (ulong)batch;
-        end = Math.Min(first + (ulong)batch, Blocks);
-        return first < end;
+        while (HasBlocks)
+        {
+            first = Volatile.Read(ref nextBlock);
+            if (first >= Blocks) break;
+            end = first + BatchOf(Blocks - first);
+            if (Interlocked.CompareExchange(ref nextBlock, end, first) == first) return true;
+        }
+        return false;
     }
 
     void Free()

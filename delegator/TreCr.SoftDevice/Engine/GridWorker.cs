@@ -56,7 +56,7 @@ sealed class GridWorker(int number, int workers, int depth = 0) : IDisposable
     static (ulong From, ulong To) FastBlocks(FastVariant fast, GridLaunch launch, AccessMap memory)
     {
         ulong blocks = launch.Blocks;
-        for (ulong part = 0; part * 2 < blocks; part = part == 0 ? (ulong)launch.Batch : part * 4)
+        for (ulong part = 0; part * 2 < blocks; part = part == 0 ? launch.Batch : part * 4)
             if (RangeProof.Holds(fast, launch, memory, part, blocks - part)) return (part, blocks - part);
         return default;
     }

@@ -9,19 +9,21 @@ sealed unsafe partial class SoftScheduler
     const int PollMs = 1, IllegalAddress = 700;
 
     readonly List<StreamItem> waits = [];
+    readonly ThreadBell pollBell = new();
     Thread? poller;
 
     /// <summary>Whether the head of a stream that waits for a value may go. The gate is held.</summary>
     bool MayGo(StreamItem item)
     {
         if (IsSatisfied(item)) return true;
-        if (!waits.Contains(item)) waits.Add(item);
+        if (waits.Contains(item)) return false;
+        waits.Add(item);
         if (poller is null)
         {
             poller = new(Poll, 256 << 10) { IsBackground = true, Name = "soft device waits for values" };
             poller.Start();
         }
-        Monitor.PulseAll(Gate);
+        pollBell.Ring();
         return false;
     }
 
@@ -46,23 +48,33 @@ sealed unsafe partial class SoftScheduler
 
     void Poll()
     {
-        lock (Gate)
-            while (!stopping)
+        while (true)
+        {
+            bool any;
+            lock (Gate)
             {
-                if (waits.Count == 0) Monitor.Wait(Gate);
-                else
-                {
-                    Monitor.Wait(Gate, PollMs);
-                    if (waits.Exists(IsSatisfied)) AdvanceAll();
-                }
+                if (stopping) return;
+                if (waits.Exists(IsSatisfied)) AdvanceAll();
+                any = waits.Count > 0;
             }
+            pollBell.Await(watch: false, any ? PollMs : -1);
+        }
     }
 
     /// <summary>Waits for the last record of an event that other processes use too: they tell by a word in memory.</summary>
     public void WaitShared(SoftEvent e)
     {
-        lock (Gate)
-            for (ulong number = e.Shared!.Last; !e.Shared.IsReached(number);) Monitor.Wait(Gate, PollMs);
+        ThreadBell bell = ThreadBell.OfThisThread;
+        ulong number = e.Shared!.Last;
+        while (true)
+        {
+            lock (Gate)
+            {
+                if (e.Shared.IsReached(number)) { Leave(bell); return; }
+                Enter(bell, null, 0, e);
+            }
+            bell.Await(watch: true, PollMs);
+        }
     }
 
     /// <summary>Other processes use the event from now on; what it was recorded for may still be under way.</summary>

@@ -18,6 +18,11 @@ sealed unsafe partial class SoftScheduler : IDisposable
     readonly Queue<StreamItem> hostFunctions = new();
     readonly Thread[] threads;
     readonly Thread hostThread;
+    readonly ThreadBell hostBell = new();
+    /// <summary>of workers that found nothing to do, the last of them on top: one that is not in it looks for work before it sleeps</summary>
+    readonly Stack<ThreadBell> idle = new();
+    /// <summary>of threads that wait for a stream or an event; who is rung is taken out</summary>
+    readonly List<ThreadBell> waiters = [];
     bool stopping;
     ulong gridIds;
 
@@ -122,7 +127,12 @@ sealed unsafe partial class SoftScheduler : IDisposable
                     if (s is { Destroyed: true, Items.Count: 0 }) c.Streams.RemoveAt(n);
                 }
         } while (again);
-        Monitor.PulseAll(Gate);
+    }
+
+    /// <summary>Wakes workers for an item that so many of them can do at once.</summary>
+    void CallWorkers(ulong needed)
+    {
+        for (; needed > 0 && idle.TryPop(out ThreadBell? bell); needed--) bell.Ring();
     }
 
     /// <summary>Starts what the head of a stream allows. True when items were completed on the spot.</summary>
@@ -141,18 +151,20 @@ sealed unsafe partial class SoftScheduler : IDisposable
                 case ItemKind.Kernel or ItemKind.Copy or ItemKind.Fill when !dead:
                     if (item.Kind == ItemKind.Kernel) item.Launch!.Start(Workers);
                     active.Add(item);
-                    Monitor.PulseAll(Gate);
+                    CallWorkers(item.Kind == ItemKind.Kernel ? item.Launch!.Blocks : 1);
                     return completed;
                 case ItemKind.HostFunction when !dead:
                     hostFunctions.Enqueue(item);
-                    Monitor.PulseAll(Gate);
+                    hostBell.Ring();
                     return completed;
                 case ItemKind.Collective: // also when dead: the others are told
                     item.Worker!.Begin(item);
                     return completed;
                 case ItemKind.RecordEvent:
                     item.Event!.TimeNs = NowNs;
-                    if (item.Word != 0) item.Event.Shared!.Reach(item.Word);
+                    if (item.Word == 0) break;
+                    item.Event.Shared!.Reach(item.Word);
+                    RingWaiters(null, item.Event);
                     break;
                 case ItemKind.WriteValue when !dead:
                     WriteWord(item);
@@ -169,6 +181,7 @@ sealed unsafe partial class SoftScheduler : IDisposable
         SoftStream stream = item.Stream;
         stream.Items.Dequeue();
         stream.Completed++;
+        RingWaiters(stream, null);
         if (item.Launch is { } launch)
         {
             item.Launch = null;
@@ -200,19 +213,23 @@ sealed unsafe partial class SoftScheduler : IDisposable
     void Work(int number)
     {
         using GridWorker worker = new(number, Workers);
+        ThreadBell bell = ThreadBell.OfThisThread;
         while (true)
         {
             StreamItem? item;
             AccessMap memory;
             lock (Gate)
             {
-                while ((item = FindWork()) is null)
-                {
-                    if (stopping) return;
-                    Monitor.Wait(Gate);
-                }
-                item.Participants++;
+                item = FindWork();
+                if (item is not null) item.Participants++;
+                else if (stopping) return;
+                else idle.Push(bell);
                 memory = Memory;
+            }
+            if (item is null)
+            {
+                bell.Await(watch: true);
+                continue;
             }
             if (item.Kind == ItemKind.Kernel) worker.Run(item.Launch!, memory);
             else Transfer.Run(item);
@@ -251,12 +268,12 @@ sealed unsafe partial class SoftScheduler : IDisposable
             StreamItem item;
             lock (Gate)
             {
-                while (hostFunctions.Count == 0)
-                {
-                    if (stopping) return;
-                    Monitor.Wait(Gate);
-                }
-                item = hostFunctions.Dequeue();
+                if (!hostFunctions.TryDequeue(out item!) && stopping) return;
+            }
+            if (item is null)
+            {
+                hostBell.Await(watch: false);
+                continue;
             }
             item.Function((void*)item.UserData);
             lock (Gate) Complete(item);
@@ -267,15 +284,41 @@ sealed unsafe partial class SoftScheduler : IDisposable
     /// <returns>false: the deadline passed</returns>
     public bool Wait(SoftStream stream, long count, long deadlineTicks = long.MaxValue)
     {
-        lock (Gate)
+        ThreadBell bell = ThreadBell.OfThisThread;
+        while (true)
         {
-            while (stream.Completed < count)
+            long left = deadlineTicks == long.MaxValue ? -1 : Math.Max(0, deadlineTicks - Environment.TickCount64);
+            lock (Gate)
             {
-                if (deadlineTicks == long.MaxValue) { Monitor.Wait(Gate); continue; }
-                long left = deadlineTicks - Environment.TickCount64;
-                if (left <= 0 || !Monitor.Wait(Gate, (int)Math.Min(left, int.MaxValue)) && stream.Completed < count) return false;
+                if (stream.Completed >= count || left == 0) { Leave(bell); return stream.Completed >= count; }
+                Enter(bell, stream, count, null);
             }
-            return true;
+            bell.Await(watch: true, left);
+        }
+    }
+
+    /// <summary>Enters a thread among those that are rung. The gate is held.</summary>
+    void Enter(ThreadBell bell, SoftStream? stream, long count, SoftEvent? e)
+    {
+        (bell.Stream, bell.Count, bell.Event) = (stream, count, e);
+        if (!waiters.Contains(bell)) waiters.Add(bell);
+    }
+
+    void Leave(ThreadBell bell)
+    {
+        waiters.Remove(bell);
+        (bell.Stream, bell.Event) = (null, null);
+    }
+
+    /// <summary>Wakes who waits for what a stream has completed, or for an event. The gate is held.</summary>
+    void RingWaiters(SoftStream? stream, SoftEvent? e)
+    {
+        for (int n = waiters.Count - 1; n >= 0; n--)
+        {
+            ThreadBell bell = waiters[n];
+            if (stream is not null && bell.Stream == stream ? stream.Completed < bell.Count : e is null || bell.Event != e) continue;
+            waiters.RemoveAt(n);
+            bell.Ring();
         }
     }
 
@@ -321,7 +364,9 @@ sealed unsafe partial class SoftScheduler : IDisposable
         lock (Gate)
         {
             stopping = true;
-            Monitor.PulseAll(Gate);
+            CallWorkers(ulong.MaxValue);
+            hostBell.Ring();
+            pollBell.Ring();
         }
         foreach (Thread t in threads) t.Join(1000);
     }
