@@ -171,6 +171,8 @@ verified by: *own check*: the sample's, which finds the results wrong when kerne
 right by reasoning and missing without kernels, copies or answers of the device. *state*: neither; everything that two plain runs show alike (printed lines, each copy to the host, the contents of all memory that it gives back) the
 restarted run shows too, and a run without kernels, copies or answers does not; what the order of threads decides (below) is taken out first. That says that a restart changes nothing, and not that the numbers themselves are right.
 
+A sample that has restarted is not looked at again when the others are, with a later build.
+
 TEXT
         sort -t$'\t' -k1,1 "$state" | awk -F'\t' '{ n++; r += $3 == "yes"; p += $4 == "yes"; s += $5 == "yes"; k[$5 == "yes" ? $6 : ""]++ } END { printf "%d samples looked at: %d ran, %d pass, %d restart (%d by own check, %d by expected lines, %d by state).\n\n", n, r, p, s, k["own check"], k["expected lines"], k["state"] }'
         printf '| sample | ran | passes | restarts | verified by | reason why not |\n|---|---|---|---|---|---|\n'

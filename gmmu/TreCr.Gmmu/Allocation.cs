@@ -29,7 +29,7 @@ public enum AllocationKind : byte
 /// <param name="Address">in device and process alike</param>
 /// <param name="Bytes">as asked for</param>
 /// <param name="BufferId">never reused</param>
-/// <param name="Context">virtual handle of the context it was made in</param>
+/// <param name="Context">virtual handle of the context that it ends with; 0: of none</param>
 /// <param name="HostFlags">of cuMemHostAlloc or cuMemHostRegister</param>
 public sealed record Allocation(ulong Address, ulong Bytes, AllocationKind Kind, int DeviceOrdinal, ulong BufferId, ulong Context, uint HostFlags)
 {

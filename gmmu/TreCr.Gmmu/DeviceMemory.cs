@@ -213,6 +213,18 @@ public sealed unsafe partial class DeviceMemory : IDeviceAllocator, IDisposable
         }
     }
 
+    /// <inheritdoc cref="ICudaSharing.trecrMemDetach"/>
+    public CUresult DetachFromContext(ulong address)
+    {
+        lock (_lock)
+        {
+            if (Start(address) is not { Kind: AllocationKind.Device or AllocationKind.Imported } allocation) return CUresult.CUDA_ERROR_INVALID_VALUE;
+            _allocations.Remove(allocation);
+            _allocations.Add(allocation with { Context = 0 });
+            return CUresult.CUDA_SUCCESS;
+        }
+    }
+
     private CUresult Place(int ordinal, ulong bytes, ulong context, AllocationKind kind, uint flags, out ulong address)
     {
         address = 0;

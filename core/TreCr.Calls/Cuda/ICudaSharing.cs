@@ -28,6 +28,11 @@ public unsafe interface ICudaSharing
     [Call(0x0b04, CallClass.Answer, Internal = true)]
     CUresult trecrMemAlias(CUdeviceptr address, nuint bytes, CUdeviceptr target);
 
+    /// <summary>An allocation or import belongs to its device from now on: it does not end with the context that it was made in. Reserved and physical memory is such.</summary>
+    /// <returns>CUDA_ERROR_INVALID_VALUE: no device memory begins there</returns>
+    [Call(0x0b07, CallClass.Answer, Internal = true)]
+    CUresult trecrMemDetach(CUdeviceptr address);
+
     /// <summary>Lets other processes use an event that was made for it.</summary>
     [Call(0x0b05, CallClass.Answer, Internal = true, Logged = true)]
     CUresult trecrEventExport(CUevent @event, ulong tokenLow, ulong tokenHigh);

@@ -31,6 +31,8 @@ internal sealed unsafe class SharingCalls(ICudaBackend backend, DeviceMemory mem
 
     public CUresult trecrMemAlias(CUdeviceptr address, nuint bytes, CUdeviceptr target) => Told(memory.Alias(address.Value, bytes, target.Value));
 
+    public CUresult trecrMemDetach(CUdeviceptr address) => memory.DetachFromContext(address.Value);
+
     public CUresult trecrEventExport(CUevent @event, ulong tokenLow, ulong tokenHigh)
         => Told(backend.Sharing?.ExportEvent(@event, new UInt128(tokenHigh, tokenLow)) ?? CUresult.CUDA_ERROR_NOT_SUPPORTED);
 

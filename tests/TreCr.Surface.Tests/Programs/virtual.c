@@ -94,6 +94,67 @@ CASE(reserved_memory_without_a_current_context, "cuMemAddressReserve cuMemCreate
     OK(cuMemAddressFree(at, 2 * MIB));
 }
 
+static u64 outlives_at, outlives_handle;
+static u32 outlives_words[N];
+
+// They belong to the process: made in a context, used in another one when that has ended (as in NVIDIA's memMapIPCDrv), also where one was made since.
+KEPT(reserved_memory_outlives_its_context, "cuMemAddressReserve cuMemCreate cuMemMap cuMemUnmap cuMemRelease cuMemAddressFree")
+{
+    u64 context = 0, owner = 7;
+    OK(cuCtxCreate(&context, 0, device));
+    outlives_at = place(4 * MIB);
+    outlives_handle = physical(2 * MIB);
+    OK(cuMemMap(outlives_at + 2 * MIB, 2 * MIB, 0, outlives_handle, 0));
+    OK(cuMemSetAccess(outlives_at + 2 * MIB, 2 * MIB, everything, 1));
+    fill_random(outlives_words, sizeof outlives_words);
+    OK(cuMemcpyHtoD(outlives_at + 2 * MIB, outlives_words, sizeof outlives_words));
+    OK(cuPointerGetAttribute(&owner, 1, outlives_at + 2 * MIB));
+    IS(0, owner);
+    OK(cuCtxDestroy(context));
+    words_are(outlives_at + 2 * MIB, outlives_words, N);
+}
+FOUND(reserved_memory_outlives_its_context)
+{
+    u64 context = 0, was = 0;
+    words_are(outlives_at + 2 * MIB, outlives_words, N);
+    OK(cuCtxCreate(&context, 0, device));
+    OK(cuMemUnmap(outlives_at + 2 * MIB, 2 * MIB)); // what keeps the contents meanwhile has no context either
+    OK(cuCtxDestroy(context));
+    OK(cuMemMap(outlives_at, 2 * MIB, 0, outlives_handle, 0));
+    words_are(outlives_at, outlives_words, N);
+    OK(cuCtxPopCurrent(&was));
+    OK(cuMemUnmap(outlives_at, 2 * MIB));
+    OK(cuMemRelease(outlives_handle));
+    OK(cuMemAddressFree(outlives_at, 4 * MIB));
+    OK(cuCtxPushCurrent(was));
+}
+
+// The work that is waited for is in a context that is not current.
+CASE(memory_moves_when_all_contexts_are_done, "cuMemMap")
+{
+    u64 context = 0, at, handle, its = 0, f = 0;
+    u32 value = random_u32(), words = 1 << 20, got = 0;
+    at = place(8 * MIB);
+    handle = physical(4 * MIB);
+    OK(cuMemMap(at, 4 * MIB, 0, handle, 0));
+    OK(cuMemSetAccess(at, 4 * MIB, everything, 1));
+    OK(cuCtxCreate(&context, 0, device));
+    OK(cuModuleLoadData(&its, module_text()));
+    OK(cuModuleGetFunction(&f, its, "affine"));
+    void *parameters[] = {&at, &at, &words};
+    for (int i = 0; i < 20; i++) OK(cuLaunchKernel(f, words / 64, 1, 1, 64, 1, 1, 0, 0, parameters, NULL));
+    OK(cuMemsetD32Async(at, value, words, 0));
+    OK(cuCtxPopCurrent(&context));
+    OK(cuMemMap(at + 4 * MIB, 4 * MIB, 0, handle, 0));
+    OK(cuMemcpyDtoH(&got, at + 4 * MIB + 4 * (words - 1), 4));
+    IS(value, got);
+    OK(cuMemUnmap(at, 4 * MIB));
+    OK(cuMemUnmap(at + 4 * MIB, 4 * MIB));
+    OK(cuMemRelease(handle));
+    OK(cuMemAddressFree(at, 8 * MIB));
+    OK(cuCtxDestroy(context));
+}
+
 static u64 kept_at, kept_handle, kept_pool, pool_memory, pool_stream;
 static u32 kept_words[N], pool_words[N];
 

@@ -23,7 +23,7 @@ internal static unsafe class VirtualMemory
     private static ulong s_serial = VirtualHandle.FirstSerial;
 
     /// <param name="Allocated">what cuMemAlloc gave, at or before Start</param>
-    private sealed record Reservation(ulong Start, ulong Bytes, ulong Allocated, ulong Context)
+    private sealed record Reservation(ulong Start, ulong Bytes, ulong Allocated)
     {
         public List<Mapping> Mappings { get; } = [];
     }
@@ -78,8 +78,8 @@ internal static unsafe class VirtualMemory
         }
     }
 
-    /// <summary>These calls need no context: CUDA's own memory here belongs to the device. Ours lies in one, which is the device's primary context where none is current, or one that nobody holds
-    /// (cudart 11.8 after cudaSetDevice, in cudaCompressibleMemory); it is held from then on.</summary>
+    /// <summary>These calls need no context, and what they make ends with none (memMapIPCDrv unmaps after cuCtxDestroy). Ours are sent in one, which is the device's primary context where none is current, or
+    /// one that nobody holds (cudart 11.8 after cudaSetDevice, in cudaCompressibleMemory); it is held from then on.</summary>
     /// <param name="isLent">it was pushed, and is to be popped</param>
     private static CUresult Borrow(ProgramThread* thread, out bool isLent)
     {
@@ -96,15 +96,11 @@ internal static unsafe class VirtualMemory
         return result;
     }
 
-    /// <summary>The context's memory is gone.</summary>
-    public static void ForgetContext(ulong context)
+    /// <summary>Memory of no context: reservations and physical memory are the process's own.</summary>
+    private static CUresult Allocate(ProgramThread* thread, CUdeviceptr* address, ulong bytes)
     {
-        lock (Gate)
-            foreach (Reservation r in Reservations.Values.Where(r => r.Context == context).ToArray())
-            {
-                foreach (Mapping m in r.Mappings) m.Memory.Mappings.Remove(m);
-                Reservations.Remove(r.Start);
-            }
+        CUresult result = CudaMemoryCalls.Send_cuMemAlloc_v2(thread, address, (nuint)bytes);
+        return result == CUresult.CUDA_SUCCESS ? CudaSharingCalls.Send_trecrMemDetach(thread, *address) : result;
     }
 
     private static CUresult Check(CUmemAllocationProp* properties)
@@ -139,15 +135,15 @@ internal static unsafe class VirtualMemory
         if (address == null || bytes == 0 || bytes % Granularity != 0 || flags != 0 || (alignment & (alignment - 1)) != 0 || alignment > 1 << 30) return CUresult.CUDA_ERROR_INVALID_VALUE;
         ulong align = Math.Max(Granularity, alignment);
         CUdeviceptr got = default;
-        CUresult result = CudaMemoryCalls.Send_cuMemAlloc_v2(thread, &got, bytes);
+        CUresult result = Allocate(thread, &got, bytes);
         if (result == CUresult.CUDA_SUCCESS && got.Value % align != 0)
         {
             CudaMemoryCalls.Send_cuMemFree_v2(thread, CallClass.Blocking, got);
-            result = CudaMemoryCalls.Send_cuMemAlloc_v2(thread, &got, bytes + (nuint)align);
+            result = Allocate(thread, &got, bytes + align);
         }
         if (result != CUresult.CUDA_SUCCESS) return result;
         ulong start = (got.Value + align - 1) & ~(align - 1);
-        Reservations[start] = new Reservation(start, bytes, got.Value, thread->Context);
+        Reservations[start] = new Reservation(start, bytes, got.Value);
         *address = new CUdeviceptr(start);
         return CUresult.CUDA_SUCCESS;
     });
@@ -201,8 +197,8 @@ internal static unsafe class VirtualMemory
         CUresult result = CUresult.CUDA_SUCCESS;
         if (memory.Kept == 0)
         {
-            result = CudaMemoryCalls.Send_cuMemAlloc_v2(thread, &home, (nuint)memory.Bytes);
-            if (result == CUresult.CUDA_SUCCESS && memory.Mappings.Count != 0) result = CudaContextCalls.Send_cuCtxSynchronize(thread, CallClass.Blocking);
+            result = Allocate(thread, &home, memory.Bytes);
+            if (result == CUresult.CUDA_SUCCESS && memory.Mappings.Count != 0) result = Contexts.Synchronize(thread);
             if (result == CUresult.CUDA_SUCCESS) result = Fill(thread, home, memory.Mappings.Count == 0 ? 0 : memory.Mappings[0].Start, memory.Bytes);
             if (result == CUresult.CUDA_SUCCESS && memory.Mappings.Count != 0) result = CudaSharingCalls.Send_trecrMemAlias(thread, new CUdeviceptr(memory.Mappings[0].Start), (nuint)memory.Bytes, home);
             if (result != CUresult.CUDA_SUCCESS)
@@ -275,7 +271,7 @@ internal static unsafe class VirtualMemory
     public static CUresult Unmap(CUdeviceptr address, nuint bytes) => Do("cuMemUnmap"u8, thread =>
     {
         if (Inside(address.Value, bytes, whole: true) is not { } mappings) return CUresult.CUDA_ERROR_INVALID_VALUE;
-        CUresult result = CudaContextCalls.Send_cuCtxSynchronize(thread, CallClass.Blocking);
+        CUresult result = Contexts.Synchronize(thread);
         Reservation reservation = Around(address.Value, bytes)!;
         foreach (Mapping m in mappings)
         {
@@ -284,7 +280,7 @@ internal static unsafe class VirtualMemory
             else if (m.Memory.References > 0)
             {
                 CUdeviceptr kept = default;
-                result = CudaMemoryCalls.Send_cuMemAlloc_v2(thread, &kept, (nuint)m.Memory.Bytes);
+                result = Allocate(thread, &kept, m.Memory.Bytes);
                 if (result != CUresult.CUDA_SUCCESS) return result;
                 result = CudaCopyCalls.Send_cuMemcpyDtoDAsync_v2(thread, CallClass.Enqueue, kept, new CUdeviceptr(m.Start), (nuint)m.Memory.Bytes, CUstream.Legacy);
                 if (result == CUresult.CUDA_SUCCESS) result = CudaStreamCalls.Send_cuStreamSynchronize(thread, CallClass.Blocking, CUstream.Legacy);
@@ -357,6 +353,7 @@ internal static unsafe class VirtualMemory
             }
         CUdeviceptr home;
         CUresult result = CudaSharingCalls.Send_trecrMemImport(thread, &home, read.TokenLow, read.TokenHigh);
+        if (result == CUresult.CUDA_SUCCESS) result = CudaSharingCalls.Send_trecrMemDetach(thread, home);
         PointerFacts facts = default;
         if (result == CUresult.CUDA_SUCCESS) result = CudaMemoryCalls.Send_trecrPointerFacts(thread, &facts, home);
         if (result != CUresult.CUDA_SUCCESS) return result;

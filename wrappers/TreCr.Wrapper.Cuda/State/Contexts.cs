@@ -1,6 +1,7 @@
 using TreCr.Calls;
 using TreCr.Calls.Cuda;
 using TreCr.Ring;
+using TreCr.Wrapper.Runtime;
 
 namespace TreCr.Wrapper.Cuda;
 
@@ -50,6 +51,23 @@ internal static class Contexts
         return 0;
     }
 
+    /// <summary>Waits for the work of all contexts, for what belongs to none.</summary>
+    /// <returns>the current context's result; another one's failure is not the caller's</returns>
+    public static unsafe CUresult Synchronize(ProgramThread* thread)
+    {
+        List<ulong> others = [];
+        for (int device = 0; device < Devices.Count; device++)
+            if (PrimaryReferences[device] > 0) others.Add(VirtualHandle.PrimaryContext(device));
+        lock (Gate) others.AddRange(Created.Keys);
+        foreach (ulong other in others)
+        {
+            if (other == thread->Context || !thread->Push(other)) continue;
+            try { CudaContextCalls.Send_cuCtxSynchronize(thread, CallClass.Blocking); }
+            finally { thread->Pop(); }
+        }
+        return CudaContextCalls.Send_cuCtxSynchronize(thread, CallClass.Blocking);
+    }
+
     public static void Add(ulong context, int device, uint flags)
     {
         lock (Gate) Created[context] = (device, flags);
@@ -66,7 +84,6 @@ internal static class Contexts
         Functions.ForgetContext(context);
         Libraries.ForgetContext(context);
         Images.Images.ForgetContext(context);
-        Manual.VirtualMemory.ForgetContext(context);
         Manual.StreamQuestions.ForgetContext(context);
         Manual.PeerAccess.ForgetContext(context);
         ContextLocalStorage.EndContext(context);
