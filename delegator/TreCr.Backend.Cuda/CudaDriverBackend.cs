@@ -116,6 +116,8 @@ public sealed unsafe partial class CudaDriverBackend : ICudaBackend
         return result;
     }
 
+    public CUresult trecrModuleGetReference(CUdeviceptr* address, CUmodule module, byte* name, uint isSurface) => CUresult.CUDA_ERROR_NOT_SUPPORTED;
+
     public CUresult trecrModuleGetFunction(CUfunction* function, FunctionFacts* facts, CUmodule module, byte* name)
     {
         if (_moduleGetFunction == null) return CUresult.CUDA_ERROR_NOT_SUPPORTED;

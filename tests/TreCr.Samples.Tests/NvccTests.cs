@@ -30,12 +30,19 @@ public sealed class NvccTests
 
     /// <param name="runtime">-cudart: several copies of the static one may be in a program, the shared one is libcudart.so.11.0</param>
     [TestCaseSource(nameof(Cases))]
-    public void Built_by_nvcc_a_sample_survives_kill_and_restart(Sample sample, string runtime)
+    public void Built_by_nvcc_a_sample_survives_kill_and_restart(Sample sample, string runtime) => SurvivesKillAndRestart(sample, runtime, "samples");
+
+    /// <summary>No other compiler makes them: <c>texture&lt;&gt;</c> and <c>surface&lt;&gt;</c> variables, bound before the checkpoint and used after it.</summary>
+    [Test]
+    public void Texture_references_survive_kill_and_restart([Values("static", "shared")] string runtime)
+        => SurvivesKillAndRestart(new Sample("references", ["--rounds", "120", "--every", "2"], "references: cells ", 120), runtime, "tests/programs/cuda");
+
+    private void SurvivesKillAndRestart(Sample sample, string runtime, string folder)
     {
         Sample built = sample with { Path = $"{_directory}/{runtime}/{sample.Name}" };
         Directory.CreateDirectory($"{_directory}/{runtime}");
         using (RunningProgram nvcc = new(Compiler!, ["-std=c++17", "-O2", "-cudart", runtime, "-gencode", "arch=compute_70,code=compute_70",
-            Path.Combine(Repository.Root, "samples", sample.Name + ".cu"), "-o", built.Path], new Dictionary<string, string>()))
+            Path.Combine(Repository.Root, folder, sample.Name + ".cu"), "-o", built.Path], new Dictionary<string, string>()))
             Assert.That(nvcc.WaitForExit(TimeSpan.FromMinutes(5)), Is.Zero, nvcc.Errors);
         using Job job = new(built);
         RunningProgram run = job.Run(held: true);

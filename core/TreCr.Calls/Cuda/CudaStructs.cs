@@ -133,3 +133,16 @@ public unsafe struct FunctionFacts
     /// <summary>offset | size &lt;&lt; 16 of each parameter in the block, bytes.</summary>
     public fixed uint Parameters[MaxParameters];
 }
+
+/// <summary>CUDA_LAUNCH_PARAMS, 56 bytes: one launch of cuLaunchCooperativeKernelMultiDevice.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct CUDA_LAUNCH_PARAMS
+{
+    public CUfunction Function;
+    public uint GridX, GridY, GridZ, BlockX, BlockY, BlockZ, SharedBytes;
+    private readonly uint _pad;
+    public CUstream Stream;
+
+    /// <summary>void**: the program's array, one address for each parameter.</summary>
+    public ulong Parameters;
+}

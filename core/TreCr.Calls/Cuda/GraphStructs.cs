@@ -73,6 +73,20 @@ public struct CUDA_MEM_ALLOC_NODE_PARAMS
     [FieldOffset(112)] public ulong Address;
 }
 
+/// <summary>CUDA_BATCH_MEM_OP_NODE_PARAMS, 32 bytes; the second form has the same layout.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct CUDA_BATCH_MEM_OP_NODE_PARAMS
+{
+    public CUcontext Context;
+    public uint Count;
+    private readonly uint _pad0;
+
+    /// <summary>CUstreamBatchMemOpParams*, [Count].</summary>
+    public ulong Entries;
+    public uint Flags;
+    private readonly uint _pad1;
+}
+
 /// <summary>CUDA_HOST_NODE_PARAMS, 16 bytes: void (*)(void*) of the program and its argument.</summary>
 public struct CUDA_HOST_NODE_PARAMS
 {

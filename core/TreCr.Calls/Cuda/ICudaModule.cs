@@ -44,4 +44,10 @@ public unsafe interface ICudaModule
 
     [Call(0x020a, CallClass.Answer)]
     CUresult cuOccupancyAvailableDynamicSMemPerBlock([Out] nuint* bytes, CUfunction function, int blocks, int blockSize);
+
+    /// <summary>A texture or surface reference by name: eight bytes of device memory that hold the address of the <see cref="DeviceImage"/> that it is bound to. Behind cuModuleGetTexRef and cuModuleGetSurfRef.</summary>
+    /// <param name="isSurface">0 a texture reference, 1 a surface reference</param>
+    /// <returns>CUDA_ERROR_NOT_SUPPORTED: NVIDIA's driver, whose textures are not <see cref="DeviceImage"/>s</returns>
+    [Call(0x020b, CallClass.Answer, Internal = true)]
+    CUresult trecrModuleGetReference([Out] CUdeviceptr* address, CUmodule module, [InString] byte* name, uint isSurface);
 }

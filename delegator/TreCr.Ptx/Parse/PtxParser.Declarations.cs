@@ -21,11 +21,10 @@ public sealed partial class PtxParser
                 case ".common": linkWeak = linkVisible = true; break;
                 case ".entry": lexer.Next(); Function(true); return;
                 case ".func": lexer.Next(); Function(false); return;
-                case ".global" or ".const" or ".shared" or ".local":
+                case ".global" or ".const" or ".shared" or ".local" or ".tex":
                     foreach (PtxVariable v in Variables())
                         AddModuleVariable(v);
                     return;
-                case ".tex" or ".texref" or ".samplerref" or ".surfref": throw Bad($"{word} declarations are not supported");
                 default: throw Bad($"unknown directive '{word}'");
             }
             lexer.Next();
@@ -47,8 +46,10 @@ public sealed partial class PtxParser
     /// <summary>".space [.attribute] [.align N] [.vN] .type name[dims] [= initialiser] {, name…};" — at the space.</summary>
     List<PtxVariable> Variables(bool single = false)
     {
+        PtxReference reference = At(".tex") ? PtxReference.Texture : PtxReference.None; // ".tex .u32 name", the form before PTX 2.0
         PtxSpace space = Word() switch
         {
+            ".tex" => PtxSpace.Global,
             ".global" => PtxSpace.Global, ".const" => PtxSpace.Const, ".shared" => PtxSpace.Shared, ".local" => PtxSpace.Local, ".param" => PtxSpace.Param,
             string other => throw Bad($"unknown state space {other}"),
         };
@@ -71,13 +72,20 @@ public sealed partial class PtxParser
                 while (!Take(')')) { managed |= At(".managed"); lexer.Next(); if (lexer.Kind == TokenKind.End) throw Bad("')' expected"); }
             }
             else if (word is ".v2" or ".v4" or ".v8") vector = word[2] - '0';
+            else if (word is ".texref" or ".surfref" && space == PtxSpace.Global)
+            {
+                reference = word == ".texref" ? PtxReference.Texture : PtxReference.Surface;
+                type = PtxType.B64;
+            }
+            else if (word is ".texref" or ".surfref" or ".samplerref") throw Bad($"{word} here is not supported");
             else if (word is ".global" or ".const" or ".shared" or ".local") { }
             else if ((type = PtxTypes.Parse(word[1..])) == PtxType.None) throw Bad($"unknown type {word}");
         }
         if (type == PtxType.None) throw Bad($"a type expected, found {Found}");
+        if (reference != PtxReference.None) type = PtxType.B64;
         do
         {
-            PtxVariable v = new() { Name = Word(), Space = space, Type = type, Extern = linkExtern, Visible = linkVisible, Weak = linkWeak, Managed = managed };
+            PtxVariable v = new() { Name = Word(), Space = space, Type = type, Extern = linkExtern, Visible = linkVisible, Weak = linkWeak, Managed = managed, Reference = reference };
             long count = vector;
             bool unsized = false;
             if (At('<'))
@@ -101,6 +109,7 @@ public sealed partial class PtxParser
             v.SizeBytes = unsized ? 0 : count * type.Bytes();
             v.AlignBytes = Math.Max(align, 1);
             if (align == 0) v.AlignBytes = Math.Max(1, type.Bytes() * vector);
+            if (reference != PtxReference.None && (At('=') || unsized || count != 1)) throw Bad($"{v.Name}: arrays and initialisers of references are not supported");
             if (Take('='))
             {
                 Initialiser(v);

@@ -106,6 +106,15 @@ public sealed unsafe partial class SoftBackend
         return CUDA_SUCCESS;
     }
 
+    public CUresult trecrModuleGetReference(CUdeviceptr* address, CUmodule module, byte* name, uint isSurface)
+    {
+        if (address == null || name == null) return CUDA_ERROR_INVALID_VALUE;
+        if (Find<SoftModule>(module.Value) is not { } m) return CUDA_ERROR_INVALID_HANDLE;
+        if (!m.TryGetReference(Marshal.PtrToStringUTF8((nint)name)!, isSurface != 0 ? PtxReference.Surface : PtxReference.Texture, out ulong at)) return CUDA_ERROR_NOT_FOUND;
+        *address = new(at);
+        return CUDA_SUCCESS;
+    }
+
     public CUresult cuFuncGetAttribute(int* value, int attribute, CUfunction function)
     {
         if (value == null || attribute is < 0 or > 15) return CUDA_ERROR_INVALID_VALUE;

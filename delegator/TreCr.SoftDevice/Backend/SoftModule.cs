@@ -36,10 +36,14 @@ sealed unsafe class SoftModule : ISymbolAddresses, IChildKernels
     public bool TryGetGlobal(string name, out ulong address, out ulong bytes)
     {
         bytes = 0;
-        if (!addresses.TryGetValue(name, out address) || !Ptx.VariablesByName.TryGetValue(name, out PtxVariable? v)) return false;
+        if (!addresses.TryGetValue(name, out address) || !Ptx.VariablesByName.TryGetValue(name, out PtxVariable? v) || v.Reference != PtxReference.None) return false;
         bytes = (ulong)v.SizeBytes;
         return true;
     }
+
+    /// <summary>Where the address of the image stands that a texture or surface reference is bound to.</summary>
+    public bool TryGetReference(string name, PtxReference kind, out ulong address)
+        => addresses.TryGetValue(name, out address) && Ptx.VariablesByName.TryGetValue(name, out PtxVariable? v) && v.Reference == kind;
 
     /// <summary>Parses an image and places its variables.</summary>
     /// <exception cref="PtxException">200, 209, 218 or 222.</exception>

@@ -267,7 +267,8 @@ static unsafe partial class TextureUnit
 
     static void Give(BlockContext* c, DeviceImage* image, int form, in Texel t)
     {
-        bool integers = (form & (int)TextureForm.Integer) != 0;
+        // What is read as a number comes as the bits of an f32 into integer registers too: so nvcc reads a texture<uchar4, 2, cudaReadModeNormalizedFloat>.
+        bool integers = (form & (int)TextureForm.Integer) != 0 && ((image->Flags & DeviceImageFlags.ReadAsInteger) != 0 || image->Format is 3 or 10);
         c->Texel0 = integers ? (uint)t.I : BitConverter.SingleToUInt32Bits(t.X);
         c->Texel1 = integers ? (uint)t.J : BitConverter.SingleToUInt32Bits(t.Y);
         c->Texel2 = integers ? (uint)t.K : BitConverter.SingleToUInt32Bits(t.Z);

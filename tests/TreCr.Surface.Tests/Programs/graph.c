@@ -332,3 +332,95 @@ CASE(user_objects_live_with_their_references, "cuUserObjectCreate cuUserObjectRe
     IS(4711, destroyed);
     IS(1, cuUserObjectRelease(object, 1));
 }
+
+static u64 batch_exec, batch_stream, batch_out, batch_graph;
+static u32 *batch_flag, batch_value;
+
+// Waits for a value of the program's, then writes one; with another branch, which does not wait, before it.
+KEPT(graph_waits_for_values_and_writes_them, "cuGraphAddBatchMemOpNode cuGraphBatchMemOpNodeGetParams cuGraphBatchMemOpNodeSetParams cuGraphExecBatchMemOpNodeSetParams")
+{
+    u64 node = 0, other = 0;
+    int type = 77;
+    u32 one = 1, seen[2];
+    memory_operation operations[2] = {{.operation = 9}, {.operation = WRITE_32}}, first;
+    batch_node given = {primary_context, 2, operations, 0}, found = {0};
+    batch_value = random_u32();
+    OK(cuMemHostAlloc((void **)&batch_flag, 64, 0));
+    *batch_flag = 0;
+    batch_out = device_words(NULL, 2);
+    operations[0].address = (u64)batch_flag;
+    operations[1].address = batch_out;
+    OK(cuGraphCreate(&batch_graph, 0));
+    IS(1, cuGraphAddBatchMemOpNode(&node, batch_graph, NULL, 0, &given));
+    operations[0] = (memory_operation){.operation = WAIT_32, .address = (u64)batch_flag, .value = 5, .flags = EQUAL};
+    given.flags = 1;
+    IS(1, cuGraphAddBatchMemOpNode(&node, batch_graph, NULL, 0, &given));
+    given.flags = 0;
+    OK(cuGraphAddBatchMemOpNode(&node, batch_graph, NULL, 0, &given));
+    memset(operations, 7, sizeof operations); // the node has its own
+    OK(cuGraphNodeGetType(node, &type));
+    IS(12, type);
+    OK(cuGraphBatchMemOpNodeGetParams(node, &found));
+    IS(2, found.count);
+    TRUE(found.operations != operations);
+    IS(5, found.operations[0].value);
+    first = found.operations[0];
+    memset_node fill = {.dst = batch_out + 4, .value = one, .element = 4, .width = 1, .height = 1};
+    OK(cuGraphAddMemsetNode(&other, batch_graph, NULL, 0, &fill, primary_context));
+    IS(1, cuGraphBatchMemOpNodeGetParams(other, &found));
+    operations[0] = first;
+    operations[0].value = 6;
+    operations[1] = (memory_operation){.operation = WRITE_32, .address = batch_out, .value = 1};
+    IS(1, cuGraphBatchMemOpNodeSetParams(other, &given));
+    OK(cuGraphBatchMemOpNodeSetParams(node, &given));
+    OK(cuGraphBatchMemOpNodeGetParams(node, &found));
+    IS(6, found.operations[0].value);
+    OK(cuGraphInstantiate(&batch_exec, batch_graph, NULL, NULL, 0));
+    OK(cuStreamCreate(&batch_stream, 1));
+    OK(cuGraphLaunch(batch_exec, batch_stream));
+    IS(600, cuStreamQuery(batch_stream));
+    __atomic_store_n(batch_flag, 6, __ATOMIC_SEQ_CST);
+    OK(cuStreamSynchronize(batch_stream));
+    OK(cuMemcpyDtoH(seen, batch_out, sizeof seen));
+    IS(1, seen[0]);
+    IS(1, seen[1]);
+    operations[0].value = batch_value | 8;
+    operations[1].value = batch_value;
+    OK(cuGraphExecBatchMemOpNodeSetParams(batch_exec, node, &given));
+}
+FOUND(graph_waits_for_values_and_writes_them)
+{
+    OK(cuGraphLaunch(batch_exec, batch_stream));
+    IS(600, cuStreamQuery(batch_stream));
+    __atomic_store_n(batch_flag, batch_value | 8, __ATOMIC_SEQ_CST);
+    OK(cuStreamSynchronize(batch_stream));
+    words_are(batch_out, &batch_value, 1);
+    OK(cuGraphExecDestroy(batch_exec));
+    OK(cuGraphDestroy(batch_graph));
+    OK(cuStreamDestroy(batch_stream));
+    OK(cuMemFree(batch_out));
+    OK(cuMemFreeHost(batch_flag));
+}
+
+// One stream after the other is how a graph is done here, and yet a branch that is waited for comes before the one that waits.
+CASE(graph_branch_brings_what_another_waits_for, "cuGraphAddBatchMemOpNode cuGraphLaunch")
+{
+    u64 graph = 0, exec = 0, node = 0, out = device_words(NULL, 2), stream = 0;
+    u32 value = random_u32(), seen[2];
+    memory_operation wait[2] = {{.operation = WAIT_32, .address = out, .value = value, .flags = EQUAL}, {.operation = WRITE_32, .address = out + 4, .value = value}}, write = {.operation = WRITE_32, .address = out, .value = value};
+    batch_node waits = {primary_context, 2, wait, 0}, writes = {primary_context, 1, &write, 0};
+    OK(cuGraphCreate(&graph, 0));
+    OK(cuGraphAddBatchMemOpNode(&node, graph, NULL, 0, &waits));
+    OK(cuGraphAddEmptyNode(&node, graph, NULL, 0));
+    OK(cuGraphAddBatchMemOpNode(&node, graph, &node, 1, &writes));
+    OK(cuGraphInstantiate(&exec, graph, NULL, NULL, 0));
+    OK(cuStreamCreate(&stream, 1));
+    OK(cuGraphLaunch(exec, stream));
+    OK(cuStreamSynchronize(stream));
+    OK(cuMemcpyDtoH(seen, out, sizeof seen));
+    IS(value, seen[1]);
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+    OK(cuStreamDestroy(stream));
+    OK(cuMemFree(out));
+}

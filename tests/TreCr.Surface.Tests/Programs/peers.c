@@ -64,3 +64,68 @@ FOUND(peers_reach_each_other)
     OK(cuCtxPopCurrent(&popped));
     OK(cuDevicePrimaryCtxRelease(device + 1));
 }
+
+// One launch on both devices: it begins when both streams are done with what was before, and what comes after begins when both kernels are done; where that is not wanted, it does not.
+CASE(one_launch_on_two_devices, "cuLaunchCooperativeKernelMultiDevice")
+{
+    u64 contexts[2] = {primary_context}, streams[2], in[2], out[2], modules[2], functions[2], popped = 0;
+    u32 words[2][N], wanted[2][N], n = N, *flag = NULL;
+    void *parameters[2][3];
+    launch_params launches[2];
+    OK(cuMemHostAlloc((void **)&flag, 64, 0));
+    *flag = 0;
+    OK(cuDevicePrimaryCtxRetain(&contexts[1], device + 1));
+    for (int d = 0; d < 2; d++) {
+        OK(cuCtxPushCurrent(contexts[d]));
+        fill_random(words[d], sizeof words[d]);
+        affine_of(wanted[d], words[d], N);
+        in[d] = device_words(words[d], N);
+        out[d] = device_words(NULL, N);
+        OK(cuModuleLoadData(&modules[d], module_text()));
+        OK(cuModuleGetFunction(&functions[d], modules[d], "affine"));
+        OK(cuStreamCreate(&streams[d], 1));
+        parameters[d][0] = &out[d], parameters[d][1] = &in[d], parameters[d][2] = &n;
+        launches[d] = (launch_params){functions[d], (N + 63) / 64, 1, 1, 64, 1, 1, 0, streams[d], parameters[d]};
+        OK(cuCtxPopCurrent(&popped));
+    }
+    IS(1, cuLaunchCooperativeKernelMultiDevice(NULL, 2, 0));
+    IS(1, cuLaunchCooperativeKernelMultiDevice(launches, 2, 4));
+    launches[1].gx++;
+    IS(1, cuLaunchCooperativeKernelMultiDevice(launches, 2, 0));
+    launches[1].gx--;
+    launches[1].stream = 0;
+    IS(1, cuLaunchCooperativeKernelMultiDevice(launches, 2, 0));
+    launches[1].stream = streams[0];
+    IS(1, cuLaunchCooperativeKernelMultiDevice(launches, 2, 0));
+    launches[1].stream = streams[1];
+    // The second device waits for what the first has to do before.
+    OK(cuStreamWaitValue32(streams[0], (u64)flag, 1, EQUAL));
+    OK(cuLaunchCooperativeKernelMultiDevice(launches, 2, 0));
+    IS(600, cuStreamQuery(streams[1]));
+    __atomic_store_n(flag, 1, __ATOMIC_SEQ_CST);
+    for (int d = 0; d < 2; d++) {
+        OK(cuStreamSynchronize(streams[d]));
+        words_are(out[d], wanted[d], N);
+        OK(cuMemsetD32(out[d], 0, N));
+    }
+    // And does not, before and after.
+    OK(cuStreamWaitValue32(streams[0], (u64)flag, 2, EQUAL));
+    OK(cuLaunchCooperativeKernelMultiDevice(launches, 2, 3));
+    OK(cuStreamSynchronize(streams[1]));
+    IS(600, cuStreamQuery(streams[0]));
+    __atomic_store_n(flag, 2, __ATOMIC_SEQ_CST);
+    for (int d = 0; d < 2; d++) {
+        OK(cuStreamSynchronize(streams[d]));
+        words_are(out[d], wanted[d], N);
+    }
+    for (int d = 0; d < 2; d++) {
+        OK(cuCtxPushCurrent(contexts[d]));
+        OK(cuStreamDestroy(streams[d]));
+        OK(cuModuleUnload(modules[d]));
+        OK(cuMemFree(in[d]));
+        OK(cuMemFree(out[d]));
+        OK(cuCtxPopCurrent(&popped));
+    }
+    OK(cuMemFreeHost(flag));
+    OK(cuDevicePrimaryCtxRelease(device + 1));
+}

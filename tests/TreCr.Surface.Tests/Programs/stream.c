@@ -290,7 +290,7 @@ CASE(streams_wait_for_values, "cuStreamWaitValue32 cuStreamWaitValue64 cuStreamW
     __atomic_store_n(near + 3, ~12u, __ATOMIC_SEQ_CST);
     OK(cuStreamSynchronize(waiting));
     // A batch: nothing of it is done where one entry is wrong.
-    struct { u32 operation, other_flags; u64 address, value; u32 flags, pad; u64 alias, rest; } batch[3] = {{2, 0, far, 77, 0}, {1, 0, far, 77, 1}, {2, 0, far + 4, 78, 0}};
+    memory_operation batch[3] = {{2, 0, far, 77, 0}, {1, 0, far, 77, 1}, {2, 0, far + 4, 78, 0}};
     IS(48, sizeof *batch);
     batch[1].operation = 9;
     IS(1, cuStreamBatchMemOp(waiting, 3, batch, 0));

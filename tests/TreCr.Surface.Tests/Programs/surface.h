@@ -30,6 +30,11 @@ typedef struct { u64 dst; size_t pitch; u32 value, element; size_t width, height
 typedef struct { host_function function; void *data; } host_node;
 typedef struct { int result; u64 error, error_from; } update_info;
 
+enum { WAIT_32 = 1, WRITE_32 = 2, AT_LEAST = 0, EQUAL = 1 };
+typedef struct { u32 operation, other_flags; u64 address, value; u32 flags, pad; u64 alias, rest; } memory_operation;
+typedef struct { u64 context; u32 count; memory_operation *operations; u32 flags; } batch_node;
+typedef struct { u64 function; u32 gx, gy, gz, bx, by, bz, shared; u64 stream; void **parameters; } launch_params;
+
 typedef struct { int type, handle_types, location_type, location; void *windows; unsigned char rest[8]; } memory_properties;
 typedef struct { int type, handle_types, location_type, location; char rest[72]; const int *access; size_t access_count, bytes; u64 address; } alloc_node;
 typedef struct { size_t width, height; u32 format, channels; } array_shape;

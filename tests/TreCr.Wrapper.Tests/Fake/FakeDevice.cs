@@ -83,6 +83,8 @@ internal sealed unsafe class FakeDevice : ICudaDevice, ICudaContext, ICudaModule
 
     public CUresult cuModuleUnload(CUmodule module) => 0;
 
+    public CUresult trecrModuleGetReference(CUdeviceptr* address, CUmodule module, byte* name, uint isSurface) => CUresult.CUDA_ERROR_NOT_FOUND;
+
     public CUresult trecrModuleGetFunction(CUfunction* function, FunctionFacts* facts, CUmodule module, byte* name)
     {
         if (Marshal.PtrToStringUTF8((nint)name) != "add") return CUresult.CUDA_ERROR_NOT_FOUND;

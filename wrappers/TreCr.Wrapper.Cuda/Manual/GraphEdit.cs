@@ -59,6 +59,10 @@ internal static unsafe class GraphEdit
     public static CUresult AddHost(ulong* node, ulong graph, ulong* dependencies, nuint count, CUDA_HOST_NODE_PARAMS* call)
         => Add(node, graph, dependencies, count, () => GraphNodeParams.Host(call));
 
+    [UnmanagedCallersOnly(EntryPoint = "cuGraphAddBatchMemOpNode")]
+    public static CUresult AddBatch(ulong* node, ulong graph, ulong* dependencies, nuint count, CUDA_BATCH_MEM_OP_NODE_PARAMS* given)
+        => Add(node, graph, dependencies, count, () => GraphNodeParams.Batch(given));
+
     [UnmanagedCallersOnly(EntryPoint = "cuGraphAddChildGraphNode")]
     public static CUresult AddChild(ulong* node, ulong graph, ulong* dependencies, nuint count, ulong child)
         => Add(node, graph, dependencies, count, () => GraphObjects.Graph(child) is { } found && child != graph ? (CUresult.CUDA_SUCCESS, new ChildWork(found.Clone())) : (CUresult.CUDA_ERROR_INVALID_VALUE, null));

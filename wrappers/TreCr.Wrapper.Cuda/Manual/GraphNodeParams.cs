@@ -37,6 +37,12 @@ internal static unsafe class GraphNodeParams
     internal static (CUresult, NodeWork?) Event(CUevent @event, bool isRecord)
         => VirtualHandle.KindOf(@event.Value) != HandleKind.Event ? (CUresult.CUDA_ERROR_INVALID_HANDLE, null) : (CUresult.CUDA_SUCCESS, new EventWork(@event, isRecord));
 
+    internal static (CUresult, NodeWork?) Batch(CUDA_BATCH_MEM_OP_NODE_PARAMS* given)
+    {
+        CUresult result = BatchWork.Create(given, out NodeWork? work);
+        return (result, work);
+    }
+
     // ---- reading
 
     private static CUresult Get<T>(ulong node, void* into, Action<T> give) where T : NodeWork => GraphCalls.Do(() =>
@@ -64,6 +70,9 @@ internal static unsafe class GraphNodeParams
 
     [UnmanagedCallersOnly(EntryPoint = "cuGraphHostNodeGetParams")]
     public static CUresult GetHost(ulong node, CUDA_HOST_NODE_PARAMS* into) => Get<HostWork>(node, into, w => *into = w.Params);
+
+    [UnmanagedCallersOnly(EntryPoint = "cuGraphBatchMemOpNodeGetParams")]
+    public static CUresult GetBatch(ulong node, CUDA_BATCH_MEM_OP_NODE_PARAMS* into) => Get<BatchWork>(node, into, w => *into = w.Params);
 
     [UnmanagedCallersOnly(EntryPoint = "cuGraphChildGraphNodeGetGraph")]
     public static CUresult GetChild(ulong node, ulong* into) => Get<ChildWork>(node, into, w => *into = w.Child.Handle);
@@ -111,6 +120,9 @@ internal static unsafe class GraphNodeParams
     [UnmanagedCallersOnly(EntryPoint = "cuGraphHostNodeSetParams")]
     public static CUresult SetHost(ulong node, CUDA_HOST_NODE_PARAMS* call) => Set(node, 3, () => Host(call));
 
+    [UnmanagedCallersOnly(EntryPoint = "cuGraphBatchMemOpNodeSetParams")]
+    public static CUresult SetBatch(ulong node, CUDA_BATCH_MEM_OP_NODE_PARAMS* given) => Set(node, 12, () => Batch(given));
+
     [UnmanagedCallersOnly(EntryPoint = "cuGraphEventRecordNodeSetEvent")]
     public static CUresult SetEventRecord(ulong node, CUevent @event) => Set(node, 7, () => Event(@event, isRecord: true));
 
@@ -131,6 +143,9 @@ internal static unsafe class GraphNodeParams
 
     [UnmanagedCallersOnly(EntryPoint = "cuGraphExecHostNodeSetParams")]
     public static CUresult SetExecHost(ulong exec, ulong node, CUDA_HOST_NODE_PARAMS* call) => SetExec(exec, node, 3, () => Host(call));
+
+    [UnmanagedCallersOnly(EntryPoint = "cuGraphExecBatchMemOpNodeSetParams")]
+    public static CUresult SetExecBatch(ulong exec, ulong node, CUDA_BATCH_MEM_OP_NODE_PARAMS* given) => SetExec(exec, node, 12, () => Batch(given));
 
     [UnmanagedCallersOnly(EntryPoint = "cuGraphExecEventRecordNodeSetEvent")]
     public static CUresult SetExecEventRecord(ulong exec, ulong node, CUevent @event) => SetExec(exec, node, 7, () => Event(@event, isRecord: true));

@@ -68,6 +68,7 @@ internal static unsafe class Launches
         CUresult result = Check(ref f, gx, gy, gz, bx, by, bz, shared, out FunctionFacts* facts);
         if (result != CUresult.CUDA_SUCCESS) return result;
         if (StreamCapture.IsActive && Node(f, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra, out result)) return result;
+        if (Images.ImageReferences.IsPending && (result = Images.ImageReferences.Publish(thread)) != CUresult.CUDA_SUCCESS) return result;
         uint length = facts->ParameterBlockBytes;
         byte* block = stackalloc byte[length <= 4096 ? 4096 : MaxParameterBytes];
         if (extra != null) result = LayOutExtra(facts, parameters, extra, block);

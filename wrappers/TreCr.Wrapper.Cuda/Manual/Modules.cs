@@ -81,8 +81,10 @@ internal static unsafe class Modules
             CUresult result = Session.Enter(out ProgramThread* thread);
             if (result != CUresult.CUDA_SUCCESS) return result;
             result = CudaModuleCalls.Send_cuModuleUnload(thread, CallClass.Answer, module);
-            if (result == CUresult.CUDA_SUCCESS) Functions.ForgetModule(module.Value);
-            return result;
+            if (result != CUresult.CUDA_SUCCESS) return result;
+            Functions.ForgetModule(module.Value);
+            Images.ImageReferences.Forget(thread, r => r.Module == module.Value);
+            return CUresult.CUDA_SUCCESS;
         }
         catch (Exception e) { return Session.Failed("cuModuleUnload"u8, e); }
     }

@@ -17,6 +17,12 @@ internal static unsafe class StreamQuestions
         lock (Gate) ContextOf[stream.Value] = thread->Context;
     }
 
+    /// <summary>The context that a stream was made in; 0: a default stream, or none.</summary>
+    internal static ulong MadeIn(CUstream stream)
+    {
+        lock (Gate) return ContextOf.GetValueOrDefault(stream.Value);
+    }
+
     internal static void ForgetContext(ulong context)
     {
         lock (Gate)

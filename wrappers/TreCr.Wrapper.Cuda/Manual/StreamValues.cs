@@ -12,11 +12,11 @@ internal static unsafe class StreamValues
     private const uint Flush = 1 << 30;
     private const int CanFlush = 98;
 
-    private enum Operation { Wait32 = 1, Write32 = 2, FlushRemote = 3, Wait64 = 4, Write64 = 5, Barrier = 6 }
+    internal enum Operation { Wait32 = 1, Write32 = 2, FlushRemote = 3, Wait64 = 4, Write64 = 5, Barrier = 6 }
 
     /// <summary>CUstreamBatchMemOpParams, 48 bytes.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 48)]
-    private struct BatchEntry
+    internal struct BatchEntry
     {
         [FieldOffset(0)] public Operation Operation;
         [FieldOffset(8)] public ulong Address;
@@ -60,9 +60,16 @@ internal static unsafe class StreamValues
 
     private static CUresult Batch(CUstream stream, uint count, BatchEntry* entries, uint flags)
     {
-        const uint most = 256;
         CUresult result = Enter(stream, out ProgramThread* thread);
-        if (result != CUresult.CUDA_SUCCESS) return result;
+        if (result == CUresult.CUDA_SUCCESS) result = Check(count, entries, flags);
+        return result == CUresult.CUDA_SUCCESS ? Send(thread, stream, new ReadOnlySpan<BatchEntry>(entries, (int)count)) : result;
+    }
+
+    /// <summary>What the driver asks of a batch, before any of it is queued.</summary>
+    internal static CUresult Check(uint count, BatchEntry* entries, uint flags)
+    {
+        const uint most = 256;
+        CUresult result = CUresult.CUDA_SUCCESS;
         if (count is 0 or > most || entries == null || flags != 0) return CUresult.CUDA_ERROR_INVALID_VALUE;
         for (uint n = 0; n < count && result == CUresult.CUDA_SUCCESS; n++)
             result = entries[n].Operation switch
@@ -72,8 +79,14 @@ internal static unsafe class StreamValues
                 Operation.FlushRemote => Devices.Attribute(0, CanFlush) == 0 ? CUresult.CUDA_ERROR_NOT_SUPPORTED : CUresult.CUDA_SUCCESS,
                 _ => CUresult.CUDA_ERROR_INVALID_VALUE,
             };
-        for (uint n = 0; n < count && result == CUresult.CUDA_SUCCESS; n++)
-            result = Send(thread, entries[n].Operation, stream, new CUdeviceptr(entries[n].Address), entries[n].Value, entries[n].Flags);
+        return result;
+    }
+
+    internal static CUresult Send(ProgramThread* thread, CUstream stream, ReadOnlySpan<BatchEntry> entries)
+    {
+        CUresult result = CUresult.CUDA_SUCCESS;
+        foreach (ref readonly BatchEntry entry in entries)
+            if (result == CUresult.CUDA_SUCCESS) result = Send(thread, entry.Operation, stream, new CUdeviceptr(entry.Address), entry.Value, entry.Flags);
         return result;
     }
 

@@ -20,24 +20,31 @@ internal static unsafe class TextureObjects
         if (result != CUresult.CUDA_SUCCESS) return result;
         if (made == null || resource == null || texture == null) return CUresult.CUDA_ERROR_INVALID_VALUE;
         DeviceImage image = default;
-        result = Describe(in *resource, view, ref image, out bool isInteger);
+        result = Texture(in *resource, in *texture, view, ref image);
+        return result == CUresult.CUDA_SUCCESS ? Publish(thread, made, ref image, false, in *resource, in *texture, view) : result;
+    }
+
+    /// <summary>The image that kernels read through a texture, object or reference.</summary>
+    internal static CUresult Texture(in CUDA_RESOURCE_DESC resource, in CUDA_TEXTURE_DESC texture, CUDA_RESOURCE_VIEW_DESC* view, ref DeviceImage image)
+    {
+        CUresult result = Describe(in resource, view, ref image, out bool isInteger);
         if (result != CUresult.CUDA_SUCCESS) return result;
         for (int n = 0; n < 3; n++)
         {
-            if (texture->AddressMode[n] > 3) return CUresult.CUDA_ERROR_INVALID_VALUE;
-            image.AddressMode[n] = texture->AddressMode[n];
+            if (texture.AddressMode[n] > 3) return CUresult.CUDA_ERROR_INVALID_VALUE;
+            image.AddressMode[n] = texture.AddressMode[n];
         }
-        if (texture->FilterMode > 1 || texture->MipmapFilterMode > 1) return CUresult.CUDA_ERROR_INVALID_VALUE;
-        bool asInteger = (texture->Flags & 1) != 0 && isInteger || image.Format is 3 or 10;
+        if (texture.FilterMode > 1 || texture.MipmapFilterMode > 1) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        bool asInteger = (texture.Flags & 1) != 0 && isInteger || image.Format is 3 or 10;
         // Filtered integers have no meaning: the driver refuses.
-        if (asInteger && texture->FilterMode == 1) return CUresult.CUDA_ERROR_INVALID_VALUE;
+        if (asInteger && texture.FilterMode == 1) return CUresult.CUDA_ERROR_INVALID_VALUE;
         if (asInteger) image.Flags |= DeviceImageFlags.ReadAsInteger;
-        if ((texture->Flags & 2) != 0) image.Flags |= DeviceImageFlags.Normalized;
-        if ((texture->Flags & 16) != 0) image.Flags |= DeviceImageFlags.Srgb;
-        (image.Filter, image.MipmapFilter) = (texture->FilterMode, texture->MipmapFilterMode);
-        (image.LevelBias, image.MinLevel, image.MaxLevel) = (texture->MipmapLevelBias, texture->MinMipmapLevelClamp, texture->MaxMipmapLevelClamp);
-        for (int n = 0; n < 4; n++) image.Border[n] = texture->BorderColor[n];
-        return Publish(thread, made, ref image, false, in *resource, in *texture, view);
+        if ((texture.Flags & 2) != 0) image.Flags |= DeviceImageFlags.Normalized;
+        if ((texture.Flags & 16) != 0) image.Flags |= DeviceImageFlags.Srgb;
+        (image.Filter, image.MipmapFilter) = (texture.FilterMode, texture.MipmapFilterMode);
+        (image.LevelBias, image.MinLevel, image.MaxLevel) = (texture.MipmapLevelBias, texture.MinMipmapLevelClamp, texture.MaxMipmapLevelClamp);
+        for (int n = 0; n < 4; n++) image.Border[n] = texture.BorderColor[n];
+        return CUresult.CUDA_SUCCESS;
     }
 
     [UnmanagedCallersOnly(EntryPoint = "cuSurfObjectCreate")]
@@ -47,10 +54,15 @@ internal static unsafe class TextureObjects
         if (result != CUresult.CUDA_SUCCESS) return result;
         if (made == null || resource == null || resource->Type != FromArray) return CUresult.CUDA_ERROR_INVALID_VALUE;
         DeviceImage image = default;
-        result = Describe(in *resource, null, ref image, out _);
-        if (result != CUresult.CUDA_SUCCESS) return result;
+        result = Surface(in *resource, ref image);
+        return result == CUresult.CUDA_SUCCESS ? Publish(thread, made, ref image, true, in *resource, default, null) : result;
+    }
+
+    internal static CUresult Surface(in CUDA_RESOURCE_DESC resource, ref DeviceImage image)
+    {
+        CUresult result = Describe(in resource, null, ref image, out _);
         image.Flags |= DeviceImageFlags.Surface;
-        return Publish(thread, made, ref image, true, in *resource, default, null);
+        return result;
     }
 
     /// <summary>Where the texels lie, and what they are.</summary>

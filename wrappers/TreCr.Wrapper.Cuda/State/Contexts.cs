@@ -84,6 +84,7 @@ internal static class Contexts
         Functions.ForgetContext(context);
         Libraries.ForgetContext(context);
         Images.Images.ForgetContext(context);
+        Images.ImageReferences.ForgetContext(context);
         Manual.StreamQuestions.ForgetContext(context);
         Manual.PeerAccess.ForgetContext(context);
         ContextLocalStorage.EndContext(context);

@@ -56,13 +56,17 @@ internal sealed class Graph
     {
         List<GraphNode> ordered = new(Nodes.Count);
         Dictionary<GraphNode, int> left = Nodes.ToDictionary(n => n, n => n.Dependencies.Count);
-        Queue<GraphNode> ready = new(Nodes.Where(n => n.Dependencies.Count == 0));
-        while (ready.TryDequeue(out GraphNode? node))
+        Queue<GraphNode> ready = [], waiting = [];
+        foreach (GraphNode first in Nodes)
+            if (first.Dependencies.Count == 0) Ready(first);
+        while (ready.TryDequeue(out GraphNode? node) || waiting.TryDequeue(out node))
         {
             ordered.Add(node);
             foreach (GraphNode next in node.Dependents)
-                if (--left[next] == 0) ready.Enqueue(next);
+                if (--left[next] == 0) Ready(next);
         }
+        // One after the other, what waits comes last: another branch may bring what it waits for.
+        void Ready(GraphNode node) => (node.Work.Waits ? waiting : ready).Enqueue(node);
         return ordered.Count == Nodes.Count ? ordered : null;
     }
 

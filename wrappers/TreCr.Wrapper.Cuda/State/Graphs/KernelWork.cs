@@ -52,6 +52,7 @@ internal sealed unsafe class KernelWork : NodeWork
     public override CUresult Enqueue(ProgramThread* thread, CUstream stream)
     {
         if (Functions.Find(_given.Function) == null) return CUresult.CUDA_ERROR_INVALID_HANDLE;
+        if (Images.ImageReferences.IsPending && Images.ImageReferences.Publish(thread) is not CUresult.CUDA_SUCCESS and var result) return result;
         fixed (byte* block = _block)
             return CudaExecutionCalls.Send_trecrLaunchKernel(thread, _given.Function, _given.GridX, _given.GridY, _given.GridZ, _given.BlockX, _given.BlockY, _given.BlockZ,
                 _given.SharedBytes, stream, 0, block, (nuint)_block.Length);

@@ -9,6 +9,9 @@ internal abstract unsafe class NodeWork
     /// <summary>CUgraphNodeType.</summary>
     public abstract int Type { get; }
 
+    /// <summary>It waits for something that is not done by then.</summary>
+    public virtual bool Waits => false;
+
     /// <summary>The same work for another node.</summary>
     public abstract NodeWork Copy();
 

@@ -45,6 +45,8 @@ internal sealed unsafe class EventWork(CUevent @event, bool isRecord) : NodeWork
 {
     public override int Type => isRecord ? 7 : 6;
 
+    public override bool Waits => !isRecord;
+
     public CUevent Event => @event;
 
     public override NodeWork Copy() => new EventWork(@event, isRecord);
