@@ -22,6 +22,15 @@ public static unsafe partial class Sys
     [LibraryImport("libc", EntryPoint = "pthread_detach")]
     private static partial int LibcPthreadDetach(ulong thread);
 
+    [LibraryImport("libc", EntryPoint = "pthread_getattr_np")]
+    private static partial int LibcPthreadGetattr(ulong thread, void* attributes);
+
+    [LibraryImport("libc", EntryPoint = "pthread_attr_getstack")]
+    private static partial int LibcPthreadAttrGetstack(void* attributes, byte** lowest, nuint* bytes);
+
+    [LibraryImport("libc", EntryPoint = "pthread_attr_destroy")]
+    private static partial int LibcPthreadAttrDestroy(void* attributes);
+
     [LibraryImport("libc", EntryPoint = "pthread_sigmask")]
     private static partial int LibcPthreadSigmask(int how, ulong* set, ulong* old);
 
@@ -45,6 +54,20 @@ public static unsafe partial class Sys
 
     /// <summary>pthread_setspecific(3).</summary>
     public static void PthreadSetSpecific(uint key, void* value) => LibcPthreadSetspecific(key, value);
+
+    /// <summary>Bytes of the stack that the calling thread was made with (pthread_getattr_np(3)).</summary>
+    /// <returns>0: the process's first thread, which is not looked up, or one that runs on another stack now (a coroutine's)</returns>
+    public static nuint ThreadStackBytes()
+    {
+        const int attributeBytes = 56; // pthread_attr_t, glibc on x86-64
+        if (Gettid() == (int)RawShort(SyscallNumber.Getpid)) return 0;
+        byte* attributes = stackalloc byte[attributeBytes], lowest;
+        nuint bytes;
+        if (LibcPthreadGetattr(LibcPthreadSelf(), attributes) != 0) return 0;
+        int error = LibcPthreadAttrGetstack(attributes, &lowest, &bytes);
+        LibcPthreadAttrDestroy(attributes);
+        return error == 0 && attributes >= lowest && attributes < lowest + bytes ? bytes : 0;
+    }
 
     /// <summary>A detached thread that is not the runtime's, with all signals blocked except those a fault raises.</summary>
     /// <exception cref="LinuxException">EAGAIN: no resources</exception>

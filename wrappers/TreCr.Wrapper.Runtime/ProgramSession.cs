@@ -49,6 +49,12 @@ public static unsafe class ProgramSession
 
     private static CUresult Connect(string path)
     {
+        // Before the delegator hears of it: a connection that ends stands for the end of the program.
+        if (IsTaken(SegmentLayout.PinnedBase))
+        {
+            StandardError.Write("trecr: cuInit: another copy of libcuda.so.1 in this process has the session (or something else lies at its addresses): one file, under any names, serves a process: CUDA_ERROR_OUT_OF_MEMORY\n"u8);
+            return CUresult.CUDA_ERROR_OUT_OF_MEMORY;
+        }
         long connected = Sys.ConnectUnix(path);
         if (connected < 0) throw new LinuxException("connect", (int)-connected, path);
         int connection = AboveTheProgram((int)connected);
@@ -100,6 +106,14 @@ public static unsafe class ProgramSession
         }
         // RLIMIT_NOFILE below 100: any number serves.
         catch (LinuxException) { return fd; }
+    }
+
+    private static bool IsTaken(ulong address)
+    {
+        const ulong page = 4096;
+        long got = Sys.Mmap(address, page, Sys.PROT_NONE, Sys.MAP_PRIVATE | Sys.MAP_ANONYMOUS | Sys.MAP_NORESERVE | Sys.MAP_FIXED_NOREPLACE, -1);
+        if (got > 0) Sys.Munmap((ulong)got, page);
+        return (ulong)got != address;
     }
 
     private static void MapAt(ulong address, ulong bytes, int protection, int flags, int fd, string what)

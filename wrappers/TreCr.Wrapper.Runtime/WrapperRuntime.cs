@@ -13,7 +13,10 @@ public static unsafe class WrapperRuntime
     [ThreadStatic] private static ProgramThread* t_state;
 
     private static uint s_exitKey;
-    private static int s_exitKeyMade, s_lostTold;
+    private static int s_exitKeyMade, s_lostTold, s_stackTold;
+
+    /// <summary>With less the managed runtime overruns the stack when it collects garbage (facts/nativeaot.md, section 4).</summary>
+    private const uint LeastStackBytes = 32 << 10;
 
     /// <summary>The calling thread's state, its channel bound.</summary>
     /// <returns>null: the call cannot be made; <see cref="EnterError"/> says why</returns>
@@ -71,6 +74,12 @@ public static unsafe class WrapperRuntime
             ProgramThread* state = t_state;
             if (state == null)
             {
+                if (Sys.ThreadStackBytes() is > 0 and < LeastStackBytes)
+                {
+                    if (Interlocked.Exchange(ref s_stackTold, 1) == 0)
+                        StandardError.Write("trecr: a thread with a stack of less than 32 KiB calls CUDA: CUDA_ERROR_OUT_OF_MEMORY\n"u8);
+                    return null;
+                }
                 state = SharedState.AllocateThread();
                 t_state = state;
                 if (Volatile.Read(ref s_exitKeyMade) != 0) Sys.PthreadSetSpecific(s_exitKey, state);

@@ -506,7 +506,124 @@ static void bad_pointers(void)
     IS(1, CALL(cuMemAlloc_v2, NULL, (u64)16));
 }
 
+// A copy of the file is a second library with a runtime of its own, and there is one session in a process.
+static void byte_copy(void)
+{
+    char copy[4096], command[9000];
+    Dl_info info;
+    start();
+    CHECK(dladdr(find("cuInit"), &info));
+    snprintf(copy, sizeof copy, "/tmp/trecr-lifecycle-copy-%d.so", getpid());
+    snprintf(command, sizeof command, "cp -L '%s' %s", info.dli_fname, copy);
+    CHECK(!system(command));
+    void *second = dlopen(copy, RTLD_NOW);
+    unlink(copy);
+    CHECK(second && second != cuda_library);
+    int (*init)(int) = dlsym(second, "cuInit"), (*alloc)(u64 *, u64) = dlsym(second, "cuMemAlloc_v2");
+    u64 p = 77;
+    int r = init(0);
+    printf("second cuInit %d\n", r);
+    CHECK(r != 0 && r != NOT_INITIALIZED);
+    CHECK(alloc(&p, 16) == NOT_INITIALIZED);
+    CHECK(!round_trip(28));
+}
+
+static void preloaded(void)
+{
+    CHECK(getenv("LD_PRELOAD") != NULL);
+    CHECK(dlsym(RTLD_DEFAULT, "cuInit") == find("cuInit"));
+    CHECK(threads_of_process() == 1);
+    start();
+    CHECK(!round_trip(29));
+    fflush(stdout);
+    CHECK(!system("true")); // a child that has it preloaded too
+    CHECK(!round_trip(30));
+}
+
+// Less stack than the managed runtime needs to collect garbage: such a thread is refused by name; one that has a stack of its own making is not.
+static int tiny_results[4];
+static void tiny_calls(void)
+{
+    u64 context, p = 0;
+    tiny_results[0] = CALL(cuDevicePrimaryCtxRetain, &context, 0);
+    tiny_results[1] = CALL(cuCtxSetCurrent, context);
+    tiny_results[2] = CALL(cuMemAlloc_v2, &p, (u64)64);
+    tiny_results[3] = CALL(cuCtxSynchronize);
+}
+static void *tiny(void *unused)
+{
+    tiny_calls();
+    return NULL;
+}
+static ucontext_t tiny_thread, roomy;
+static void *tiny_with_coroutine(void *stack)
+{
+    getcontext(&roomy);
+    roomy.uc_stack.ss_sp = stack;
+    roomy.uc_stack.ss_size = 128 * 1024;
+    roomy.uc_link = &tiny_thread;
+    makecontext(&roomy, tiny_calls, 0);
+    swapcontext(&tiny_thread, &roomy);
+    return NULL;
+}
+static void tiny_stacks(void)
+{
+    enum { OUT_OF_MEMORY = 2 };
+    static char stack[128 * 1024];
+    pthread_attr_t attributes;
+    pthread_t t;
+    start();
+    pthread_attr_init(&attributes);
+    CHECK(!pthread_attr_setstacksize(&attributes, 16 * 1024));
+    CHECK(!pthread_create(&t, &attributes, tiny, NULL));
+    pthread_join(t, NULL);
+    for (int i = 0; i < 4; i++) CHECK(tiny_results[i] == OUT_OF_MEMORY);
+    CHECK(!pthread_create(&t, &attributes, tiny_with_coroutine, stack));
+    pthread_join(t, NULL);
+    for (int i = 0; i < 4; i++) CHECK(tiny_results[i] == 0);
+    CHECK(!round_trip(31));
+}
+
+// A bad pointer of the program, used inside a call: the process ends by a signal, as with the driver. Who jumps out of the fault ends at the next call: nothing goes on with half a call.
+static const char *fault_kind = "";
+static int ends_by_signal(const char *kind)
+{
+    int status = 0;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        execl(self, self, "fault_inside", kind, (char *)NULL);
+        _exit(127);
+    }
+    return waitpid(child, &status, 0) == child && WIFSIGNALED(status) && (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGABRT);
+}
+static void faults_in_calls(void)
+{
+    CHECK(ends_by_signal("low"));
+    CHECK(ends_by_signal("high"));
+    CHECK(ends_by_signal("jump"));
+    start();
+    CHECK(!round_trip(32));
+}
+static void fault_inside(void)
+{
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    void *guarded = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    start();
+    if (!strcmp(fault_kind, "jump")) {
+        sigaction(SIGSEGV, &action, NULL);
+        if (sigsetjmp(after_fault, 1)) {
+            if (fault_address != guarded) _exit(2);
+            CALL(cuCtxSynchronize);
+            _exit(3);
+        }
+    }
+    CALL(cuMemAlloc_v2, !strcmp(fault_kind, "low") ? (void *)0x20 : guarded, (u64)16);
+    _exit(4);
+}
+
 static const struct { const char *name; void (*run)(void); } ways[] = {
+    {"byte_copy", byte_copy}, {"preloaded", preloaded}, {"tiny_stacks", tiny_stacks}, {"faults_in_calls", faults_in_calls}, {"fault_inside", fault_inside},
     {"fork_before_init", fork_before_init}, {"fork_after_init", fork_after_init}, {"forks_while_threads_call", forks_while_threads_call}, {"execute", execute},
     {"exit_while_threads_call", exit_while_threads_call}, {"calls_at_the_end", calls_at_the_end}, {"constructor", in_a_constructor}, {"pays_nothing", pays_nothing},
     {"first_calls_together", first_calls_together}, {"closed_and_opened", closed_and_opened}, {"signals_while_calling", signals_while_calling},
@@ -517,6 +634,7 @@ static const struct { const char *name; void (*run)(void); } ways[] = {
 int main(int argc, char **argv)
 {
     self = argv[0];
+    if (argc > 2) fault_kind = argv[2];
     sem_init(&entered, 0, 0);
     sem_init(&go_on, 0, 0);
     sem_init(&sleeping, 0, 0);
