@@ -47,6 +47,22 @@ sealed class Fragment
         };
     }
 
+    /// <summary>Of mma.m8n8k4 in f16, which Volta's quad pairs work on: lanes 4q to 4q + 3 and 16 + 4q to 16 + 4q + 3 have a product of their own. The four are one here, along the diagonal of a product of 32 by 32.</summary>
+    /// <param name="byRows">A or B lies in rows: a lane has the next elements of a row, else of a column</param>
+    public static Fragment OfQuadPairs(char matrix, PtxType type, bool byRows)
+    {
+        return matrix switch
+        {
+            'a' => new(32, 4, type, 2, (lane, e) => byRows ? (First(lane) + (lane & 3), e) : (First(lane) + e, lane & 3)),
+            'b' => new(4, 32, type, 2, (lane, e) => byRows ? (lane & 3, First(lane) + e) : (e, First(lane) + (lane & 3))),
+            _ when type == PtxType.F16 => new(32, 32, type, 4, (lane, e) => (First(lane) + (lane & 3), Corner(lane) + e)),
+            _ => new(32, 32, type, 8, (lane, e) => (First(lane) + (lane & 1) + (e & 2), Corner(lane) + (e & 4) + (lane & 2) + (e & 1))),
+        };
+        // Where a pair's product begins, and the half of it that a lane has.
+        static int Corner(int lane) => (lane >> 2 & 3) * 8;
+        static int First(int lane) => Corner(lane) + (lane >> 4) * 4;
+    }
+
     /// <summary>Of wmma, whose places are nobody's business: each lane has the next elements in the order of rows. In f16 factors each element stands twice (the ISA says how many registers there are).</summary>
     public static Fragment OfWmma(char matrix, int m, int n, int k, PtxType type)
     {

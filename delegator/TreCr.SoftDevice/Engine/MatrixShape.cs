@@ -37,6 +37,9 @@ sealed class MatrixShape
         if (types.Length != 4) return null;
         (PtxType d, PtxType a, PtxType b, PtxType c) = (types[0], types[1], types[2], types[3]);
         string[] layouts = [.. op.Modifiers.Where(m => m is "row" or "col")];
+        if (!wmma && shape is (8, 8, 4) && (a, b) is (PtxType.F16, PtxType.F16))
+            return layouts.Length == 2 && (c, d) is (PtxType.F16, PtxType.F16 or PtxType.F32) or (PtxType.F32, PtxType.F32)
+                ? new(op, (32, 32, 4), d, a, b, c, (matrix, _, _, _, type) => Fragment.OfQuadPairs(matrix, type, matrix is 'a' or 'b' && layouts[matrix - 'a'] == "row")) : null;
         // Registers of wmma hold a matrix, however it lay in memory; those of mma are laid out for rows of A and columns of B.
         if (layouts.Length != 2 || !wmma && layouts is not ["row", "col"]) return null;
         bool known = (wmma ? IsWmma(shape, a) : IsMma(shape, a)) && (a, b, c, d) switch

@@ -34,19 +34,25 @@ static class MatrixRows
 
     static IEnumerable<InstructionRow> Products()
     {
-        foreach ((int m, int n, int k, string types) in ((int, int, int, string)[])
+        string[] volta = [.. from types in (string[])["f16.f16.f16.f16", "f32.f16.f16.f32", "f32.f16.f16.f16"] from first in (string[])["row", "col"] from second in (string[])["row", "col"] select $"{first}.{second}.{types}"];
+        (int, int, int, string)[] others =
         [
             (16, 8, 16, "f32.f16.f16.f32"), (16, 8, 8, "f32.f16.f16.f32"), (16, 8, 16, "f16.f16.f16.f16"), (16, 8, 8, "f16.f16.f16.f16"), (16, 8, 16, "f32.bf16.bf16.f32"), (16, 8, 8, "f32.bf16.bf16.f32"), (16, 8, 8, "f32.tf32.tf32.f32"),
             (16, 8, 4, "f32.tf32.tf32.f32"), (8, 8, 4, "f64.f64.f64.f64"), (16, 8, 16, "s32.s8.s8.s32"), (16, 8, 32, "s32.s8.s8.s32"), (16, 8, 32, "s32.u8.s8.s32"), (8, 8, 16, "s32.s8.u8.s32"),
             (16, 8, 4, "f64.f64.f64.f64"), (16, 8, 8, "f64.f64.f64.f64"), (16, 8, 16, "f64.f64.f64.f64"), (8, 8, 32, "s32.s4.s4.s32"), (16, 8, 32, "s32.s4.u4.s32"), (16, 8, 64, "s32.u4.s4.s32"),
             (8, 8, 128, "s32.b1.b1.s32.xor.popc"), (16, 8, 128, "s32.b1.b1.s32.and.popc"), (16, 8, 256, "s32.b1.b1.s32.xor.popc"),
-        ])
+        ];
+        foreach ((int m, int n, int k, string types) in others.Select(o => (o.Item1, o.Item2, o.Item3, $"row.col.{o.Item4}")).Concat(volta.Select(v => (8, 8, 4, v))))
         {
-            string[] t = types.Split('.');
+            string[] t = types.Split('.')[2..];
             (Element td, Element ta, Element tb, Element tc) = (Of(t[0]), Of(t[1]), Of(t[2]), Of(t[3]));
-            int ea = m * k / 32, eb = k * n / 32, ec = m * n / 32;
-            (int, int)[] a = [.. Enumerable.Range(0, 32 * ea).Select(i => PlaceA(i / ea, i % ea, ta.PerRegister, m))], b = [.. Enumerable.Range(0, 32 * eb).Select(i => PlaceB(i / eb, i % eb, tb.PerRegister))];
-            (int, int)[] c = [.. Enumerable.Range(0, 32 * ec).Select(i => PlaceC(i / ec, i % ec))];
+            // In f16 of 8 by 8 by 4 each pair of quads has a product of its own.
+            bool pairs = (m, k, t[1]) == (8, 4, "f16"), rowsOfA = types.StartsWith("row", StringComparison.Ordinal), rowsOfB = types[4..].StartsWith("row", StringComparison.Ordinal);
+            int own = pairs ? 8 : 32, ea = m * k / own, eb = k * n / own, ec = m * n / own;
+            (int, int)[] a = [.. Enumerable.Range(0, 32 * ea).Select(i => pairs ? PairPlace(i / ea, i % ea, rowsOfA) : PlaceA(i / ea, i % ea, ta.PerRegister, m))];
+            (int, int)[] b = [.. Enumerable.Range(0, 32 * eb).Select(i => pairs ? Turned(PairPlace(i / eb, i % eb, !rowsOfB)) : PlaceB(i / eb, i % eb, tb.PerRegister))];
+            (int, int)[] Sums(Element e) => [.. Enumerable.Range(0, 32 * ec).Select(i => pairs ? PairSum(i / ec, i % ec, e.Bits == 32) : PlaceC(i / ec, i % ec))];
+            (int, int)[] c = Sums(tc), results = Sums(td);
             bool wide = t[0] == "f64", xor = t.Contains("xor");
             string register = wide ? "b64" : "b32";
             StringBuilder body = new(), declarations = new($".reg .{register} %ra<8>, %rb<8>, %rc<8>, %rd<8>;\n.reg .b64 %seed, %v;\n.reg .b32 %x;\n.reg .s64 %sum;\n.reg .f32 %f;\n.reg .f64 %g;\n.reg .b16 %h;\n.reg .b16 %h1;\n");
@@ -78,7 +84,7 @@ static class MatrixRows
             Fill("rb", eb, tb);
             Fill("rc", ec, tc);
             string List(string name, int count) => "{" + string.Join(", ", Enumerable.Range(0, count).Select(i => $"%{name}{i}")) + "}";
-            string form = $"mma.sync.aligned.m{m}n{n}k{k}.row.col.{types}";
+            string form = $"mma.sync.aligned.m{m}n{n}k{k}.{types}";
             body.Append($"{form} {List("rd", ec / td.PerRegister)}, {List("ra", ea / ta.PerRegister)}, {List("rb", eb / tb.PerRegister)}, {List("rc", ec / tc.PerRegister)};\nmov.s64 %sum, 0;\n");
             for (int i = 0; i < ec; i++)
             {
@@ -99,6 +105,7 @@ static class MatrixRows
                     int[,] ma = new int[m, k], mb = new int[k, n], mc = new int[m, n];
                     for (int l = 0; l < 32; l++)
                     {
+                        if (pairs && l % 16 / 4 != lane % 16 / 4) continue;
                         for (int i = 0; i < ea; i++) { (int r, int s) = a[l * ea + i]; ma[r, s] = Small(lanes[l][0], i, ta.Type); }
                         for (int i = 0; i < eb; i++) { (int r, int s) = b[l * eb + i]; mb[r, s] = Small(lanes[l][0], ea + i, tb.Type); }
                         for (int i = 0; i < ec; i++) { (int r, int s) = c[l * ec + i]; mc[r, s] = Small(lanes[l][0], ea + eb + i, tc.Type); }
@@ -106,7 +113,7 @@ static class MatrixRows
                     long sum = 0;
                     for (int i = 0; i < ec; i++)
                     {
-                        (int r, int s) = c[lane * ec + i];
+                        (int r, int s) = results[lane * ec + i];
                         int v = mc[r, s];
                         for (int x = 0; x < k; x++) v += xor ? ma[r, x] ^ mb[x, s] : ma[r, x] * mb[x, s];
                         sum += v * Weight(i);
@@ -132,6 +139,22 @@ static class MatrixRows
     static (int Row, int Column) PlaceB(int lane, int i, int pack) => (lane % 4 * pack + i % pack + i / pack * 4 * pack, lane >> 2);
 
     static (int Row, int Column) PlaceC(int lane, int i) => (i < 2 ? lane >> 2 : (lane >> 2) + 8, lane % 4 * 2 + i % 2);
+
+    // m8n8k4 in f16, by the tables of the layouts (T8, V4) and (T8, V8): thread t of a pair is lane t, or lane t + 12 of the pair's first.
+    static int InPair(int lane) => lane < 16 ? lane % 4 : lane % 4 + 4;
+
+    /// <summary>Element i of A: along the row that the thread has, or down its column in the half that it has.</summary>
+    static (int Row, int Column) PairPlace(int lane, int i, bool rows) => rows ? (InPair(lane), i) : (InPair(lane) / 4 * 4 + i, InPair(lane) % 4);
+
+    static (int Row, int Column) Turned((int Row, int Column) place) => (place.Column, place.Row);
+
+    static (int Row, int Column) PairSum(int lane, int i, bool wide)
+    {
+        if (!wide) return (InPair(lane), i);
+        // Bits of the thread's number count 1, 16, 4 and those of the element's 8, 2, 32 in an 8 by 8 matrix in the order of columns.
+        int t = InPair(lane), at = (t & 1) + (t >> 1 & 1) * 16 + (t >> 2) * 4 + (i & 1) * 8 + (i >> 1 & 1) * 2 + (i >> 2) * 32;
+        return (at % 8, at / 8);
+    }
 
     static IEnumerable<InstructionRow> Moves()
     {
