@@ -178,4 +178,66 @@ public sealed class ChildLaunchTests
         m.Launch(m.Function(m.Load(Text(true)), "once"), 1, 1, output, 0ul, 0x10ul, 1u, 1u);
         Assert.That(m.Device.cuCtxSynchronize(), Is.EqualTo(CUresult.CUDA_ERROR_ILLEGAL_ADDRESS));
     }
+
+    /// <summary>ask(out, attribute, device, limit): the answers to out[0] and out[2], the values to out[1] and the eight bytes at out[4].</summary>
+    const string Questions = """
+        .version 8.0
+        .target sm_90
+        .address_size 64
+        .extern .func (.param .b32 r) cnpDeviceGetAttribute (.param .b64 value, .param .b32 attribute, .param .b32 device);
+        .extern .func (.param .b32 r) cnpGetLimit (.param .b64 value, .param .b32 limit);
+        .visible .entry ask (.param .u64 out, .param .u32 attribute, .param .u32 device, .param .u32 limit)
+        {
+        .reg .b64 %out, %to;
+        .reg .b32 %x, %y;
+        ld.param.u64 %out, [out];
+        {
+        .param .b64 p0;
+        add.u64 %to, %out, 4;
+        st.param.b64 [p0], %to;
+        .param .b32 p1;
+        ld.param.u32 %x, [attribute];
+        st.param.b32 [p1], %x;
+        .param .b32 p2;
+        ld.param.u32 %y, [device];
+        st.param.b32 [p2], %y;
+        .param .b32 r;
+        call.uni (r), cnpDeviceGetAttribute, (p0, p1, p2);
+        ld.param.b32 %x, [r];
+        }
+        st.global.u32 [%out], %x;
+        {
+        .param .b64 p0;
+        add.u64 %to, %out, 16;
+        st.param.b64 [p0], %to;
+        .param .b32 p1;
+        ld.param.u32 %x, [limit];
+        st.param.b32 [p1], %x;
+        .param .b32 r;
+        call.uni (r), cnpGetLimit, (p0, p1);
+        ld.param.b32 %x, [r];
+        }
+        st.global.u32 [%out+8], %x;
+        exit;
+        }
+        """;
+
+    /// <summary>Attributes 75 and 8: compute capability, shared memory of a block; limit 1: bytes of printf's buffer. Answers 1 and 3 are the device runtime's for a bad value and a bad device.</summary>
+    [TestCase(75, 0, 1, 0, 0), TestCase(8, 0, 4, 0, 0), TestCase(9999, 0, 99, 1, 1), TestCase(75, 1, -1, 3, 1)]
+    public unsafe void AKernelAsksForAttributesAndLimits(int attribute, int device, int limit, int answer, int limitAnswer)
+    {
+        using Machine m = new(4 << 20);
+        nuint set = 123_456;
+        Machine.Ok(m.Device.cuCtxSetLimit(1, set));
+        int expected = 0;
+        nuint expectedLimit = 0;
+        if (answer == 0) Machine.Ok(m.Device.cuDeviceGetAttribute(&expected, attribute, default));
+        if (limitAnswer == 0) Machine.Ok(m.Device.cuCtxGetLimit(&expectedLimit, limit));
+        if (limit == 1) Assert.That(expectedLimit, Is.EqualTo(set));
+        ulong output = m.Zeroed<int>(6);
+        m.Run(m.Function(m.Load(Questions), "ask"), 1, 1, output, attribute, device, limit);
+        int[] got = Machine.Span<int>(output, 6).ToArray();
+        Assert.That(got[..3], Is.EqualTo(new[] { answer, expected, limitAnswer }));
+        Assert.That(Machine.Span<ulong>(output + 16, 1)[0], Is.EqualTo((ulong)expectedLimit));
+    }
 }

@@ -174,16 +174,17 @@ public sealed unsafe partial class SoftBackend
     }
 
     // CUlimit: 0 stack, 1 printf FIFO, 2 malloc heap, 3 and 4 device runtime, 5 L2 granularity, 6 persisting L2.
-    const int MallocHeap = 2;
     readonly nuint[] limits = [1024, 1 << 20, 8 << 20, 2, 2048, 128, 0];
 
     public CUresult cuCtxGetLimit(nuint* value, int limit)
     {
         if (value == null) return CUDA_ERROR_INVALID_VALUE;
-        if ((uint)limit >= limits.Length) return CUDA_ERROR_UNSUPPORTED_LIMIT;
-        *value = limits[limit];
+        if (Limit(limit) is not { } known) return CUDA_ERROR_UNSUPPORTED_LIMIT;
+        *value = (nuint)known;
         return CUDA_SUCCESS;
     }
+
+    ulong? Limit(int limit) => (uint)limit < limits.Length ? limits[limit] : null;
 
     public CUresult cuCtxSetLimit(int limit, nuint value)
     {

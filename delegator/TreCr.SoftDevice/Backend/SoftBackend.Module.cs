@@ -18,7 +18,7 @@ public sealed unsafe partial class SoftBackend
         if (module == null || image == null || imageBytes == 0 || imageBytes > int.MaxValue) return CUDA_ERROR_INVALID_VALUE;
         try
         {
-            SoftModule m = SoftModule.Load(new(image, (int)imageBytes), context, SoftDeviceFacts.Sm, zstd, Math.Max(limits[MallocHeap], 4096), n => allocator.Allocate(context.Device, n), n => allocator.AllocateManaged(context.Device, n));
+            SoftModule m = SoftModule.Load(new(image, (int)imageBytes), context, SoftDeviceFacts.Sm, zstd, Limit, n => allocator.Allocate(context.Device, n), n => allocator.AllocateManaged(context.Device, n));
             *module = new(Add(m));
             return CUDA_SUCCESS;
         }

@@ -20,6 +20,7 @@ sealed unsafe class SoftModule : ISymbolAddresses, IChildKernels
     readonly Dictionary<string, ulong> addresses = [];
 
     public required SoftContext Context { get; init; }
+    public required Func<int, ulong?> Limits { get; init; }
     public PtxModule Ptx { get; private init; } = null!;
     /// <summary>device address and size of the block; 0 where the module has no variables and no functions</summary>
     public ulong Block { get; private set; }
@@ -31,6 +32,11 @@ sealed unsafe class SoftModule : ISymbolAddresses, IChildKernels
     /// <summary>Its name among the addresses; no PTX name has this sign.</summary>
     public const string HeapName = "@heap";
     public Dictionary<string, SoftFunction> Functions { get; } = [];
+    /// <summary>CUlimit: bytes of that heap</summary>
+    const int MallocHeap = 2;
+
+    public int? DeviceAttribute(int attribute) => SoftDeviceFacts.Attribute(attribute, Context.Device);
+    public ulong? Limit(int limit) => Limits(limit);
 
     public ulong Of(string name) => addresses.TryGetValue(name, out ulong a) ? a : throw new PtxException(PtxException.InvalidPtx, $"{name} has no definition in this module");
     public bool TryGetGlobal(string name, out ulong address, out ulong bytes)
@@ -47,16 +53,16 @@ sealed unsafe class SoftModule : ISymbolAddresses, IChildKernels
 
     /// <summary>Parses an image and places its variables.</summary>
     /// <exception cref="PtxException">200, 209, 218 or 222.</exception>
-    public static SoftModule Load(ReadOnlySpan<byte> image, SoftContext context, int deviceSm, ZstdDecoder? zstd, ulong heapBytes, Func<ulong, ulong> allocate, Func<ulong, ulong> allocateManaged)
+    public static SoftModule Load(ReadOnlySpan<byte> image, SoftContext context, int deviceSm, ZstdDecoder? zstd, Func<int, ulong?> limits, Func<ulong, ulong> allocate, Func<ulong, ulong> allocateManaged)
     {
         long since = CompileTiming.Start();
         PtxModule ptx = Parse(image, deviceSm, zstd);
         CompileTiming.Tell("load", ptx.Functions.Count > 0 ? ptx.Functions[0].Name : "", since, image.Length);
         if (ptx.TargetSm > deviceSm || ptx.TargetSuffix != "" && ptx.TargetSm != deviceSm && ptx.TargetSuffix != "f")
             throw new PtxException(PtxException.InvalidPtx, $"the PTX is for sm_{ptx.TargetSm}{ptx.TargetSuffix}, the device is sm_{deviceSm}");
-        SoftModule m = new() { Context = context, Ptx = ptx };
+        SoftModule m = new() { Context = context, Limits = limits, Ptx = ptx };
         m.Place(allocate, allocateManaged);
-        if (ptx.Functions.Exists(f => f.IsExtern && f.Name is "malloc" or "free")) m.PlaceHeap(heapBytes, allocate);
+        if (ptx.Functions.Exists(f => f.IsExtern && f.Name is "malloc" or "free")) m.PlaceHeap(Math.Max(limits(MallocHeap) ?? 0, 4096), allocate);
         return m;
     }
 

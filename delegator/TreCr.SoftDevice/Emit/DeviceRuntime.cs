@@ -47,5 +47,21 @@ static unsafe class DeviceRuntime
     public static int cnpGetDevice(BlockContext* c, int thread, ulong device) { Store(c, thread, device, 4, 0); return 0; }
     public static int cnpGetDeviceCount(BlockContext* c, int thread, ulong count) { Store(c, thread, count, 4, 1); return 0; }
     public static int cnpGetCacheConfig(BlockContext* c, int thread, ulong config) { Store(c, thread, config, 4, 0); return 0; }
+
+    public static int cnpDeviceGetAttribute(BlockContext* c, int thread, ulong value, int attribute, int device)
+    {
+        if (device != 0) return ChildLaunches.InvalidDevice;
+        if (KernelSupport.Runner(c).Kernel.Children!.DeviceAttribute(attribute) is not { } known) return ChildLaunches.InvalidValue;
+        Store(c, thread, value, 4, (uint)known);
+        return ChildLaunches.Success;
+    }
+
+    public static int cnpGetLimit(BlockContext* c, int thread, ulong value, int limit)
+    {
+        if (KernelSupport.Runner(c).Kernel.Children!.Limit(limit) is not { } known) return ChildLaunches.InvalidValue;
+        Store(c, thread, value, 8, known);
+        return ChildLaunches.Success;
+    }
+
     public static int cnpGetSharedMemConfig(BlockContext* c, int thread, ulong config) { Store(c, thread, config, 4, 0); return 0; }
 }

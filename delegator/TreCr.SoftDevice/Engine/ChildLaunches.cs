@@ -16,7 +16,7 @@ sealed unsafe class ChildLaunches(BlockRunner runner) : IDisposable
     /// <summary>Deepest nesting, as on a GPU.</summary>
     public const int MostDepth = 24;
     /// <summary>Error codes of the device runtime below CUDA's (cudartErrorCnpMap in libcudadevrt).</summary>
-    public const int Success = 0, InvalidValue = 1, TooDeep = 5;
+    public const int Success = 0, InvalidValue = 1, InvalidDevice = 3, TooDeep = 5;
     const int PageBytes = 1 << PageTable.PageShift;
 
     /// <summary>A parameter buffer that a kernel fills, and the launch that it is for.</summary>
