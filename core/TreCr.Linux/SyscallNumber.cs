@@ -17,7 +17,7 @@ public enum SyscallNumber : long
     ProcessVmReadv = 310, ProcessVmWritev = 311, Kcmp = 312, SchedSetattr = 314, SchedGetattr = 315, Renameat2 = 316, Getrandom = 318, MemfdCreate = 319,
     Execveat = 322, Userfaultfd = 323, Membarrier = 324, Statx = 332, Rseq = 334, PidfdSendSignal = 424, PidfdOpen = 434, Clone3 = 435,
     CloseRange = 436, PidfdGetfd = 438, Mseal = 462,
-    Setpriority = 141, Getdents64 = 217, SyncFileRange = 277, Getrlimit = 97, Signalfd4 = 289, Getpgid = 121, Getsid = 124,
+    Setgroups = 116, Setresuid = 117, Setresgid = 119, Setfsuid = 122, Setfsgid = 123, Setpriority = 141, Getdents64 = 217, SyncFileRange = 277, Getrlimit = 97, Signalfd4 = 289, Getpgid = 121, Getsid = 124,
     Stat = 4, Lstat = 6, Shmget = 29, Shmat = 30, Shmctl = 31, Sendto = 44, Recvfrom = 45, Shutdown = 48, Getsockname = 51, Getpeername = 52, Setsockopt = 54,
     Semget = 64, Semctl = 66, Shmdt = 67, Msgget = 68, Msgsnd = 69, Msgrcv = 70, Msgctl = 71, Link = 86, Chown = 92, Fchown = 93, Mknod = 133, Fstatfs = 138,
     TimerSettime = 223, TimerGettime = 224, TimerGetoverrun = 225, TimerDelete = 226, MqOpen = 240, MqUnlink = 241, MqTimedsend = 242, MqTimedreceive = 243,

@@ -4,10 +4,16 @@ namespace TreCr.Process;
 public static class ProcessImageFormat
 {
     /// <summary>Raised when a reader of the version before could not restore the image.</summary>
-    public const uint Current = 3;
+    public const uint Current = 4;
 
-    /// <summary>Written where the reader before can restore the image: only memory that several ranks share (<see cref="Images.SharedMemoryImage.Window"/>) wants 3.</summary>
-    public const uint WithoutWindows = 2;
+    /// <summary>Written where a process has become another user (<see cref="Images.ProcessImage.Credentials"/>): a reader before would give it those of who restarts it.</summary>
+    public const uint WithCredentials = 4;
+
+    /// <summary>Written where memory is shared by several ranks (<see cref="Images.SharedMemoryImage.Window"/>).</summary>
+    public const uint WithWindows = 3;
+
+    /// <summary>Written otherwise, which more readers can restore.</summary>
+    public const uint Plain = 2;
 
     /// <summary>The record of the root process.</summary>
     public const string Record = "process";

@@ -6,7 +6,7 @@ public sealed class ObjectTests
 {
     private const string Python = "/usr/bin/python3";
 
-    private static readonly string[] s_cases = ["files", "deleted", "memory", "fifo", "locks", "notify", "queued", "epoll", "timers", "unix", "passing", "tcp", "moments", "udp", "terminal", "ipc", "posixtimers", "family"];
+    private static readonly string[] s_cases = ["files", "deleted", "memory", "fifo", "locks", "notify", "queued", "epoll", "timers", "unix", "passing", "tcp", "moments", "udp", "terminal", "ipc", "posixtimers", "family", "users"];
 
     private static IEnumerable<TestCaseData> Cases()
     {

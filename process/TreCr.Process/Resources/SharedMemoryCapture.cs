@@ -48,7 +48,7 @@ internal sealed unsafe class SharedMemoryCapture(TreeImage image, ISnapshotWrite
             foreach (var (inode, index) in _index)
             {
                 SharedMemoryImage memory = image.SharedMemory[index];
-                if (memory.Window.Length > 0) image.FormatVersion = ProcessImageFormat.Current;
+                if (memory.Window.Length > 0) image.FormatVersion = Math.Max(image.FormatVersion, ProcessImageFormat.WithWindows);
                 if (_descriptors.TryGetValue(inode, out var at)) SaveFile(memory, $"/proc/{at.Pid}/fd/{at.Number}", buffer);
                 else SaveMappings(memory, _mappings[inode], buffer);
             }

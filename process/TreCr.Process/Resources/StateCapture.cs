@@ -24,7 +24,7 @@ internal sealed unsafe class StateCapture(FrozenProcess frozen, StackInjector in
     {
         int pid = frozen.Pid;
         ProcStatus status = _status = ProcStatus.Read(pid);
-        image.FormatVersion = ProcessImageFormat.WithoutWindows;
+        image.FormatVersion = ProcessImageFormat.Plain;
         image.Pid = pid;
         image.ProcessGroup = (int)status.Stat(5);
         image.Session = (int)status.Stat(6);
@@ -39,13 +39,8 @@ internal sealed unsafe class StateCapture(FrozenProcess frozen, StackInjector in
         image.BoottimeNs = Sys.ClockNs(7);
         if (File.Exists("/proc/sys/kernel/ns_last_pid") && int.TryParse(File.ReadAllText("/proc/sys/kernel/ns_last_pid"), out int last)) image.LastPid = last;
         image.Host = HostFacts.Of(pid, areas, frozen.Leader.ExtendedState.Length);
-        ulong* limit = stackalloc ulong[2];
-        for (int i = 0; i < 16; i++)
-        {
-            Sys.Check(Sys.Raw(SyscallNumber.Prlimit64, pid, i, 0, (long)limit), "prlimit");
-            image.ResourceLimits.Add(limit[0]);
-            image.ResourceLimits.Add(limit[1]);
-        }
+        if (Credentials.Capture(status) is { } credentials) (image.Credentials, image.FormatVersion) = (credentials, ProcessImageFormat.WithCredentials);
+        image.ResourceLimits.AddRange(ResourceLimits.Of(pid));
         foreach (Tracee thread in frozen.Threads)
         {
             image.Threads.Add(FromOutside(thread));

@@ -26,7 +26,7 @@ internal sealed unsafe class TreeCapture : IDisposable
     public TreeCapture(FrozenTree frozen, ISnapshotWriter writer, ExternalObjects externals, Trackers trackers, long saveFilesBelowBytes, bool bundle, ReadoutClient readouts, PhaseTimes times)
     {
         (_frozen, _writer, _externals, _trackers, _times) = (frozen, writer, externals, trackers, times);
-        _tree = new TreeImage { FormatVersion = ProcessImageFormat.WithoutWindows, Root = frozen.Root };
+        _tree = new TreeImage { FormatVersion = ProcessImageFormat.Plain, Root = frozen.Root };
         _files = new FileCapture(_tree, writer, saveFilesBelowBytes, bundle);
         _shared = new SharedMemoryCapture(_tree, writer);
         _openFiles = new OpenFileTable(_tree, externals, _files, _shared, writer, readouts);

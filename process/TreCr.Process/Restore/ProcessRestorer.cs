@@ -158,8 +158,13 @@ internal sealed unsafe class ProcessRestorer(SavedTree saved, ProcessImage image
             Sys.Check(RestoreStops.Step(pid, gadget, SyscallNumber.Setitimer, which, (long)scratch, 0), "setitimer");
         }
         PosixTimers.Restore(pid, image, scratch, (number, a, b, c, d) => RestoreStops.Step(pid, gadget, number, a, b, c, d));
+        RestoreLimits.Set(image, (number, soft, hard) =>
+        {
+            ulong* limit = stackalloc ulong[] { soft, hard };
+            if (Sys.ProcessVmWrite(pid, scratch, (byte*)limit, 16) != 16) throw new ProcessException("cannot write to the new process");
+            return RestoreStops.Step(pid, gadget, SyscallNumber.Prlimit64, 0, number, (long)scratch);
+        });
         Sys.Check(RestoreStops.Step(pid, gadget, SyscallNumber.Munmap, (long)batch.WorkArea, (long)RemoteBatch.WorkBytes), "munmap", "work area");
-        RestoreLimits.Set(image);
         RestoreThreads.Set(image.Threads[0]);
     }
 }

@@ -18,6 +18,7 @@ internal static class RestoreCheck
             if (!File.Exists(executable) && !saved.Tree.Files.Any(f => f.Path == executable && FileCapture.IsBundled(f))) findings.Add($"the program {executable} is gone");
         foreach (string directory in saved.Processes.Select(p => p.WorkingDirectory).Distinct())
             if (!Directory.Exists(directory)) findings.Add($"the working directory {directory} is gone");
+        findings.AddRange(saved.Processes.Select(Credentials.WhyNot).OfType<string>());
         foreach (FileImage file in saved.Tree.Files)
         {
             FileInfo info = new(file.Path);

@@ -1,6 +1,7 @@
 using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Process.Engine;
+using TreCr.Process.Resources;
 
 namespace TreCr.Process.Restore;
 
@@ -10,16 +11,14 @@ namespace TreCr.Process.Restore;
 /// </summary>
 internal static unsafe class RestoreLimits
 {
-    private const int Kinds = 16;
-
     /// <summary>Hard limits as high as any of these processes had them, where this user may raise them, and soft ones as high as hard ones. Who is cloned by this process has them too.</summary>
     public static void Raise(int pid, IReadOnlyList<ProcessImage> images)
     {
         ulong* limit = stackalloc ulong[2];
-        for (int i = 0; i < Kinds; i++)
+        for (int i = 0; i < ResourceLimits.Kinds; i++)
         {
             Sys.Check(Sys.Raw(SyscallNumber.Prlimit64, pid, i, 0, (long)limit), "prlimit", $"process {pid}");
-            ulong hard = limit[1], wanted = Math.Max(hard, images.Max(p => p.ResourceLimits.Count < 2 * Kinds ? throw new ImageException($"resource limits of process {p.Pid} are damaged") : p.ResourceLimits[2 * i + 1]));
+            ulong hard = limit[1], wanted = Math.Max(hard, images.Max(p => p.ResourceLimits.Count < 2 * ResourceLimits.Kinds ? throw new ImageException($"resource limits of process {p.Pid} are damaged") : p.ResourceLimits[2 * i + 1]));
             if (limit[0] == wanted) continue;
             limit[0] = limit[1] = wanted;
             if (Sys.Raw(SyscallNumber.Prlimit64, pid, i, (long)limit, 0) >= 0) continue;
@@ -29,16 +28,18 @@ internal static unsafe class RestoreLimits
     }
 
     /// <summary>The saved limits, as far as this user may have them: an ordinary one cannot raise hard limits, and on another machine they may be lower. Nothing is made in the process any more.</summary>
-    public static void Set(ProcessImage image)
+    /// <param name="setOwn">has a process that has become another user, whose limits this engine may not set without CAP_SYS_RESOURCE, set them itself: number, soft, hard; gives 0, or -errno</param>
+    public static void Set(ProcessImage image, Func<int, ulong, ulong, long> setOwn)
     {
-        ulong* limit = stackalloc ulong[4];
-        for (int i = 0; i < Kinds; i++)
+        ulong[] now = ResourceLimits.Of(image.Pid);
+        ulong* limit = stackalloc ulong[2];
+        for (int i = 0; i < ResourceLimits.Kinds; i++)
         {
             (limit[0], limit[1]) = (image.ResourceLimits[2 * i], image.ResourceLimits[2 * i + 1]);
+            if (limit[0] == now[2 * i] && limit[1] == now[2 * i + 1] || Sys.Raw(SyscallNumber.Prlimit64, image.Pid, i, (long)limit, 0) != -Errno.EPERM) continue;
+            (limit[0], limit[1]) = (Math.Min(limit[0], now[2 * i + 1]), Math.Min(limit[1], now[2 * i + 1]));
             long result = Sys.Raw(SyscallNumber.Prlimit64, image.Pid, i, (long)limit, 0);
-            if (result != -Errno.EPERM || Sys.Raw(SyscallNumber.Prlimit64, image.Pid, i, 0, (long)(limit + 2)) < 0) continue;
-            (limit[0], limit[1]) = (Math.Min(limit[0], limit[3]), Math.Min(limit[1], limit[3]));
-            Sys.Check(Sys.Raw(SyscallNumber.Prlimit64, image.Pid, i, (long)limit, 0), "prlimit", $"process {image.Pid}");
+            Sys.Check(result == -Errno.EPERM ? setOwn(i, limit[0], limit[1]) : result, "prlimit", $"process {image.Pid}");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 A case is a generator: up to its first yield it sets up; each yield that gives True asks for one more unit of work, one that gives False for the last check.
 TRECR_STARTS names a file outside the job that gets one byte at every start."""
-import array, ctypes, errno, fcntl, mmap, os, select, signal, socket, struct, sys, tempfile, termios, threading, time
+import array, ctypes, errno, fcntl, mmap, os, resource, select, signal, socket, struct, sys, tempfile, termios, threading, time
 
 libc = ctypes.CDLL(None, use_errno=True)
 HERE = tempfile.mkdtemp(prefix="trecr-objects-")
@@ -813,11 +813,101 @@ def family():
     assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 5
 
 
+def who():
+    """Everything that says who a process is: users, groups, capabilities, and what a change of them takes away."""
+    with open("/proc/self/status") as f:
+        lines = [line.strip() for line in f if line.startswith(("Uid:", "Gid:", "Groups:", "Cap", "NoNewPrivs:"))]
+    signal_of_parent = ctypes.c_int()
+    call(libc.prctl(2, ctypes.byref(signal_of_parent), 0, 0, 0))  # PR_GET_PDEATHSIG
+    return lines, signal_of_parent.value, libc.prctl(3, 0, 0, 0, 0), libc.prctl(7, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrlimit(resource.RLIMIT_CORE)
+
+
+def users():
+    """Processes that root has started and that have become other users; of an ordinary user, itself."""
+    def server():  # as a web server's worker: all root's powers are gone, but for one
+        call(libc.prctl(8, 1, 0, 0, 0))  # PR_SET_KEEPCAPS
+        os.setgroups([4, 24])
+        os.setresgid(33, 33, 33)
+        os.setresuid(33, 33, 33)
+        head, data = struct.pack("Ii", 0x20080522, 0), struct.pack("6I", 1 << 10, 1 << 10, 0, 0, 0, 0)  # CAP_NET_BIND_SERVICE
+        call(libc.capset(head, data))
+        call(libc.prctl(8, 0, 0, 0, 0))
+        call(libc.prctl(1, signal.SIGTERM, 0, 0, 0))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, 400))
+
+    def mixed():  # as a mail server that takes root's place again and again
+        os.setgroups([])
+        os.setresgid(8, 12, 0)
+        os.setresuid(1000, 33, 0)
+        call(libc.prctl(4, 1, 0, 0, 0))  # PR_SET_DUMPABLE
+
+    def plain():  # as su does it
+        os.setgroups([65534])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+
+    def child(become, asked, told):
+        stop, threads = threading.Event(), []
+        become()
+        seen = who()
+        if os.getresuid()[1] != 0:
+            thread_users = []
+            threads = [threading.Thread(target=lambda: (stop.wait(), thread_users.append(open("/proc/thread-self/status").read().split("Uid:")[1].split("\n")[0])))]
+            threads[0].start()
+        while os.read(asked, 1):
+            assert who() == seen, f"{who()} is not {seen}"
+            if os.geteuid() != 0:
+                try:
+                    os.close(os.open(path("secret"), os.O_RDONLY))
+                    raise AssertionError("it reads what only root may")
+                except PermissionError:
+                    pass
+            os.write(told, b"y")
+        stop.set()
+        for thread in threads:
+            thread.join()
+            assert thread_users[0].split() == seen[0][0].split()[1:], "a thread of it is another user"
+        if become == mixed:
+            os.setresuid(-1, 0, -1)  # it may
+            os.close(os.open(path("secret"), os.O_RDONLY))
+        os._exit(0)
+
+    with open(path("secret"), "w") as f:
+        os.fchmod(f.fileno(), 0o600)
+    os.chmod(HERE, 0o711)
+    children = []
+    for become in (server, mixed, plain) if os.geteuid() == 0 else ():
+        (asked, ask), (tell, told) = os.pipe(), os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.close(ask)
+                os.close(tell)
+                for _, other, _ in children:
+                    os.close(other)
+                child(become, asked, told)
+            except BaseException as e:
+                print("FAILED:", become.__name__, e, flush=True)
+            os._exit(1)
+        os.close(asked)
+        os.close(told)
+        children.append((pid, ask, tell))
+    own = who()
+    while (yield):
+        assert who() == own
+        for _, ask, tell in children:
+            os.write(ask, b"x")
+            assert os.read(tell, 1) == b"y", "a child ended"
+    for pid, ask, _ in children:
+        os.close(ask)
+        assert os.waitpid(pid, 0)[1] == 0
+
+
 def nonce():
     return os.urandom(8).hex()
 
 
-CASES = {f.__name__: f for f in (files, deleted, memory, fifo, locks, notify, queued, epoll, timers, unix, passing, tcp, moments, udp, terminal, ipc, posixtimers, family)}
+CASES = {f.__name__: f for f in (files, deleted, memory, fifo, locks, notify, queued, epoll, timers, unix, passing, tcp, moments, udp, terminal, ipc, posixtimers, family, users)}
 
 
 def main():
