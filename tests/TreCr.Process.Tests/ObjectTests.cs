@@ -41,6 +41,10 @@ public sealed class ObjectTests
     [Test]
     public void FileChangedMeanwhileIsPutBack() => Changed("files", "for f in DIR/*/log; do echo junk >> $f; printf JUNK | dd of=$f conv=notrunc bs=1 2>/dev/null; done", null).Expect(0).ExpectSameRun();
 
+    /// <summary>A file of another user that was removed is made again as that user's.</summary>
+    [Test]
+    public void RemovedFileIsMadeAgainAsItsOwners() => Changed("users", "rm DIR/*/theirs", null).Expect(0).ExpectSameRun();
+
     /// <summary>A file that was too large to be saved and was changed refuses the restart, by name.</summary>
     [Test]
     public void LargeFileChangedMeanwhileIsNamed()

@@ -34,7 +34,12 @@ internal static class RestoreFiles
     public static void MakeMissing(TreeImage image)
     {
         foreach (FileImage file in image.Files)
-            if (file.Part.Length > 0 && !File.Exists(file.Path))
-                new FileStream(file.Path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = (UnixFileMode)(file.Mode & 0xfff) }).Dispose();
+        {
+            if (file.Part.Length == 0 || File.Exists(file.Path)) continue;
+            int fd = Sys.Open(file.Path, Sys.O_WRONLY | Sys.O_CREAT | Sys.O_EXCL | Sys.O_CLOEXEC, 0x180); // 0600
+            Sys.Raw(SyscallNumber.Fchown, fd, file.User, file.Group); // where root restarts it; others have what they make
+            Sys.Raw(SyscallNumber.Fchmod, fd, file.Mode & 0xfff); // whatever the umask
+            Sys.Close(fd);
+        }
     }
 }

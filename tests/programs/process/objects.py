@@ -892,9 +892,16 @@ def users():
         os.close(asked)
         os.close(told)
         children.append((pid, ask, tell))
+    theirs = open(path("theirs"), "w")
+    os.fchmod(theirs.fileno(), 0o646)
+    if os.geteuid() == 0:
+        os.fchown(theirs.fileno(), 33, 24)
+    status = os.stat(path("theirs"))
     own = who()
     while (yield):
         assert who() == own
+        now = os.stat(path("theirs"))  # others may have removed it while the program was away
+        assert (now.st_uid, now.st_gid, now.st_mode) == (status.st_uid, status.st_gid, status.st_mode), f"the file of another user is {now}"
         for _, ask, tell in children:
             os.write(ask, b"x")
             assert os.read(tell, 1) == b"y", "a child ended"
