@@ -132,9 +132,14 @@ internal sealed partial class RankSupervisor : IDisposable
     /// <exception cref="StoreException">the store cannot be read</exception>
     public void Prepare()
     {
-        if (Options.Policy is { } policy && Slot.Rank == 0) JobTiers.Save(Store, Job, policy);
         FindStoreLimit();
         Listener.Start();
+    }
+
+    /// <summary>The job has the tiers that it was given from now on.</summary>
+    public void SavePolicy()
+    {
+        if (Options.Policy is { } policy && Slot.Rank == 0) JobTiers.Save(Store, Job, policy);
     }
 
     /// <summary>The program runs: begin to serve it.</summary>

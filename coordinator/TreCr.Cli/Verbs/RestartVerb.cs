@@ -226,6 +226,7 @@ internal static class RestartVerb
             SpawnedProcess program = space.AdoptProgram(restored.Pid);
             changes.Apply(space.InitPid, program.HostPid);
             foreach ((SnapshotReference reference, string role) in RankRecord.Of(manifest, slot.Rank)!.Snapshots.Select(s => (s, s.Role))) supervisor.SetBase(role, reference.Pid, reference.ManifestHash, manifest.CheckpointId);
+            supervisor.SavePolicy();
             supervisor.Hooks.AfterRestart(program.HostPid, manifest.CheckpointId);
             int[] hostPids = [.. state.Sessions.Select(s => s.Pid == program.Pid ? program.HostPid : HostPidOf(space, s.Pid, manifest))]; // a process that runs may end at once
             if (state.Mpi is { } mpi) supervisor.RestoreMpi(mpi, mpi.Pid == program.Pid ? program.HostPid : HostPidOf(space, mpi.Pid, manifest), manifest.Epoch);

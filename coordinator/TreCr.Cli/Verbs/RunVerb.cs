@@ -62,6 +62,7 @@ internal static class RunVerb
         };
         (string Hash, string Directory)? wrapper = WrapperCopy.Ensure(store);
         supervisor.WrapperHash = wrapper?.Hash ?? "";
+        supervisor.SavePolicy();
         supervisor.Prepare();
         SpawnedProcess process;
         try

@@ -13,11 +13,13 @@ internal static class Credentials
 {
     private const int CAP_SETGID = 6, CAP_SETUID = 7;
 
+    /// <summary>This engine's, which never change: looked at once, not for each process that stands still.</summary>
+    private static readonly Lazy<ProcStatus> s_own = new(() => ProcStatus.Read(Environment.ProcessId));
+
     /// <returns>null: it has this engine's</returns>
     public static CredentialsImage? Capture(ProcStatus status)
     {
-        ProcStatus own = ProcStatus.Read(Environment.ProcessId);
-        if (Array.TrueForAll((string[])["Uid", "Gid", "Groups"], line => status[line] == own[line])) return null;
+        if (Array.TrueForAll((string[])["Uid", "Gid", "Groups"], line => status[line] == s_own.Value[line])) return null;
         CredentialsImage image = new();
         image.Users.AddRange(Ids(status["Uid"]));
         image.Groups.AddRange(Ids(status["Gid"]));

@@ -53,7 +53,8 @@ internal sealed class FileCapture(TreeImage image, ISnapshotWriter writer, long 
             int fd = Sys.Open(file.Path, Sys.O_RDONLY | Sys.O_CLOEXEC); // not a FileStream, which takes a lock
             try
             {
-                (file.User, file.Group) = (Sys.Status(fd).User, Sys.Status(fd).Group);
+                ObjectStatus status = Sys.Status(fd);
+                (file.User, file.Group) = (status.User, status.Group);
                 for (long at = 0; at < (long)file.LengthBytes; at += buffer.Length)
                 {
                     int wanted = (int)Math.Min(buffer.Length, (long)file.LengthBytes - at);

@@ -10,6 +10,9 @@ internal sealed unsafe class RestoreThreads(ProcessImage image, RemoteBatch batc
 {
     private const int PR_SET_PDEATHSIG = 1, PR_SET_DUMPABLE = 4, PR_SET_KEEPCAPS = 8, PR_SET_NAME = 15, PR_SET_TIMERSLACK = 29, PR_CAPBSET_DROP = 24, PR_CAP_AMBIENT = 47, TileState = 18;
 
+    /// <summary>What the processes being made have in their bounding sets.</summary>
+    private readonly ulong _bounding = Launch.CapabilitySets.OfThisProcess().Bounding;
+
     /// <summary>Everything that a thread sets for itself; capabilities last. The leader's comes last of all, because clone3 with chosen ids needed its capabilities.</summary>
     public void SetUp()
     {
@@ -55,9 +58,8 @@ internal sealed unsafe class RestoreThreads(ProcessImage image, RemoteBatch batc
 
     private void DropFromBounding(ulong bounding)
     {
-        ulong have = Launch.CapabilitySets.OfThisProcess().Bounding;
         for (int c = 0; c < 64; c++)
-            if ((have >> c & 1) != 0 && (bounding >> c & 1) == 0) batch.Add("prctl(PR_CAPBSET_DROP)", SyscallNumber.Prctl, PR_CAPBSET_DROP, c);
+            if ((_bounding >> c & 1) != 0 && (bounding >> c & 1) == 0) batch.Add("prctl(PR_CAPBSET_DROP)", SyscallNumber.Prctl, PR_CAPBSET_DROP, c);
     }
 
     private void Capabilities(ThreadImage t)

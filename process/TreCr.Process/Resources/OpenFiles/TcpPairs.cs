@@ -29,7 +29,7 @@ internal static class TcpPairs
             if (socket.Type == Sys.SOCK_STREAM) Sys.SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
             long result = Bind(fd, socket, connects);
             if (result is -EADDRINUSE or -EADDRNOTAVAIL or -Errno.EACCES)
-                throw new RefusedException([$"the program's address {SocketNames.Address(socket.Name.Span)} " + (result == -EADDRINUSE ? "is in use by another program" : result == -Errno.EACCES ? "may not be used by this user" : "is not an address of this machine")]);
+                throw Refused(socket, result);
             Sys.Check(result, "bind", SocketNames.Address(socket.Name.Span));
             return fd;
         }
@@ -39,6 +39,10 @@ internal static class TcpPairs
             throw;
         }
     }
+
+    /// <param name="result">-errno of bind(2)</param>
+    private static RefusedException Refused(SocketImage socket, long result) => new([$"the program's address {SocketNames.Address(socket.Name.Span)} "
+        + (result == -EADDRINUSE ? "is in use by another program" : result == -Errno.EACCES ? "may not be used by this user" : "is not an address of this machine")]);
 
     /// <summary>
     /// Where only connections that no program has any more hold the address (the former run was killed, not stopped), the kernel gives it up after a minute.
@@ -168,7 +172,7 @@ internal static class TcpPairs
     {
         long end = Environment.TickCount64 + ConnectWaitMs, result;
         while ((result = Sys.Connect(fd, name)) == -EADDRNOTAVAIL && Environment.TickCount64 < end) Thread.Sleep(50);
-        if (result == -EADDRNOTAVAIL && Sys.GetOption(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE) > 0) throw new RefusedException([$"the program's address {SocketNames.Address(socket.Name.Span)} is in use by another program"]);
+        if (result == -EADDRNOTAVAIL && Sys.GetOption(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE) > 0) throw Refused(socket, -EADDRINUSE);
         Sys.Check(result, "connect", SocketNames.Address(name));
         if (Sys.SetOption(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, 0) >= 0 && !socket.Options.Any(o => o is { Level: IPPROTO_IP, Name: IP_BIND_ADDRESS_NO_PORT })) Sys.SetOption(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0);
     }
