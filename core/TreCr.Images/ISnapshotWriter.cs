@@ -64,6 +64,12 @@ public interface IPartWriter
     /// <param name="frame">[FrameSizeBytes]</param>
     void WriteTaken(long offsetBytes, nint frame);
 
+    /// <summary>
+    /// Writes pages of frames that are otherwise as they were last given in this snapshot or, where they were not, as they are in the base, if there is one, or zero. Until <see cref="ISnapshotWriter.HoldFrames"/> they are stored behind at once.
+    /// </summary>
+    /// <param name="pages">the writer's from now on, with its buffers</param>
+    void WritePages(CopiedPages pages);
+
     /// <summary>Takes the frame at this offset unchanged from the base snapshot.</summary>
     /// <exception cref="InvalidOperationException">no base, or no such part in it</exception>
     void KeepFrame(long offsetBytes);

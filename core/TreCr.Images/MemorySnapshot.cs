@@ -58,6 +58,7 @@ public sealed class MemorySnapshot(MemorySnapshot? baseSnapshot = null) : ISnaps
     private sealed class Part(MemorySnapshot owner, long lengthBytes, Part? basePart) : IPartWriter, IPartReader
     {
         private readonly ConcurrentDictionary<long, byte[]> _frames = new();
+        private readonly ConcurrentDictionary<long, bool> _given = new(); // frames that were, also those of zeroes
 
         public long LengthBytes => lengthBytes;
 
@@ -68,6 +69,7 @@ public sealed class MemorySnapshot(MemorySnapshot? baseSnapshot = null) : ISnaps
         public void WriteFrame(long offsetBytes, ReadOnlySpan<byte> bytes)
         {
             if (offsetBytes % ISnapshotWriter.FrameSizeBytes != 0) throw new ArgumentException("not a frame offset", nameof(offsetBytes));
+            _given[offsetBytes] = true;
             if (!bytes.ContainsAnyExcept((byte)0)) { _frames.TryRemove(offsetBytes, out _); return; }
             byte[] frame = new byte[ISnapshotWriter.FrameSizeBytes];
             bytes.CopyTo(frame);
@@ -80,11 +82,25 @@ public sealed class MemorySnapshot(MemorySnapshot? baseSnapshot = null) : ISnaps
             owner.ReturnFrame(frame);
         }
 
+        public unsafe void WritePages(CopiedPages pages)
+        {
+            foreach ((long offset, nint address) in pages.Sorted())
+            {
+                long at = offset & -ISnapshotWriter.FrameSizeBytes;
+                byte[] frame = new byte[ISnapshotWriter.FrameSizeBytes];
+                if (_given.ContainsKey(at)) ReadFrame(at, frame); else basePart?.ReadFrame(at, frame);
+                new ReadOnlySpan<byte>((void*)address, CopiedPages.PageBytes).CopyTo(frame.AsSpan((int)(offset - at)));
+                WriteFrame(at, frame);
+            }
+            pages.Return();
+        }
+
         public bool CanKeep(long offsetBytes) => basePart is not null;
 
         public void KeepFrame(long offsetBytes)
         {
             if (basePart is null) throw new InvalidOperationException("no base snapshot");
+            _given[offsetBytes] = true;
             if (basePart._frames.TryGetValue(offsetBytes, out byte[]? frame)) _frames[offsetBytes] = frame; else _frames.TryRemove(offsetBytes, out _);
         }
 

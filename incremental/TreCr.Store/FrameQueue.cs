@@ -154,11 +154,16 @@ internal sealed unsafe class FrameQueue : IDisposable
 
     /// <summary>Hands a filled buffer to the workers.</summary>
     /// <param name="part">null: of a record</param><param name="before">what was stored for the same frame earlier in this snapshot; null: nothing</param>
-    internal void Enqueue(byte* buffer, FrameList.Slot* slot, StorePartWriter? part, FrameList.Slot* before = null)
+    internal void Enqueue(byte* buffer, FrameList.Slot* slot, StorePartWriter? part, FrameList.Slot* before = null) => Enqueue(new Item { Buffer = buffer, Slot = slot, Part = part, Before = before });
+
+    /// <summary>Hands frames of which pages were copied to the workers; a batch holds at least one taken buffer of its own, or it is the only one of a few.</summary>
+    internal void Enqueue(PageBatch pages) => Enqueue(new Item { Pages = pages });
+
+    private void Enqueue(in Item item)
     {
         lock (_gate)
         {
-            _items[(_head + _count) % _items.Length] = new Item { Buffer = buffer, Slot = slot, Part = part, Before = before };
+            _items[(_head + _count) % _items.Length] = item;
             _count++;
             if (_waitingForItem > 0 && !_paused) Monitor.PulseAll(_gate);
         }
@@ -197,7 +202,7 @@ internal sealed unsafe class FrameQueue : IDisposable
 
     /// <summary>Takes the next filled buffer; blocks while there is none.</summary>
     /// <param name="busy">of the worker, false at first: whether it has something that is not in the pack yet</param>
-    /// <param name="item">without a buffer: the worker is to write what it has</param>
+    /// <param name="item">empty: the worker is to write what it has</param>
     /// <returns>false: none will come</returns>
     internal bool TryTake(ref bool busy, out Item item)
     {
@@ -275,5 +280,11 @@ internal sealed unsafe class FrameQueue : IDisposable
         public FrameList.Slot* Slot;
         public StorePartWriter? Part;
         public FrameList.Slot* Before;
+
+        /// <summary>Instead of a buffer.</summary>
+        public PageBatch? Pages;
+
+        /// <summary>The worker is to write what it has.</summary>
+        public readonly bool IsEmpty => Buffer is null && Pages is null;
     }
 }

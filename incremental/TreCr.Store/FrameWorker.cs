@@ -83,15 +83,20 @@ internal sealed unsafe class FrameWorker
             while (_queue.TryTake(ref _busy, out FrameQueue.Item item))
             {
                 long start = Linux.Sys.ClockNs(1);
-                if (item.Buffer is null) WriteAll(new Span<byte>(chunk, ChunkBytes));
+                if (item.IsEmpty) WriteAll(new Span<byte>(chunk, ChunkBytes));
                 else
                 {
                     try
                     {
-                        if (!HasFailed) Store(item, new Span<byte>(chunk, ChunkBytes));
+                        if (HasFailed) { }
+                        else if (item.Pages is { } pages) Store(pages, new Span<byte>(chunk, ChunkBytes));
+                        else Store(item, new Span<byte>(chunk, ChunkBytes));
                     }
                     catch (Exception e) { Fail(e); }
-                    finally { _queue.Return(item.Buffer); }
+                    finally
+                    {
+                        if (item.Pages is { } pages) pages.Done(); else _queue.Return(item.Buffer);
+                    }
                 }
                 WorkNs += Linux.Sys.ClockNs(1) - start;
             }
@@ -117,6 +122,46 @@ internal sealed unsafe class FrameWorker
         else StoreObject(hash, frame, chunk);
     }
 
+    /// <summary>Puts frames together from what they were and the pages that were copied.</summary>
+    /// <exception cref="StoreException">what a frame was cannot be read: there is no other copy of it here</exception>
+    private void Store(PageBatch batch, Span<byte> chunk)
+    {
+        foreach (ref readonly PageBatch.Frame known in batch.Frames)
+        {
+            FrameList.Slot* slot = (FrameList.Slot*)known.Slot;
+            UInt128 before = batch.Part.Before(slot, (FrameList.Slot*)known.Before, out int patchBefore);
+            FramePatch? patch = batch.Part.PatchOf(patchBefore);
+            Span<byte> frame = _was;
+            if (before == UInt128.Zero) frame.Clear();
+            else
+            {
+                try
+                {
+                    Linux.Fault.At(Linux.FaultPoint.StorePatch);
+                    _reader.Read(before, patch, frame);
+                }
+                catch (Linux.LinuxException e) { throw new StoreException(StoreErrorKind.Damaged, $"what a frame was cannot be read: {e.Message}", e); }
+            }
+            int changed = 0;
+            foreach ((long offset, nint address) in batch.PagesOf(known))
+            {
+                int number = (int)(offset / Format.PageBytes % Format.PagesOfFrame);
+                ReadOnlySpan<byte> copy = new((void*)address, Format.PageBytes);
+                Span<byte> page = frame.Slice(number * Format.PageBytes, Format.PageBytes);
+                if (copy.SequenceEqual(page)) continue;
+                copy.CopyTo(page);
+                changed |= 1 << number;
+            }
+            if (changed == 0) (slot->Hash, slot->Patch) = (before, patchBefore);
+            else if (!frame.ContainsAnyExcept((byte)0)) continue; // the slot's hash stays zero
+            else
+            {
+                slot->Hash = _seal.Name(frame);
+                if (!IsStored(slot->Hash) && (before == UInt128.Zero || !TryPatch(slot, frame, before, patch, changed, chunk))) StoreObject(slot->Hash, frame, chunk);
+            }
+        }
+    }
+
     private bool IsStored(UInt128 hash) => _catalog.Contains(hash) || _pack.Contains(hash);
 
     /// <summary>Stores only the pages that are not as they were.</summary>
@@ -134,14 +179,22 @@ internal sealed unsafe class FrameWorker
         int changed = 0;
         for (int page = 0; page < Format.PagesOfFrame; page++)
             if (!frame.Slice(page * Format.PageBytes, Format.PageBytes).SequenceEqual(_was.AsSpan(page * Format.PageBytes, Format.PageBytes))) changed |= 1 << page;
-        if (FramePatch.Continue(before, patch, ref changed, out FramePatch.Page[] kept) is not { } baseHash)
+        if (!TryPatch(item.Slot, frame, before, patch, changed, chunk))
         {
             _wholeInARow++;
             return false;
         }
         _wholeInARow = 0;
+        return true;
+    }
+
+    /// <param name="changed">bit p: page p is not as it was</param>
+    /// <returns>false: too many of them</returns>
+    private bool TryPatch(FrameList.Slot* slot, ReadOnlySpan<byte> frame, UInt128 before, FramePatch? patch, int changed, Span<byte> chunk)
+    {
+        if (FramePatch.Continue(before, patch, ref changed, out FramePatch.Page[] kept) is not { } baseHash) return false;
         if (!_pages.HasRoomFor(BitOperations.PopCount((uint)changed))) StorePages(chunk);
-        item.Slot->Patch = _writer.Add(_pages.Patch(baseHash, frame, changed, kept));
+        slot->Patch = _writer.Add(_pages.Patch(baseHash, frame, changed, kept));
         return true;
     }
 

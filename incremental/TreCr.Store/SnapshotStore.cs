@@ -82,6 +82,8 @@ public sealed partial class SnapshotStore : IDisposable
         return store;
     }
 
+    private bool _hasBegun;
+
     /// <summary>Begins a snapshot.</summary>
     /// <param name="baseManifest">snapshot whose frames may be kept; null: none</param>
     /// <exception cref="StoreException">Busy: gc is running. Damaged: the base is not (whole) in the store. NoSpace, IO.</exception>
@@ -90,7 +92,9 @@ public sealed partial class SnapshotStore : IDisposable
         IDisposable lease = Lease();
         try
         {
-            Catalog.Refresh();
+            // Whoever stops building on the last snapshot may do so because it is damaged, and have had the store repaired.
+            if (baseManifest is null && _hasBegun) Catalog.RefreshRepaired(); else Catalog.Refresh();
+            _hasBegun = true;
             SnapshotFrames? frames = baseManifest is { } hash ? LoadSnapshot(hash) : null;
             return new StoreSnapshotWriter(this, lease, baseManifest, frames);
         }

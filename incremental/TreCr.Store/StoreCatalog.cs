@@ -59,6 +59,25 @@ internal sealed class StoreCatalog(IStoreFiles files, StoreSeal seal) : IDisposa
         }
     }
 
+    /// <summary>Looks too whether indexes were made anew: a repair leaves out what is damaged. Reads all of them.</summary>
+    internal void RefreshRepaired()
+    {
+        lock (_lock)
+        {
+            Refresh();
+            foreach ((string id, PackIndex known) in _packs.ToArray())
+            {
+                PackIndex now = PackIndex.Load(files, id, seal);
+                if (now.Entries.AsSpan().SequenceEqual(known.Entries)) now.Dispose();
+                else
+                {
+                    _packs[id] = now; // somebody may just be reading from the other
+                    _objects = null;
+                }
+            }
+        }
+    }
+
     /// <summary>Forgets everything and reads all indexes again.</summary>
     internal void Reload()
     {

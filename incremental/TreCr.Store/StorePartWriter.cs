@@ -26,6 +26,45 @@ internal sealed unsafe class StorePartWriter(StoreSnapshotWriter writer, long le
     public void WriteTaken(long offsetBytes, nint frame) => writer.HandOver((byte*)frame, Add(IndexOf(offsetBytes), out FrameList.Slot* before), this, before);
 
     /// <inheritdoc/>
+    public void WritePages(CopiedPages pages) => writer.HandOver(pages, this);
+
+    /// <summary>Makes the frames of copied pages, with batches of them for the workers.</summary>
+    /// <param name="unsettled">a frame of them was written in this snapshot before, which a worker may still be at: nobody may begin the batches before it is done</param>
+    internal List<PageBatch> Overlay(CopiedPages pages, out bool unsettled)
+    {
+        PageBatch.Copies copies = new(pages);
+        (long OffsetBytes, nint)[] sorted = copies.Sorted;
+        List<PageBatch> batches = [];
+        List<PageBatch.Frame> frames = [];
+        unsettled = false;
+        for (int first = 0; first < sorted.Length;)
+        {
+            long index = IndexOf(sorted[first].OffsetBytes / Format.FrameSizeBytes * Format.FrameSizeBytes);
+            int next = first + 1;
+            while (next < sorted.Length && sorted[next].OffsetBytes / Format.FrameSizeBytes == index) next++;
+            lock (_lock)
+            {
+                FrameList.Slot* slot = Frames.Add(index);
+                ref nint latest = ref CollectionsMarshal.GetValueRefOrAddDefault(_latest, index, out bool written);
+                unsettled |= written;
+                frames.Add(new PageBatch.Frame((nint)slot, latest, first, next - first));
+                latest = (nint)slot;
+            }
+            first = next;
+            if (frames.Count == PageBatch.MostFrames || first == sorted.Length) EndBatch();
+        }
+        copies.Done();
+        return batches;
+
+        void EndBatch()
+        {
+            copies.Begin();
+            batches.Add(new PageBatch(this, copies, [.. frames]));
+            frames.Clear();
+        }
+    }
+
+    /// <inheritdoc/>
     public bool CanKeep(long offsetBytes) => basePart is not null && offsetBytes >= 0 && offsetBytes < basePart.LengthBytes;
 
     /// <inheritdoc/>
@@ -80,6 +119,12 @@ internal sealed unsafe class StorePartWriter(StoreSnapshotWriter writer, long le
             latest = (nint)slot;
             return slot;
         }
+    }
+
+    /// <summary>What was held is given to the workers: pages of the same frame come after it.</summary>
+    internal void Wrote(FrameList.Slot* slot)
+    {
+        lock (_lock) _latest[slot->Index] = (nint)slot;
     }
 
     private long IndexOf(long offsetBytes)

@@ -22,6 +22,7 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
     private readonly Dictionary<string, StorePartWriter> _parts = [];
     private readonly Dictionary<string, (FrameList Frames, int LengthBytes)> _records = [];
     private readonly List<Held> _held = []; // frames that wait for Finish; under _lock
+    private readonly List<(CopiedPages Pages, StorePartWriter Part)> _heldPages = []; // likewise
     private readonly List<FramePatch> _patches = []; // under itself
     private bool _ended, _joined, _holding;
 
@@ -255,6 +256,27 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
         _queue.EnqueueTaken(buffer, slot, part, before);
     }
 
+    /// <summary>Takes over copies of pages.</summary>
+    internal void HandOver(CopiedPages pages, StorePartWriter part)
+    {
+        lock (_lock)
+        {
+            if (_holding)
+            {
+                _heldPages.Add((pages, part));
+                return;
+            }
+        }
+        Enqueue(pages, part);
+    }
+
+    private void Enqueue(CopiedPages pages, StorePartWriter part)
+    {
+        List<PageBatch> batches = part.Overlay(pages, out bool unsettled);
+        if (unsettled) _queue.Settle();
+        foreach (PageBatch batch in batches) _queue.Enqueue(batch);
+    }
+
     /// <summary>A worker has made a patch.</summary>
     /// <returns>its number, from 1</returns>
     internal int Add(FramePatch patch)
@@ -280,15 +302,25 @@ public sealed unsafe class StoreSnapshotWriter : ISnapshotWriter, IDisposable
         lock (_lock)
         {
             _holding = false;
-            if (_held.Count == 0) return;
-            _queue.Settle();
-            Dictionary<nint, nint> before = [];
-            foreach (IGrouping<StorePartWriter?, Held> part in _held.GroupBy(h => h.Part))
-                if (part.Key is not null)
-                    foreach ((nint slot, nint earlier) in part.Key.Frames.Earlier([.. part.Select(h => h.Slot)])) before.Add(slot, earlier);
-            foreach (Held held in _held) _queue.EnqueueTaken((byte*)held.Buffer, (FrameList.Slot*)held.Slot, held.Part, (FrameList.Slot*)before.GetValueOrDefault(held.Slot));
-            _held.Clear();
+            if (_held.Count > 0) EnqueueHeldFrames();
+            foreach ((CopiedPages pages, StorePartWriter part) in _heldPages) Enqueue(pages, part);
+            _heldPages.Clear();
         }
+    }
+
+    private void EnqueueHeldFrames()
+    {
+        _queue.Settle();
+        Dictionary<nint, nint> before = [];
+        foreach (IGrouping<StorePartWriter?, Held> part in _held.GroupBy(h => h.Part))
+            if (part.Key is not null)
+                foreach ((nint slot, nint earlier) in part.Key.Frames.Earlier([.. part.Select(h => h.Slot)])) before.Add(slot, earlier);
+        foreach (Held held in _held)
+        {
+            held.Part?.Wrote((FrameList.Slot*)held.Slot);
+            _queue.EnqueueTaken((byte*)held.Buffer, (FrameList.Slot*)held.Slot, held.Part, (FrameList.Slot*)before.GetValueOrDefault(held.Slot));
+        }
+        _held.Clear();
     }
 
     private readonly record struct Held(nint Buffer, nint Slot, StorePartWriter? Part);

@@ -100,6 +100,37 @@ public sealed class StoreCommandTests
         Assert.That(output, Does.Contain("cannot be restarted: count.1").And.Contains("cannot be restarted: count.2"));
     }
 
+    /// <summary>The pages that a running program wrote are of no use without the frames around them: the checkpoint fails by name, the program runs on, and the next one has everything of its own.</summary>
+    [Test]
+    public void WhereTheLastCheckpointIsDamaged_TheNextFails_AndThenOneIsTakenWithoutIt()
+    {
+        _place.PauseAt(5);
+        using RunningProgram run = _place.StartCounter(50);
+        _place.Checkpoint();
+        foreach (string pack in Directory.GetFiles($"{_place.StorePath}/packs", "*.pack"))
+        {
+            using FileStream file = new(pack, FileMode.Open, FileAccess.ReadWrite); // not made anew: an engine has it mapped
+            byte[] bytes = new byte[file.Length];
+            file.ReadExactly(bytes);
+            for (int at = 64; at < bytes.Length; at += 40) bytes[at] ^= 0x55;
+            file.Position = 0;
+            file.Write(bytes);
+        }
+        _place.ContinueAt(5);
+        run.WaitForLine(l => l.StartsWith("step 10 "), Workplace.Limit);
+        (int code, _, string errors) = _place.Do("checkpoint", "count");
+        Assert.That((code, errors), Is.EqualTo((5, errors)), errors);
+        Assert.That(errors, Does.Contain("the next checkpoint does not build on it"));
+        Assert.That(_place.Do("repair").Code, Is.EqualTo(5), "count.1 is lost");
+        Assert.That(_place.Checkpoint(), Is.EqualTo("count.3").Or.EqualTo("count.2"));
+        Assert.That(_place.Do("stop", "count").Code, Is.Zero);
+        run.WaitForExit(Workplace.Limit);
+        _place.Release();
+        using RunningProgram restart = _place.Start("restart", "count");
+        Assert.That(restart.WaitForExit(Workplace.Limit), Is.EqualTo(7), restart.Errors);
+        Assert.That(_place.Starts, Is.EqualTo(1));
+    }
+
     [Test]
     public void DuAndDiff_CountWhatChanged()
     {

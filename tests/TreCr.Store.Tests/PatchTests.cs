@@ -82,6 +82,82 @@ public sealed class PatchTests : StoreTestBase
         AssertHolds(store, result.ManifestHash, frames);
     }
 
+    [TestCase(false)]
+    [TestCase(true)]
+    public void PagesCopiedAloneChangeWhatTheSnapshotOrTheBaseHas(bool inStop)
+    {
+        using SnapshotStore store = Open();
+        byte[][] frames = [.. Enumerable.Range(0, 64).Select(i => Random(i))];
+        SnapshotResult first = Increment(store, null, frames);
+        using StoreSnapshotWriter writer = store.BeginSnapshot(first.ManifestHash);
+        IPartWriter part = writer.OpenPart("memory", 70 * Frame);
+        for (int i = 0; i < 64; i++)
+            if (i % 4 == 0) part.WriteFrame(i * Frame, frames[i] = Random(200 + i)); // copied ahead
+            else if (i % 4 == 1) part.KeepFrame(i * Frame);
+        if (inStop) writer.HoldFrames();
+        frames = [.. frames, new byte[Frame], new byte[Frame]];
+        long pages = 0;
+        for (int round = 0; round < 3; round++)
+        {
+            CopiedPages copies = new(writer);
+            for (int i = round; i < 66; i += round + 1, pages++) Overwrite(copies, frames, i, (i + round) % Pages, Random(1000 * round + i, Page));
+            part.WritePages(copies);
+        }
+        CopiedPages same = new(writer);
+        for (int i = 0; i < 64; i++) Overwrite(same, frames, i, 15, frames[i].AsSpan(15 * Page, Page)); // written, but with what was there
+        Overwrite(same, frames, 3, 2, new byte[Page]);
+        part.WritePages(same);
+        part.WritePages(new CopiedPages(writer));
+        SnapshotResult result = writer.Finish();
+        // What was copied ahead, what was zero (whole), and of the others just the pages; of a frame changed three times what there was in between has been stored too.
+        Assert.That(result.BytesNew, Is.InRange(16L * Frame + 2 * Frame, 16L * Frame + 6 * Frame + pages * Page));
+        AssertHolds(store, result.ManifestHash, frames);
+        Assert.That(store.Verify().Problems, Is.Empty);
+    }
+
+    private static unsafe void Overwrite(CopiedPages copies, byte[][] frames, int frame, int page, ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(frames[frame].AsSpan(page * Page));
+        nint place = copies.Place(frame * (long)Frame + page * Page, timeoutMs: 1000);
+        Assert.That(place, Is.Not.Zero);
+        bytes.CopyTo(new Span<byte>((void*)place, Page));
+    }
+
+    [Test]
+    public void PagesWhoseFrameCannotBeReadFailTheSnapshot()
+    {
+        using SnapshotStore store = Open(OneWorker);
+        byte[][] frames = Chain(store, 1);
+        Fault.Arm("StorePatch:3:errno");
+        using (StoreSnapshotWriter writer = store.BeginSnapshot(LastOf(store)))
+        {
+            IPartWriter part = writer.OpenPart("memory", 20 * Frame);
+            CopiedPages copies = new(writer);
+            for (int i = 0; i < 20; i++) Overwrite(copies, frames, i, 4, Random(300 + i, Page));
+            part.WritePages(copies);
+            Assert.That(KindOf(() => writer.Finish()), Is.EqualTo(StoreErrorKind.Damaged));
+        }
+        Assert.That(store.Verify().Problems, Is.Empty);
+    }
+
+    [Test]
+    public void PagesThatFindNoMemoryAreGivenBackByTheWorkers()
+    {
+        using SnapshotStore store = Open(OneWorker);
+        byte[][] frames = Chain(store, 1);
+        using StoreSnapshotWriter writer = store.BeginSnapshot(LastOf(store));
+        IPartWriter part = writer.OpenPart("memory", 20 * Frame);
+        for (int round = 0; round < 200; round++) // 4,000 pages; a buffer is a 64th of the memory
+        {
+            CopiedPages copies = new(writer);
+            for (int i = 0; i < 20; i++) Overwrite(copies, frames, i, (round + i) % Pages, Random(20 * round + i, Page));
+            part.WritePages(copies);
+        }
+        SnapshotResult result = writer.Finish();
+        AssertHolds(store, result.ManifestHash, frames);
+        AssertBounded(store, result.ManifestHash);
+    }
+
     /// <summary>Against bytes in memory: random pages of random frames, checkpoint after checkpoint, gc in between.</summary>
     [Test]
     public void AnyHistoryOfWritesReadsBackAsItWas() => Properties.Hold<(int Seed, int[] Steps)>(20, input =>
@@ -99,7 +175,7 @@ public sealed class PatchTests : StoreTestBase
                 Span<byte> written = frames[random.Next(frames.Length)].AsSpan(page * Page, count * Page);
                 if (random.Next(6) == 0) written.Clear(); else random.NextBytes(written);
             }
-            before = Increment(store, before, frames).ManifestHash;
+            before = random.Next(2) == 0 && before is { } known ? ByPages(store, known, frames, random) : Increment(store, before, frames).ManifestHash;
             AssertBounded(store, before.Value);
             kept[store.CommitCheckpoint(Job("job", (ulong)epoch, before.Value))] = [.. frames.Select(f => (byte[])f.Clone())];
             if (random.Next(3) == 0) foreach (string id in store.Gc(new GcOptions { Retention = new() { Last = 1 + random.Next(4) }, RewriteBelow = 1 }).RemovedCheckpoints) kept.Remove(id);
@@ -296,6 +372,27 @@ public sealed class PatchTests : StoreTestBase
         IPartWriter part = writer.OpenPart("memory", frames.Length * (long)Frame);
         for (int i = 0; i < frames.Length; i++) part.WriteFrame(i * Frame, frames[i]);
         return writer.Finish();
+    }
+
+    /// <summary>Like <see cref="Increment"/>, but only of the pages that changed, in the stop or before, and of some others.</summary>
+    private static ContentHash ByPages(SnapshotStore store, ContentHash before, byte[][] frames, Random random)
+    {
+        byte[] was = new byte[Frame];
+        using StoreSnapshotReader reader = store.OpenSnapshot(before);
+        IPartReader then = reader.OpenPart("memory");
+        using StoreSnapshotWriter writer = store.BeginSnapshot(before);
+        IPartWriter part = writer.OpenPart("memory", frames.Length * (long)Frame);
+        if (random.Next(2) == 0) writer.HoldFrames();
+        CopiedPages copies = new(writer);
+        for (int i = 0; i < frames.Length; i++)
+        {
+            part.KeepFrame(i * (long)Frame);
+            then.ReadFrame(i * (long)Frame, was);
+            for (int page = 0; page < Pages; page++)
+                if (random.Next(10) == 0 || !was.AsSpan(page * Page, Page).SequenceEqual(frames[i].AsSpan(page * Page, Page))) Overwrite(copies, frames, i, page, frames[i].AsSpan(page * Page, Page).ToArray());
+        }
+        part.WritePages(copies);
+        return writer.Finish().ManifestHash;
     }
 
     private static void AssertHolds(SnapshotStore store, ContentHash snapshot, byte[][] frames)

@@ -85,6 +85,11 @@ internal sealed class CheckpointRound(RankSupervisor supervisor, ulong epoch, Pr
             Undo(); // an engine that holds the program keeps its end from being seen
             supervisor.AwaitDeathUnderWay(GoneMs);
             if (supervisor.ProgramEnded) (error, message, findings) = (TrecrError.JobEnded, "the program ended while the checkpoint was taken", []);
+            if (error == TrecrError.Damaged)
+            {
+                supervisor.ForgetBase();
+                message += "; the next checkpoint does not build on it";
+            }
             RankFailed failed = new() { Error = error.Number, Reason = message };
             failed.Findings.AddRange(findings);
             supervisor.Send(new Envelope { Epoch = epoch, Failed = failed });

@@ -282,6 +282,12 @@ internal sealed partial class RankSupervisor : IDisposable
         }
     }
 
+    /// <summary>What the base holds cannot be read: the next snapshot has everything of its own.</summary>
+    public void ForgetBase()
+    {
+        lock (_lock) _base.Clear();
+    }
+
     public void Committed(string checkpointId, IReadOnlyDictionary<(string Role, int Pid), ByteString> hashes)
     {
         lock (_lock)

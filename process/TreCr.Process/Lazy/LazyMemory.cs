@@ -20,7 +20,7 @@ internal sealed unsafe class LazyMemory
 
     private readonly List<PageRun> _runs;
     private readonly IEnumerator<ulong> _frames; // of what is not taken yet: a list of all would be made while the program waits
-    private readonly FrameSet _served = new();
+    private readonly AddressSet _served = AddressSet.OfFrames();
     private readonly LazyState? _state; // null: of a child that was forked meanwhile
     private readonly LazyMemory _root;
     private readonly Queue<ulong> _faults = [];

@@ -14,7 +14,7 @@ internal sealed class Trackers
     private readonly Dictionary<int, AreaFlags> _flags = []; // of the last Refine
     private int _root;
 
-    /// <summary>Rounds after the copy ahead, at least where they have anything to do; a round that copied so little is the last; buffers made ready for the stop.</summary>
+    /// <summary>Buffers made ready for the stop: for frames that are new then, and for pages.</summary>
     private const int SpareFrames = 64, MostNewFrames = 1024;
 
     /// <summary>A thread is still attached that could not be stopped.</summary>
@@ -105,9 +105,9 @@ internal sealed class Trackers
         do
         {
             bytes = 0;
-            int frames = 0;
-            ForEach(pid => bytes += _byPid[pid].Refine(writer, Vma.ReadAll(pid, withFlags: false), ref frames));
-            writer.PrepareFrames(SpareFrames + Math.Min(MostNewFrames, frames)); // the stop will find fewer
+            int buffers = 0;
+            ForEach(pid => bytes += _byPid[pid].Refine(writer, Vma.ReadAll(pid, withFlags: false), ref buffers));
+            writer.PrepareFrames(SpareFrames + Math.Min(MostNewFrames, buffers)); // the stop will find fewer
             times.Mark($"round {rounds.Count + 1}", bytes);
         }
         while (rounds.Another(bytes));

@@ -1,3 +1,4 @@
+using System.Numerics;
 using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Process.Engine;
@@ -6,7 +7,7 @@ using TreCr.Process.Read;
 namespace TreCr.Process.Memory;
 
 /// <summary>
-/// Knows which frames of a process were written since the last committed snapshot: userfaultfd write-protect in asynchronous mode, in which the kernel
+/// Knows which pages of a process were written since the last committed snapshot: userfaultfd write-protect in asynchronous mode, in which the kernel
 /// resolves each first write by itself and PAGEMAP_SCAN reports it. The descriptor is this engine's; its close ends the tracking. Tracer thread only.
 /// </summary>
 /// <remarks>
@@ -23,19 +24,25 @@ internal sealed class WriteTracker : IDisposable
     private readonly int _uffd;
     private readonly PageScanner _scanner;
     private readonly PageReader _reader;
-    private readonly HeldFrames _held;
-    private FrameSet _sinceBase = new(), _afterCapture = new();
+    private readonly PageCopier _held;
+    private AddressSet _sinceBase = AddressSet.OfPages(), _afterCapture = AddressSet.OfPages();
     private bool _allDirty = true, _captured;
 
-    // The epoch under way. Settled: frames that its writer has, or that are held, and that are as they were but for pages written since.
+    /// <summary>Written pages from which on a frame is copied whole, as the store would keep it whole: half of them.</summary>
+    private const int ManyPages = (int)(Frame / PageRun.PageBytes / 2);
+
+    /// <summary>Pages copied ahead before they are handed over: 16 MiB.</summary>
+    private const int HandOverPages = 4096;
+
+    // The epoch under way. Settled: frames that its writer has, but for pages that are held, and that are as they were but for pages written since.
     private ISnapshotWriter? _writer;
     private IPartWriter? _part;
-    private readonly FrameSet _settled = new();
+    private readonly AddressSet _settled = AddressSet.OfFrames();
 
     private WriteTracker(int pid, int uffd, string partName)
     {
         (Pid, _uffd, PartName, _scanner, _reader) = (pid, uffd, partName, new PageScanner(pid), new PageReader(pid));
-        _held = new HeldFrames(_reader, _scanner);
+        _held = new PageCopier(_reader);
     }
 
     public int Pid { get; }
@@ -64,7 +71,7 @@ internal sealed class WriteTracker : IDisposable
     /// <param name="strict">false while the program runs, when an area can go away</param>
     private void Scan(List<Vma> areas, List<PageRun> written, List<PageRun>? present, List<PageRun>? guards, bool strict)
     {
-        FrameSet into = _captured ? _afterCapture : _sinceBase;
+        AddressSet into = _captured ? _afterCapture : _sinceBase;
         List<PageRun> all = [], changed = [], guarded = [];
         foreach (Vma area in areas)
         {
@@ -116,11 +123,11 @@ internal sealed class WriteTracker : IDisposable
         Settle(runs, strict: false);
     }
 
-    /// <summary>Copies frames that are not settled, or keeps them.</summary>
+    /// <summary>Copies frames that are not settled, of those that the base has only the pages written since, or keeps them.</summary>
     /// <returns>bytes copied</returns>
     private long Settle(List<PageRun> runs, bool strict)
     {
-        List<PageRun> wanted = [];
+        List<PageRun> whole = [], pages = [];
         ulong last = ulong.MaxValue;
         foreach (PageRun run in runs)
         {
@@ -128,16 +135,24 @@ internal sealed class WriteTracker : IDisposable
             for (ulong at = run.Start & ~(Frame - 1); at < run.End; at += Frame)
             {
                 if (_settled.Contains(at)) continue;
-                if (IsDirty(at) || !_part!.CanKeep((long)at)) PageRun.Append(wanted, new PageRun(Math.Max(at, run.Start), Math.Min(at + Frame, run.End)));
-                else if (at != last) _part.KeepFrame((long)at);
+                PageRun piece = new(Math.Max(at, run.Start), Math.Min(at + Frame, run.End));
+                int written = WrittenSinceBase(at);
+                if (BitOperations.PopCount((uint)written) >= ManyPages || !_part!.CanKeep((long)at)) PageRun.Append(whole, piece);
+                else
+                {
+                    if (at != last) _part.KeepFrame((long)at);
+                    for (ulong page = piece.Start; written != 0 && page < piece.End; page += PageRun.PageBytes)
+                        if ((written >> (int)((page - at) / PageRun.PageBytes) & 1) != 0) PageRun.Append(pages, new PageRun(page, page + PageRun.PageBytes));
+                }
                 last = at;
             }
         }
-        if (!strict) RequireRoom(wanted);
+        if (!strict) RequireRoom([.. whole, .. pages]);
         MemoryCopier copier = new(_reader, _writer!, _part!);
-        copier.Copy(wanted, strict, reach: !strict);
+        copier.Copy(whole, strict, reach: !strict);
+        long bytes = copier.BytesCopied + CopyPages(pages, strict, handOver: !strict);
         foreach (PageRun run in runs) _settled.Add(run);
-        return copier.BytesCopied;
+        return bytes;
     }
 
     private void RequireRoom(List<PageRun> wanted)
@@ -156,47 +171,73 @@ internal sealed class WriteTracker : IDisposable
 
     /// <summary>Copies once more what was written since it was copied. The program runs.</summary>
     /// <param name="areas">read anew; flags are not needed</param>
-    /// <param name="frames">is raised by the frames that are held from now on</param>
+    /// <param name="buffers">is raised by the buffers that held pages take from now on</param>
     /// <returns>bytes</returns>
-    public long Refine(ISnapshotWriter writer, List<Vma> areas, ref int frames)
+    public long Refine(ISnapshotWriter writer, List<Vma> areas, ref int buffers)
     {
         if (!ReferenceEquals(_writer, writer)) return 0; // nothing was copied ahead
-        int held = _held.Count;
+        int held = _held.Buffers;
         List<PageRun> written = [];
         Scan(areas, written, null, null, strict: false);
-        long bytes = CopyWritten(written, strict: false);
-        frames += _held.Count - held;
+        long bytes = CopyPages(OfSettled(written), strict: false, handOver: false);
+        buffers += Math.Max(0, _held.Buffers - held);
         return bytes;
     }
 
-    /// <summary>
-    /// Copies written pages into held frames, as far as there is memory for them. Frames that find none are stored once more while the program runs (of which only the changed pages take space), at the pace
-    /// of the store, so that the stop does not have to wait for it; in the stop they are not settled any more.
-    /// </summary>
-    private long CopyWritten(List<PageRun> written, bool strict)
+    /// <summary>Those of the pages whose frames are settled; the others are copied with their frames.</summary>
+    private List<PageRun> OfSettled(List<PageRun> written)
     {
-        // While the program runs the workers give buffers back, but only so long: each round that waits finds more written.
-        int patienceMs = strict ? 0 : 1000;
-        List<PageRun> again = [];
+        List<PageRun> settled = [];
         foreach (PageRun run in written)
             for (ulong frame = run.Start & ~(Frame - 1); frame < run.End; frame += Frame)
-            {
-                if (!_settled.Contains(frame)) continue; // copied as a whole later
-                if (_held.Note(frame, new PageRun(Math.Max(frame, run.Start), Math.Min(frame + Frame, run.End)), patienceMs)) continue;
-                if (strict) _settled.Remove(frame);
-                else if (again.Count == 0 || again[^1].End <= frame) PageRun.Append(again, new PageRun(frame, frame + Frame)); // two runs may lie in one frame
-                patienceMs = 0;
-            }
-        long bytes = _held.Copy(strict);
-        if (again.Count == 0) return bytes;
-        List<PageRun> present = [];
-        foreach (PageRun run in again) _scanner.ScanArea(run.Start, run.End, files: true, present, [], guards: null, flags: 0);
-        MemoryCopier copier = new(_reader, _writer!, _part!);
-        copier.Copy(present, strict: false, reach: false);
-        return bytes + copier.BytesCopied;
+                if (_settled.Contains(frame)) PageRun.Append(settled, new PageRun(Math.Max(frame, run.Start), Math.Min(frame + Frame, run.End)));
+        return settled;
     }
 
-    private bool IsDirty(ulong frame) => _allDirty || _sinceBase.Contains(frame) || (_captured && _afterCapture.Contains(frame));
+    /// <summary>
+    /// Copies pages of frames whose others the snapshot has, and holds them as far as there is memory for them. While the program runs they are handed over where there is none, so that the workers give buffers back; a frame whose
+    /// page finds none even so, or in the stop, is copied whole, at the pace of the store.
+    /// </summary>
+    /// <param name="pages">ascending</param><param name="strict">false while the program runs</param><param name="handOver">they are not held, but for the pages that are copied at a time</param>
+    /// <returns>bytes</returns>
+    private long CopyPages(List<PageRun> pages, bool strict, bool handOver)
+    {
+        const int PatienceMs = 1000; // each round that waits finds more written
+        long bytes = 0;
+        List<PageRun> whole = [];
+        foreach (PageRun run in pages)
+            for (ulong page = run.Start; page < run.End; page += PageRun.PageBytes)
+            {
+                if (whole.Count > 0 && page < whole[^1].End) continue;
+                if (handOver && _held.Count >= HandOverPages) HandOver();
+                if (_held.Note(page, timeoutMs: 0)) continue;
+                if (!strict && whole.Count == 0)
+                {
+                    HandOver();
+                    if (_held.Note(page, PatienceMs)) continue;
+                }
+                ulong frame = page & ~(Frame - 1);
+                _held.Drop(frame);
+                PageRun.Append(whole, new PageRun(frame, frame + Frame));
+            }
+        if (handOver) HandOver(); else bytes += _held.Copy(strict);
+        if (whole.Count == 0) return bytes;
+        List<PageRun> present = [];
+        foreach (PageRun run in whole) _scanner.ScanArea(run.Start, run.End, files: true, present, [], guards: null, flags: 0);
+        MemoryCopier copier = new(_reader, _writer!, _part!);
+        copier.Copy(present, strict, reach: false);
+        return bytes + copier.BytesCopied;
+
+        void HandOver()
+        {
+            bytes += _held.Copy(strict);
+            _held.HandOver(_part!);
+            _writer!.AwaitWorkers();
+        }
+    }
+
+    /// <returns>bit p: page p of the frame is not as in the base</returns>
+    private int WrittenSinceBase(ulong frame) => _allDirty ? 0xffff : _sinceBase.PagesOf(frame) | (_captured ? _afterCapture.PagesOf(frame) : 0);
 
     private void Begin(ISnapshotWriter writer)
     {
@@ -218,7 +259,7 @@ internal sealed class WriteTracker : IDisposable
         Scan(areas, written, runs, guards, strict: true);
         _captured = true;
         times?.Mark("scan", (runs.Count + written.Count) * 16L);
-        long bytes = CopyWritten(written, strict: true);
+        long bytes = CopyPages(OfSettled(written), strict: true, handOver: false);
         times?.Mark("copy pages", bytes);
         Fault.At(FaultPoint.DumpMemory);
         long whole = Settle(runs, strict: true);
@@ -234,7 +275,7 @@ internal sealed class WriteTracker : IDisposable
         _sinceBase = _afterCapture;
         _allDirty = false;
         End();
-        _afterCapture = new FrameSet();
+        _afterCapture = AddressSet.OfPages();
         _captured = false;
     }
 
@@ -243,7 +284,7 @@ internal sealed class WriteTracker : IDisposable
     {
         _sinceBase.UnionWith(_afterCapture);
         End();
-        _afterCapture = new FrameSet();
+        _afterCapture = AddressSet.OfPages();
         _captured = false;
     }
 
