@@ -131,7 +131,7 @@ place() {
 build_dotnet() {
     local sum projects=() p
     sum=$(hash_of core wrappers delegator gmmu replay process incremental coordinator api Directory.Build.props Directory.Packages.props build.proj .editorconfig)
-    unchanged dotnet "$sum" && [ -e out/trecr ] && [ -e out/trecr-init ] && [ -e out/lib/libcuda.so.1 ] && [ -e out/delegator/trecr-delegator ] && [ -e out/lib/libscr.so ] && [ -e out/bin/scr_run ] && return
+    unchanged dotnet "$sum" && [ -e out/trecr ] && [ -e out/trecr-init ] && [ -e out/lib/libcuda.so.1 ] && [ -e out/delegator/trecr-delegator ] && [ -e out/delegator/crossgen2 ] && [ -e out/lib/libscr.so ] && [ -e out/bin/scr_run ] && return
     for p in coordinator/TreCr.Cli process/TreCr.Init delegator/TreCr.Delegator wrappers/TreCr.Wrapper api/TreCr.Api.C; do
         p=$p/$(basename "$p").csproj
         if has_sources "$p"; then projects+=("$root/$p"); else say "$p has no sources yet: left out"; fi

@@ -10,6 +10,8 @@ wanted=${wanted,,}
 limit=${TRECR_TEST_PROJECT_SECONDS:-900}
 results=artifacts/test-results
 export TRECR_ROOT=$root
+# Each test compiles its own kernels; KernelCacheTests keeps some.
+export TRECR_KERNEL_CACHE=0
 rm -rf "$results"
 mkdir -p "$results"
 

@@ -12,6 +12,7 @@ internal static class Program
 {
     private static int Main(string[] arguments)
     {
+        if (Backends.TryCompileKernels(arguments) is { } done) return done;
         if (!Options.TryParse(arguments, out Options? options, out string? problem))
         {
             Messages.Say($"{problem}; usage: trecr-delegator --control-fd N --device auto|soft|cuda --store DIR --job NAME [--rank N]");

@@ -21,10 +21,10 @@ sealed unsafe class Machine : IDeviceAllocator, IDisposable
     /// <summary>Addresses to give out instead of new ones, as at a restart.</summary>
     public Queue<ulong> Replay { get; } = new();
 
-    public Machine(ulong mappedBytes = 64 << 20, bool isChecked = true, int workers = 2)
+    public Machine(ulong mappedBytes = 64 << 20, bool isChecked = true, int workers = 2, SoftDevice.Cache.KernelCacheSettings? cache = null)
     {
         this.mappedBytes = mappedBytes;
-        Device = new(this, null, isChecked, workers);
+        Device = new(this, null, isChecked, workers, kernelCache: cache);
         Ok(Device.cuInit(0));
         CUdeviceptr at;
         Ok(Device.cuMemAddressReserve(&at, 1 << 30, 2 << 20, new(Base), 0));

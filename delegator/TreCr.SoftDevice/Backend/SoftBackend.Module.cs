@@ -18,7 +18,7 @@ public sealed unsafe partial class SoftBackend
         if (module == null || image == null || imageBytes == 0 || imageBytes > int.MaxValue) return CUDA_ERROR_INVALID_VALUE;
         try
         {
-            SoftModule m = SoftModule.Load(new(image, (int)imageBytes), context, SoftDeviceFacts.Sm, zstd, Limit, n => allocator.Allocate(context.Device, n), n => allocator.AllocateManaged(context.Device, n));
+            SoftModule m = SoftModule.Load(new(image, (int)imageBytes), context, SoftDeviceFacts.Sm, zstd, Limit, n => allocator.Allocate(context.Device, n), n => allocator.AllocateManaged(context.Device, n), kernels);
             *module = new(Add(m));
             return CUDA_SUCCESS;
         }
@@ -90,7 +90,7 @@ public sealed unsafe partial class SoftBackend
         0 => f.Ptx.MaxThreadsX > 0 ? Math.Min(SoftDeviceFacts.MaxThreads, f.Ptx.MaxThreadsX * f.Ptx.MaxThreadsY * f.Ptx.MaxThreadsZ) : SoftDeviceFacts.MaxThreads,
         1 => f.StaticShared,
         2 => (int)f.Module.Ptx.Variables.Where(v => v.Space == PtxSpace.Const).Sum(v => v.SizeBytes),
-        3 => (int)f.Ptx.Locals.Values.Where(v => v.Space == PtxSpace.Local).Sum(v => v.SizeBytes),
+        3 => f.DeclaredLocal,
         4 => 32, // registers of a thread mean nothing here; a middling number keeps occupancy formulas of programs sane
         5 => f.Module.Ptx.TargetSm, 6 => SoftDeviceFacts.Sm, 7 => 0, 8 => f.MaxDynamicSharedBytes, 9 => f.PreferredCarveout,
         _ => 0,

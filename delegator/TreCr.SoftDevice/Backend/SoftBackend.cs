@@ -1,6 +1,7 @@
 using TreCr.Calls.Cuda;
 using TreCr.Ptx;
 using TreCr.Ptx.Container;
+using TreCr.SoftDevice.Cache;
 using TreCr.SoftDevice.Streams;
 using static TreCr.Calls.Cuda.CUresult;
 
@@ -15,6 +16,7 @@ public sealed unsafe partial class SoftBackend : ICudaBackend, IDeviceSharing, I
     readonly ZstdDecoder? zstd;
     bool isChecked;
     readonly SoftScheduler scheduler;
+    readonly KernelCache? kernels;
     readonly Lock gate = new();
     readonly Dictionary<ulong, object> objects = [];
     readonly Dictionary<object, ulong> handles = new(ReferenceEqualityComparer.Instance);
@@ -30,13 +32,15 @@ public sealed unsafe partial class SoftBackend : ICudaBackend, IDeviceSharing, I
     /// <param name="workers">OS threads that run kernels; 0: one per core</param>
     /// <param name="meetingDirectory">this user's alone: where communicators of several processes meet; null: there are none</param>
     /// <param name="job">whose processes may share memory</param>
-    public SoftBackend(IDeviceAllocator allocator, ZstdDecoder? zstd = null, bool isChecked = true, int workers = 0, string? meetingDirectory = null, string job = "")
+    /// <param name="kernelCache">where compiled kernels are kept; null: nowhere</param>
+    public SoftBackend(IDeviceAllocator allocator, ZstdDecoder? zstd = null, bool isChecked = true, int workers = 0, string? meetingDirectory = null, string job = "", KernelCacheSettings? kernelCache = null)
     {
         this.meetingDirectory = meetingDirectory;
         jobHash = BitConverter.ToUInt64(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(job)));
         this.allocator = allocator;
         this.zstd = zstd;
         this.isChecked = isChecked;
+        kernels = Emit.ProgramBuilder.Mutation is null ? KernelCache.Open(kernelCache) : null;
         scheduler = new(workers > 0 ? workers : SoftDeviceFacts.Multiprocessors);
     }
 
@@ -114,6 +118,7 @@ public sealed unsafe partial class SoftBackend : ICudaBackend, IDeviceSharing, I
     public void Dispose()
     {
         scheduler.Dispose();
+        kernels?.Dispose();
         EndSharing();
         board?.Dispose();
         ReleaseMemory();

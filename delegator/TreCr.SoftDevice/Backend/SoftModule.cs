@@ -6,9 +6,11 @@ using TreCr.Ptx.Ast;
 using TreCr.Ptx.Container;
 using TreCr.Ptx.Parse;
 using TreCr.Ptx.Passes;
+using TreCr.SoftDevice.Cache;
 using TreCr.SoftDevice.Emit;
 using TreCr.SoftDevice.Engine;
 using TreCr.SoftDevice.Streams;
+using TreCr.XxHash;
 
 namespace TreCr.SoftDevice.Backend;
 
@@ -22,6 +24,10 @@ sealed unsafe class SoftModule : ISymbolAddresses, IChildKernels
     public required SoftContext Context { get; init; }
     public required Func<int, ulong?> Limits { get; init; }
     public PtxModule Ptx { get; private init; } = null!;
+    /// <summary>of its text</summary>
+    public UInt128 Hash { get; private init; }
+    /// <summary>where compiled kernels are kept; null: nowhere</summary>
+    public KernelCache? Cache { get; private init; }
     /// <summary>device address and size of the block; 0 where the module has no variables and no functions</summary>
     public ulong Block { get; private set; }
     public ulong BlockBytes { get; private set; }
@@ -53,24 +59,30 @@ sealed unsafe class SoftModule : ISymbolAddresses, IChildKernels
 
     /// <summary>Parses an image and places its variables.</summary>
     /// <exception cref="PtxException">200, 209, 218 or 222.</exception>
-    public static SoftModule Load(ReadOnlySpan<byte> image, SoftContext context, int deviceSm, ZstdDecoder? zstd, Func<int, ulong?> limits, Func<ulong, ulong> allocate, Func<ulong, ulong> allocateManaged)
+    public static SoftModule Load(ReadOnlySpan<byte> image, SoftContext context, int deviceSm, ZstdDecoder? zstd, Func<int, ulong?> limits, Func<ulong, ulong> allocate, Func<ulong, ulong> allocateManaged, KernelCache? cache = null)
     {
         long since = CompileTiming.Start();
-        PtxModule ptx = Parse(image, deviceSm, zstd);
+        PtxModule ptx = Parse(image, deviceSm, zstd, out UInt128 hash);
         CompileTiming.Tell("load", ptx.Functions.Count > 0 ? ptx.Functions[0].Name : "", since, image.Length);
         if (ptx.TargetSm > deviceSm || ptx.TargetSuffix != "" && ptx.TargetSm != deviceSm && ptx.TargetSuffix != "f")
             throw new PtxException(PtxException.InvalidPtx, $"the PTX is for sm_{ptx.TargetSm}{ptx.TargetSuffix}, the device is sm_{deviceSm}");
-        SoftModule m = new() { Context = context, Limits = limits, Ptx = ptx };
+        SoftModule m = new() { Context = context, Limits = limits, Ptx = ptx, Hash = hash, Cache = cache };
         m.Place(allocate, allocateManaged);
         if (ptx.Functions.Exists(f => f.IsExtern && f.Name is "malloc" or "free")) m.PlaceHeap(Math.Max(limits(MallocHeap) ?? 0, 4096), allocate);
         return m;
     }
 
     /// <summary>One image, or several that are linked here.</summary>
-    static PtxModule Parse(ReadOnlySpan<byte> image, int deviceSm, ZstdDecoder? zstd)
+    static PtxModule Parse(ReadOnlySpan<byte> image, int deviceSm, ZstdDecoder? zstd, out UInt128 hash)
     {
         // The driver assembles a text when it is loaded, and says then what is wrong with it; what a fat binary holds was assembled by the compiler that wrote it.
-        if (!LinkedImage.IsLinked(image)) return PtxParser.Parse(TextOf(image, deviceSm, zstd), bodiesLater: image.Length >= 4 && MemoryMarshal.Read<uint>(image) == Fatbin.Magic);
+        if (!LinkedImage.IsLinked(image))
+        {
+            ReadOnlySpan<byte> text = TextOf(image, deviceSm, zstd);
+            hash = XxHash128.HashToUInt128(text);
+            return PtxParser.Parse(text, bodiesLater: image.Length >= 4 && MemoryMarshal.Read<uint>(image) == Fatbin.Magic);
+        }
+        hash = XxHash128.HashToUInt128(image);
         List<PtxModule> pieces = [];
         foreach (Range piece in LinkedImage.Pieces(image) ?? throw new PtxException(PtxException.InvalidImage, "an image to be linked is cut off")) pieces.Add(PtxParser.Parse(TextOf(image[piece], deviceSm, zstd)));
         return pieces.Count > 0 ? LinkPass.Run(pieces) : throw new PtxException(PtxException.InvalidImage, "nothing to link");
@@ -172,13 +184,18 @@ sealed unsafe class SoftModule : ISymbolAddresses, IChildKernels
 sealed class SoftFunction(SoftModule module, PtxFunction ptx)
 {
     readonly object compiling = new();
+    readonly CachedKernel? cached = module.Cache is { } cache ? new(cache, module.Hash, module.Ptx, ptx, module) : null;
     volatile CompiledKernel? kernel;
     PtxException? failure;
 
     public SoftModule Module => module;
     public PtxFunction Ptx => ptx;
     public int MaxDynamicSharedBytes = SoftDeviceFacts.SharedPerBlock;
-    public int StaticShared { get; } = ProgramBuilder.StaticSharedBytes(module.Ptx, ptx);
+    int staticShared = -1;
+    /// <summary>bytes</summary>
+    public int StaticShared => staticShared >= 0 ? staticShared : staticShared = cached?.Sizes?.Shared ?? ProgramBuilder.StaticSharedBytes(module.Ptx, ptx);
+    /// <summary>bytes of its local variables</summary>
+    public int DeclaredLocal => cached?.Sizes?.Local ?? (int)ptx.Locals.Values.Where(v => v.Space == PtxSpace.Local).Sum(v => v.SizeBytes);
     public int PreferredCarveout = -1, CacheConfig;
 
     /// <summary>Whether the device has room for such blocks, and the kernel allows them.</summary>
@@ -201,7 +218,7 @@ sealed class SoftFunction(SoftModule module, PtxFunction ptx)
             if (failure is not null) throw failure;
             try
             {
-                return kernel = ProgramBuilder.Compile(module.Ptx, ptx, module, isChecked);
+                return kernel = cached is not null && isChecked ? cached.Compile() : ProgramBuilder.Compile(module.Ptx, ptx, module, isChecked);
             }
             catch (PtxException e)
             {

@@ -31,11 +31,29 @@ sealed unsafe class ProgramBuilder
     public bool UsesMatrices { get; set; }
     readonly Dictionary<string, int> shapeNumbers = [];
 
+    /// <summary>What they are of, as written.</summary>
+    public List<string> ShapeForms { get; } = [];
+    public List<string> FragmentForms { get; } = [];
+
+    /// <summary>What is emitted is written down too (<see cref="IlRecording"/>).</summary>
+    public bool Records => Addresses is NotedAddresses;
+
+    /// <summary>The address of a variable, a function, or one of <see cref="ConstantTables"/>: the only way by which addresses come into code.</summary>
+    public ulong AddressOf(string name) => Addresses is NotedAddresses || name[0] != '@' || name == Backend.SoftModule.HeapName ? Addresses.Of(name) : ConstantTables.Of(name);
+
+    /// <summary>Adds a wmma.load or wmma.store.</summary>
+    public void AddFragment(PtxOpcode op, Fragment fragment, bool byColumns)
+    {
+        Fragments.Add(new(fragment, op.Space, byColumns, op.Has("store")));
+        FragmentForms.Add(op.Text);
+    }
+
     /// <summary>A shape's number, one for each spelling.</summary>
     public int ShapeOf(PtxOpcode op, MatrixShape shape)
     {
         if (shapeNumbers.TryGetValue(op.Text, out int known)) return known;
         Shapes.Add(shape);
+        ShapeForms.Add(op.Text);
         return shapeNumbers[op.Text] = Shapes.Count - 1;
     }
 
@@ -44,7 +62,7 @@ sealed unsafe class ProgramBuilder
     readonly Dictionary<PtxVariable, int> sharedOffsets = [];
     int staticShared, stateCount;
 
-    ProgramBuilder(PtxModule module, ISymbolAddresses addresses, bool isChecked)
+    public ProgramBuilder(PtxModule module, ISymbolAddresses addresses, bool isChecked)
     {
         Module = module;
         Addresses = addresses;
@@ -69,11 +87,12 @@ sealed unsafe class ProgramBuilder
     /// <summary>Every block can be begun at: for threads that have left a group.</summary>
     bool resumable;
 
-    static CompiledKernel CompileResumable(PtxModule module, PtxFunction entry, ISymbolAddresses addresses, bool isChecked)
+    /// <summary>Compiles a kernel for threads that can begin at every block.</summary>
+    public CompiledKernel CompileResumable(PtxFunction entry)
     {
         for (int budget = int.MaxValue; ; budget = budget == int.MaxValue ? SimdBlock : budget / 2)
         {
-            ProgramBuilder builder = new(module, addresses, isChecked) { resumable = true };
+            ProgramBuilder builder = new(Module, Addresses, Checked) { resumable = true };
             if (builder.TryCompile(entry, budget) is { } kernel) return kernel;
             if (budget <= 8) throw new PtxException(PtxException.NoBinaryForGpu, $"{entry.Name} cannot be cut into methods that are small enough");
         }
@@ -123,9 +142,10 @@ sealed unsafe class ProgramBuilder
         }
         UsesSlots = resumable || cuts.Count > 1 || graphs.Exists(g => g.Suspends) || entry.Locals.Values.Any(v => v.Space == PtxSpace.Param && graphs[0].CallParameterOffset.ContainsKey(v.Name));
         LayoutShared(graphs.Select(g => g.Function));
+        ChunkMethod[] chunks = new ChunkMethod[cuts.Count];
         CompiledKernel kernel = new()
         {
-            Name = entry.Name, Chunks = new ChunkMethod[cuts.Count], ChunkOfState = new int[stateCount], UsesSlots = UsesSlots, ParameterBytes = entry.ParameterBytes,
+            Name = entry.Name, Chunks = chunks, ChunkOfState = new int[stateCount], UsesSlots = UsesSlots, ParameterBytes = entry.ParameterBytes,
             InstructionCount = graphs.Sum(g => g.InstructionCount),
             StateFrameBytes = (int*)NativeMemory.AllocZeroed((nuint)stateCount, 4), StateLocalBytes = (int*)NativeMemory.AllocZeroed((nuint)stateCount, 4),
         };
@@ -135,7 +155,7 @@ sealed unsafe class ProgramBuilder
             int stateBase = stateBases[g.Function.Name];
             ChunkMethod? method = ScalarEmitter.Emit(this, g, stateBase, first, end, out string size);
             if (method is null) return null;
-            kernel.Chunks[n] = method;
+            chunks[n] = method;
             kernel.Size += size + "; ";
             for (int s = first; s < end; s++) kernel.ChunkOfState[stateBase + s] = n;
         }
@@ -147,12 +167,13 @@ sealed unsafe class ProgramBuilder
             int state = stateBases[g.Function.Name];
             kernel.StateFrameBytes[state] = g.FrameBytes;
             kernel.StateLocalBytes[state] = g.LocalBytes;
-            if (!g.Function.IsEntry) kernel.FunctionStates[Addresses.Of(g.Function.Name)] = state;
+            if (!g.Function.IsEntry) kernel.Functions.Add((g.Function.Name, state));
         }
+        foreach ((string name, int state) in kernel.Functions) kernel.FunctionStates[Addresses.Of(name)] = state;
         if (Checked && Mutation is null && (kernel.Ranges = RangePass.Run(graphs[0], ConstantAddress)) is not null)
             kernel.Recompile = proven =>
             {
-                foreach (RangeAccess a in proven) Proven.Add(a.Instruction);
+                foreach (int n in proven) Proven.Add(kernel.Ranges.Accesses[n].Instruction);
                 ChunkMethod?[] fast = [.. cuts.Select(c => ScalarEmitter.Emit(this, c.Graph, stateBases[c.Graph.Function.Name], c.First, c.End, out _))];
                 return Array.TrueForAll(fast, f => f is not null) ? fast.OfType<ChunkMethod>().ToArray() : null;
             };
@@ -162,11 +183,13 @@ sealed unsafe class ProgramBuilder
             kernel.IsLight = PressurePass.Run(graphs[0], ShapePass.Run(graphs[0], true)) <= LightPressure;
             kernel.OnlyComputes = LoopPass.OnlyCompute(graphs[0]);
             kernel.MakeSimd = (lanes, tidIsAffine) => MakeSimd(entry, lanes, tidIsAffine);
-            kernel.MakeFastSimd = (variant, proven) => EmitSimd(entry, variant.Graph, variant.Shapes, variant.Divergence, variant.Layout, variant.Lanes, variant.UsesGroups, proven.Select(a => a.Instruction));
+            kernel.MakeFastSimd = (variant, proven) => EmitSimd(entry, variant.Facts, variant.Shape, proven.Select(n => kernel.Ranges!.Accesses[n].Instruction));
         }
         kernel.Shapes = Shapes;
         kernel.Fragments = Fragments;
-        kernel.Children = Addresses as IChildKernels;
+        kernel.ShapeForms = ShapeForms;
+        kernel.FragmentForms = FragmentForms;
+        kernel.Children = ((Addresses as NotedAddresses)?.Inner ?? Addresses) as IChildKernels;
         kernel.IsChecked = Checked;
         kernel.UsesMatrices = UsesMatrices;
         kernel.StaticSharedBytes = staticShared;
@@ -175,22 +198,35 @@ sealed unsafe class ProgramBuilder
     }
 
     /// <summary>Compiles for groups of threads in lockstep. Null: the kernel does something that only single threads can, or would be too big.</summary>
-    SimdVariant? MakeSimd(PtxFunction entry, int lanes, bool tidIsAffine)
+    public SimdVariant? MakeSimd(PtxFunction entry, int lanes, bool tidIsAffine)
     {
         long since = CompileTiming.Start();
         FlowGraph g = PassList.Run(entry, SimdBlock);
         bool usesGroups = g.Blocks.Exists(b => b.IsSpinEdge || b.End == BlockEnd.Suspend && b.Body[^1].Name is "bar" or "barrier" && !b.Body[^1].Opcode.Has("warp"));
         // With masks where lanes part; without where that would be too big, or the blocks are not laid out for it.
-        foreach (Divergence? divergence in (Divergence?[])[UseMasks ? DivergencePass.Run(g, tidIsAffine) : null, null])
+        Divergence? parted = UseMasks ? DivergencePass.Run(g, tidIsAffine) : null;
+        foreach (Divergence? divergence in parted is null ? (Divergence?[])[null] : [parted, null])
         {
-            Shapes shapes = divergence?.Shapes ?? ShapePass.Run(g, tidIsAffine);
-            SimdLayout layout = SimdLayout.Of(g, shapes, lanes, tidIsAffine);
-            if (EmitSimd(entry, g, shapes, divergence, layout, lanes, usesGroups, []) is not { } methods) continue;
+            GroupFacts facts = FactsOf(g, divergence, lanes, tidIsAffine);
+            GroupShape shape = new(lanes, tidIsAffine, usesGroups, divergence is not null, g.Blocks.Count, facts.Layout.FrameBytes);
+            if (EmitSimd(entry, facts, shape, []) is not { } methods) continue;
             CompileTiming.Tell("emit groups", entry.Name, since, g.InstructionCount);
-            Lazy<MaskedMethod?> masked = new(() => EmitMasked(entry, g, shapes, divergence, layout, lanes, usesGroups));
-            return new(lanes, g, shapes, divergence, layout, usesGroups, methods, masked, new(() => CompileResumable(Module, entry, Addresses, Checked)));
+            return new(shape, new(facts), methods, new(() => EmitMasked(entry, facts, shape)), new(() => CompileResumable(entry)));
         }
         return null;
+    }
+
+    static GroupFacts FactsOf(FlowGraph g, Divergence? divergence, int lanes, bool tidIsAffine)
+    {
+        Shapes shapes = divergence?.Shapes ?? ShapePass.Run(g, tidIsAffine);
+        return new(g, shapes, divergence, SimdLayout.Of(g, shapes, lanes, tidIsAffine));
+    }
+
+    /// <summary>What <see cref="MakeSimd"/> found out about a kernel of that shape.</summary>
+    public static GroupFacts FactsOf(PtxFunction entry, GroupShape shape)
+    {
+        FlowGraph g = PassList.Run(entry, SimdBlock);
+        return FactsOf(g, shape.WithMasks ? DivergencePass.Run(g, shape.TidIsAffine) : null, shape.Lanes, shape.TidIsAffine);
     }
 
     /// <summary>For tests: groups also where threads one by one are faster.</summary>
@@ -199,13 +235,13 @@ sealed unsafe class ProgramBuilder
     /// <summary>For tests: false gives groups up wherever their lanes part.</summary>
     internal static bool UseMasks { get; set; } = true;
 
-    ChunkMethod[]? EmitSimd(PtxFunction entry, FlowGraph g, Shapes shapes, Divergence? divergence, SimdLayout layout, int lanes, bool usesGroups, IEnumerable<PtxInstruction> proven)
+    ChunkMethod[]? EmitSimd(PtxFunction entry, GroupFacts facts, GroupShape shape, IEnumerable<PtxInstruction> proven)
     {
-        ProgramBuilder builder = ForGroups(entry, g);
+        ProgramBuilder builder = ForGroups(entry, facts.Graph);
         foreach (PtxInstruction i in proven) builder.Proven.Add(i);
         try
         {
-            return SimdEmitter.Emit(builder, g, shapes, divergence, layout, lanes, usesGroups, out _) is { } method ? [method] : null;
+            return SimdEmitter.Emit(builder, facts.Graph, facts.Shapes, facts.Divergence, facts.Layout, shape.Lanes, shape.UsesGroups, out _) is { } method ? [method] : null;
         }
         catch (NotVectorException)
         {
@@ -213,12 +249,13 @@ sealed unsafe class ProgramBuilder
         }
     }
 
-    MaskedMethod? EmitMasked(PtxFunction entry, FlowGraph g, Shapes shapes, Divergence? divergence, SimdLayout layout, int lanes, bool usesGroups)
+    /// <summary>Compiles for groups whose lanes have parted. Null: masks cannot do it, or it would be too big.</summary>
+    public MaskedMethod? EmitMasked(PtxFunction entry, GroupFacts facts, GroupShape shape)
     {
         long since = CompileTiming.Start();
         try
         {
-            return divergence is null ? null : SimdEmitter.EmitMasked(ForGroups(entry, g), g, shapes, divergence, layout, lanes, usesGroups);
+            return facts.Divergence is null ? null : SimdEmitter.EmitMasked(ForGroups(entry, facts.Graph), facts.Graph, facts.Shapes, facts.Divergence, facts.Layout, shape.Lanes, shape.UsesGroups);
         }
         catch (NotVectorException)
         {
@@ -226,7 +263,7 @@ sealed unsafe class ProgramBuilder
         }
         finally
         {
-            CompileTiming.Tell("emit masked", entry.Name, since, g.InstructionCount);
+            CompileTiming.Tell("emit masked", entry.Name, since, facts.Graph.InstructionCount);
         }
     }
 
@@ -316,7 +353,7 @@ sealed unsafe class ProgramBuilder
     long? ConstantAddress(string name)
     {
         if (!graphs[0].Function.Locals.TryGetValue(name, out PtxVariable? v) && !Module.VariablesByName.TryGetValue(name, out v)) return null;
-        return v.Space switch { PtxSpace.Shared => SharedOffset(v), PtxSpace.Global or PtxSpace.Const => (long)Addresses.Of(v.Name), _ => null };
+        return v.Space switch { PtxSpace.Shared => SharedOffset(v), PtxSpace.Global or PtxSpace.Const => (long)AddressOf(v.Name), _ => null };
     }
 
     public long SharedOffset(PtxVariable v) => sharedOffsets.TryGetValue(v, out int at) ? at : throw new PtxException(PtxException.InvalidPtx, $"shared variable {v.Name} is not placed");

@@ -65,7 +65,7 @@ unsafe partial class ScalarEmitter
         int word = 2;
         if (stores) Put(Operand(1), fragment.Registers, type, ref word);
         else if (Registers(Operand(0)).Length != fragment.Registers) throw Unsupported($"{Registers(Operand(0)).Length} registers instead of {fragment.Registers}");
-        program.Fragments.Add(new(fragment, op.Space, byColumns, stores));
+        program.AddFragment(op, fragment, byColumns);
         MatrixKind(CollectiveKind.MoveFragment, program.Fragments.Count - 1);
     }
 

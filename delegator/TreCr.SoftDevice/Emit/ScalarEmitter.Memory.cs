@@ -164,7 +164,7 @@ unsafe partial class ScalarEmitter
         }
         il.LdcI8(1L << PageTable.AddressBits - k);
         il.Op(OpCodes.Bge_Un, fault);
-        il.LdcI8((long)PageTable.Table);
+        il.LdcI8((long)program.AddressOf(ConstantTables.Pages));
         At();
         il.LdcI4(PageTable.PageShift);
         il.Op(OpCodes.Shr_Un);

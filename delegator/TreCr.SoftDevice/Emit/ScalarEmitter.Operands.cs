@@ -201,14 +201,14 @@ unsafe partial class ScalarEmitter
                     ParameterAddress(v, offset);
                     return;
                 default:
-                    il.LdcI8((long)program.Addresses.Of(v.Name) + offset);
+                    il.LdcI8((long)program.AddressOf(v.Name) + offset);
                     return;
             }
         }
         if (program.Module.FunctionsByName.ContainsKey(name))
         {
             program.NeedsIndirect = true;
-            il.LdcI8((long)program.Addresses.Of(name));
+            il.LdcI8((long)program.AddressOf(name));
             return;
         }
         throw new PtxException(PtxException.InvalidPtx, $"unknown symbol {name}", current.Line);

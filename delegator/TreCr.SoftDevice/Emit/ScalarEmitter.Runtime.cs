@@ -36,14 +36,14 @@ unsafe partial class ScalarEmitter
                 break;
             case "malloc" when a.Length == 1 && returns is not null:
                 FrameAddress(ScopeOffset(returns.Elements[0]));
-                il.LdcI8((long)program.Addresses.Of(SoftModule.HeapName));
+                il.LdcI8((long)program.AddressOf(SoftModule.HeapName));
                 Argument(0, OpCodes.Ldind_I8);
                 il.Call(HeapAllocate);
                 il.Op(OpCodes.Stind_I8);
                 break;
             case "free" when a.Length == 1:
                 il.Ldloc(thread);
-                il.LdcI8((long)program.Addresses.Of(SoftModule.HeapName));
+                il.LdcI8((long)program.AddressOf(SoftModule.HeapName));
                 Argument(0, OpCodes.Ldind_I8);
                 il.Call(HeapFree);
                 break;

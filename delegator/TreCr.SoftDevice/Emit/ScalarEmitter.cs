@@ -23,6 +23,7 @@ unsafe partial class ScalarEmitter
     private protected readonly int stateBase, firstBlock, endBlock;
     private protected readonly DynamicMethod method;
     private protected readonly IlWriter il;
+    private protected readonly IlRecording? recording;
     private protected readonly ulong[] defined, mentioned;
     private protected readonly Label[] blockLabels;
     private protected readonly Label next;
@@ -57,7 +58,8 @@ unsafe partial class ScalarEmitter
         this.endBlock = endBlock;
         method = new($"{f.Name}#{firstBlock}", result ?? typeof(void), [typeof(BlockContext*), typeof(int), typeof(int)], typeof(object).Module, skipVisibility: true) { InitLocals = false };
         mutation = ProgramBuilder.Mutation;
-        il = new(method.GetILGenerator(4096), mutation);
+        recording = program.Records ? new(result ?? typeof(void)) : null;
+        il = new(method.GetILGenerator(4096), mutation, recording);
         registerLocals = new LocalBuilder?[f.Registers.Count];
         int words = (f.Registers.Count + 63) / 64;
         defined = new ulong[words];
@@ -90,7 +92,19 @@ unsafe partial class ScalarEmitter
         ScalarEmitter e = new(program, g, stateBase, firstBlock, endBlock);
         e.EmitMethod();
         size = e.il.Size;
-        return e.il.TooBig && endBlock - firstBlock > 1 ? null : e.method.CreateDelegate<ChunkMethod>();
+        return e.il.TooBig && endBlock - firstBlock > 1 ? null : e.Finish<ChunkMethod>();
+    }
+
+    /// <summary>Methods, in all kernels of the process; for tests.</summary>
+    internal static long Emitted;
+
+    /// <summary>The method, ready to be called; what it was made of is kept where that is wanted.</summary>
+    private protected T Finish<T>() where T : Delegate
+    {
+        Interlocked.Increment(ref Emitted);
+        T made = method.CreateDelegate<T>();
+        IlRecording.Keep(made, recording);
+        return made;
     }
 
     private protected virtual void EmitMethod()

@@ -238,10 +238,10 @@ sealed unsafe partial class SimdEmitter
         LocalBuilder valid = Temporary(RegisterClass.I32), table = Temporary(RegisterClass.I64);
         if (Operand(2).Kind == OperandKind.Integer && Operand(3).Kind == OperandKind.Integer)
         {
-            (nint at, uint bitsValid) = ShuffleTable.For(kind, (uint)Operand(2).Value, (uint)Operand(3).Value);
-            il.LdcI8(at);
+            (uint b, uint c) = ((uint)Operand(2).Value, (uint)Operand(3).Value);
+            il.LdcI8((long)program.AddressOf(ConstantTables.Shuffle(kind, b, c)));
             il.Stloc(table);
-            il.LdcI4((int)bitsValid);
+            il.LdcI4((int)ConstantTables.ValidLanes(kind, b, c));
             il.Stloc(valid);
         }
         else

@@ -127,7 +127,7 @@ sealed unsafe partial class SimdEmitter
         {
             PushVector(PtxOperand.Reg(m.Register), PtxType.B64, p);
             il.Ldloc(first);
-            il.LdcI8(ShuffleTable.Multiples(type.Bytes(), 8) + p * width.Bytes);
+            il.LdcI8((long)program.AddressOf(ConstantTables.Multiples(type.Bytes(), 8)) + p * width.Bytes);
             il.Op(OpCodes.Conv_I);
             LoadVector(typeof(long));
             Math("IsAtS64");

@@ -58,7 +58,7 @@ sealed unsafe partial class SimdEmitter
         t = SizeOf(t) == 8 ? typeof(long) : typeof(int);
         Push(o, SizeOf(t) == 8 ? PtxType.B64 : PtxType.B32);
         Broadcast(t);
-        il.LdcI8(ShuffleTable.Multiples(stride, SizeOf(t)) + p * width.Bytes);
+        il.LdcI8((long)program.AddressOf(ConstantTables.Multiples(stride, SizeOf(t))) + p * width.Bytes);
         il.Op(OpCodes.Conv_I);
         LoadVector(t);
         il.Call(width.Method("Add", t, width.Of(t), width.Of(t)));

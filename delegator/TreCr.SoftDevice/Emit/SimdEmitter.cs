@@ -86,7 +86,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
         SimdEmitter e = new(program, g, shapes, divergence, layout, lanes, usesGroups, true);
         e.EmitMethod();
         Interlocked.Increment(ref MaskedMethods);
-        return e.il.TooBig ? null : e.method.CreateDelegate<MaskedMethod>();
+        return e.il.TooBig ? null : e.Finish<MaskedMethod>();
     }
 
     /// <summary>Emits the whole kernel as one method over groups [first, last) of the block. Null when it is too big, or uses what only threads of their own can do.</summary>
@@ -103,7 +103,7 @@ sealed unsafe partial class SimdEmitter : ScalarEmitter
             e.EmitMethod();
             size = e.il.Size;
         }
-        return e.il.TooBig ? null : e.method.CreateDelegate<ChunkMethod>();
+        return e.il.TooBig ? null : e.Finish<ChunkMethod>();
     }
 
     private protected override void EmitMethod()

@@ -22,8 +22,8 @@ sealed unsafe partial class BlockRunner
         groups = (c->ThreadCount + simd!.Lanes - 1) / simd.Lanes;
         c->GroupsAtATime = launch.BlockX % (uint)simd.Lanes == 0 ? (int)launch.BlockX / simd.Lanes : groups;
         if (c->Scratch == null) c->Scratch = (byte*)NativeMemory.AlignedAlloc(SimdVariant.ScratchBytes, 64);
-        NativeMemory.Clear(c->Scratch + SimdVariant.MasksOffset, (nuint)(simd.Graph.Blocks.Count * sizeof(int)));
-        nuint frames = (nuint)(simd.Layout.FrameBytes * groups);
+        NativeMemory.Clear(c->Scratch + SimdVariant.MasksOffset, (nuint)(simd.Shape.Blocks * sizeof(int)));
+        nuint frames = (nuint)(simd.Shape.FrameBytes * groups);
         if (frames > groupFrameCapacity)
         {
             NativeMemory.AlignedFree(c->GroupFrames);
@@ -96,7 +96,7 @@ sealed unsafe partial class BlockRunner
         left[group] = true;
         if (simd!.UsesGroups) c->Groups[group].Status = GroupSlot.Left;
         int first = group * simd.Lanes, count = Math.Min(simd.Lanes, c->ThreadCount - first);
-        byte* from = c->GroupFrames + (long)group * simd.Layout.FrameBytes;
+        byte* from = c->GroupFrames + (long)group * simd.Shape.FrameBytes;
         for (int n = 0; n < count; n++)
         {
             bool a = (maskA >> n & 1) != 0, b = (maskB >> n & 1) != 0;
@@ -111,15 +111,16 @@ sealed unsafe partial class BlockRunner
 
     void CopyRegisters(int block, uint mask, byte* from, int first, int count)
     {
-        FlowGraph g = simd!.Graph;
+        GroupFacts facts = simd!.Facts;
+        FlowGraph g = facts.Graph;
         ulong[] live = g.Blocks[block].LiveIn;
         for (int w = 0; w < live.Length; w++)
             for (ulong bits = live[w]; bits != 0; bits &= bits - 1)
             {
-                int r = w * 64 + System.Numerics.BitOperations.TrailingZeroCount(bits), at = simd.Layout.Offset[r];
+                int r = w * 64 + System.Numerics.BitOperations.TrailingZeroCount(bits), at = facts.Layout.Offset[r];
                 if (at < 0) continue;
                 bool wide = g.Classes[r] is RegisterClass.I64 or RegisterClass.F64, predicate = g.Classes[r] == RegisterClass.Pred;
-                long stride = simd.Shapes.Stride[r];
+                long stride = facts.Shapes.Stride[r];
                 for (int n = 0; n < count; n++)
                 {
                     if ((mask >> n & 1) == 0) continue;
@@ -147,8 +148,8 @@ sealed unsafe partial class BlockRunner
         MakeThreads(group, 0, 0, 0, 0);
         BlockContext* c = context;
         int first = group * simd!.Lanes, count = Math.Min(simd.Lanes, c->ThreadCount - first);
-        byte* from = c->GroupFrames + (long)group * simd.Layout.FrameBytes;
-        for (int b = 0; b < simd.Graph.Blocks.Count; b++)
+        byte* from = c->GroupFrames + (long)group * simd.Shape.FrameBytes;
+        for (int b = 0; b < simd.Shape.Blocks; b++)
         {
             uint mask = (uint)masks[b];
             if (mask == 0) continue;

@@ -9,7 +9,14 @@ sealed unsafe class CompiledKernel
 {
     public required string Name;
     /// <summary>method that holds each state (block); in a kernel of one method there is one entry</summary>
-    public required ChunkMethod[] Chunks;
+    public ChunkMethod[] Chunks { get { IsUsed = true; return chunks ??= LoadChunks!(); } init => chunks = value; }
+    ChunkMethod[]? chunks;
+    /// <summary>the methods, where they were made of the text</summary>
+    public ChunkMethod[]? Made => chunks;
+    /// <summary>makes the methods when they are first asked for, where they were not given</summary>
+    public Func<ChunkMethod[]>? LoadChunks { get; init; }
+    /// <summary>somebody has asked for the methods: threads run one by one</summary>
+    public volatile bool IsUsed;
     /// <summary>state to method number</summary>
     public required int[] ChunkOfState;
     /// <summary>threads can stop in the middle: slots and frames are needed</summary>
@@ -21,7 +28,11 @@ sealed unsafe class CompiledKernel
     public int ParameterBytes;
     /// <summary>per state that begins a function: bytes of its frame and of its local variables; native, never freed while the kernel lives</summary>
     public int* StateFrameBytes, StateLocalBytes;
+    /// <summary>first states of the functions whose address may be taken</summary>
+    public List<(string Name, int State)> Functions = [];
     public Dictionary<ulong, int> FunctionStates = [];
+    /// <summary>the instructions that <see cref="Shapes"/> and <see cref="Fragments"/> are of, as written</summary>
+    public List<string> ShapeForms = [], FragmentForms = [];
     /// <summary>shapes of its matrix products</summary>
     public List<MatrixShape> Shapes = [];
     public List<FragmentMove> Fragments = [];
@@ -34,8 +45,8 @@ sealed unsafe class CompiledKernel
     public string Size = "";
     /// <summary>arithmetic of the addresses that depend on parameters and numbers of threads and blocks only; null where there are none</summary>
     public RangeProgram? Ranges;
-    /// <summary>compiles the kernel again without the checks of the accesses given</summary>
-    public Func<IReadOnlyList<RangeAccess>, ChunkMethod[]?>? Recompile;
+    /// <summary>compiles the kernel again without the checks of the accesses given (numbers in <see cref="Ranges"/>)</summary>
+    public Func<int[], ChunkMethod[]?>? Recompile;
     volatile FastVariant? fast;
     volatile bool specialised;
 
@@ -44,7 +55,7 @@ sealed unsafe class CompiledKernel
     /// <summary>compiles the kernel for groups of so many threads; null where it cannot run so</summary>
     public Func<int, bool, SimdVariant?>? MakeSimd;
     /// <summary>the same without the checks of the accesses given, to a variant made before</summary>
-    public Func<SimdVariant, IReadOnlyList<RangeAccess>, ChunkMethod[]?>? MakeFastSimd;
+    public Func<SimdVariant, int[], ChunkMethod[]?>? MakeFastSimd;
     readonly Dictionary<(int Lanes, bool TidIsAffine), SimdVariant?> simd = [];
 
     /// <summary>The code for groups of threads that fits the launch's block; compiled now if need be. Null: threads run one by one.</summary>
@@ -63,7 +74,7 @@ sealed unsafe class CompiledKernel
             if (made is not null && Ranges is not null)
             {
                 int[] chosen = Provable(launch, memory);
-                if (chosen.Length > 0 && MakeFastSimd!(made, [.. chosen.Select(n => Ranges.Accesses[n])]) is { } chunks) made.Fast = new(chunks, chosen);
+                if (chosen.Length > 0 && MakeFastSimd!(made, chosen) is { } chunks) made.Fast = new(chunks, chosen);
             }
             return simd[key] = made;
         }
@@ -96,7 +107,7 @@ sealed unsafe class CompiledKernel
         {
             if (specialised) return;
             int[] chosen = Provable(launch, memory);
-            if (chosen.Length > 0 && Recompile!([.. chosen.Select(n => Ranges.Accesses[n])]) is { } chunks) fast = new(chunks, chosen);
+            if (chosen.Length > 0 && Recompile!(chosen) is { } chunks) fast = new(chunks, chosen);
             specialised = true;
             Recompile = null;
         }

@@ -12,12 +12,17 @@ static unsafe class PageTable
     public const int PageShift = 12, AddressBits = 47;
     /// <summary>What kernels may do with a page. A page that can be written can be read.</summary>
     public const byte None = 0, Readable = 1, Writable = 2;
+    /// <summary>Behind the table, for what else code names by address.</summary>
+    public const ulong TablesBytes = 16 << 20;
+    /// <summary>Where it lies if nothing else does: code that was kept (<see cref="Cache.KernelCache"/>) names it. Below the arenas of device and pinned memory, above what the system gives out first.</summary>
+    const ulong Wanted = 0x6d00_0000_0000;
     public static byte* Table { get; } = Reserve();
+    public static byte* Tables => Table + (1UL << AddressBits - PageShift);
 
     static byte* Reserve()
     {
-        ulong bytes = 1UL << AddressBits - PageShift;
-        long at = Sys.Mmap(0, bytes, Sys.PROT_READ | Sys.PROT_WRITE, Sys.MAP_PRIVATE | Sys.MAP_ANONYMOUS | Sys.MAP_NORESERVE);
+        ulong bytes = (1UL << AddressBits - PageShift) + TablesBytes;
+        long at = Sys.Mmap(Wanted, bytes, Sys.PROT_READ | Sys.PROT_WRITE, Sys.MAP_PRIVATE | Sys.MAP_ANONYMOUS | Sys.MAP_NORESERVE);
         if (at < 0) throw new OutOfMemoryException("32 GiB of address space for the software device's page table");
         Sys.Madvise((ulong)at, bytes, Sys.MADV_NOHUGEPAGE);
         return (byte*)at;
