@@ -72,7 +72,7 @@ internal sealed class Bench(string outDirectory)
         ProcessStartInfo start = new(program, arguments) { RedirectStandardOutput = true, RedirectStandardInput = true, RedirectStandardError = timing };
         if (_store.Length == 0) NewStore();
         start.Environment["TRECR_STORE"] = _store;
-        if (timing) start.Environment["TRECR_TIMING"] = "1";
+        if (timing) start.Environment["TRECR_TIMING"] = start.Environment["TRECR_SOFT_TIMING"] = "1";
         return Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start");
     }
 

@@ -59,6 +59,8 @@ internal static class DeviceBench
         if (noPocl is null) bench.Row("device: geometric mean, soft : pocl", "x", [Mean(toPocl)]);
         else Console.WriteLine($"device: geometric mean, soft : pocl: not measured: {noPocl}");
 
+        StartBench.Run(bench);
+
         // The median of the ratios of runs beside each other: what else goes on on the machine meets both.
         double Ratio(string side, string kernel)
         {

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Globalization;
 
 namespace TreCr.Ptx.Parse;
@@ -140,40 +139,48 @@ sealed class PtxLexer(string text)
 
     PtxException Bad(ReadOnlySpan<char> word) => new(PtxException.InvalidPtx, $"'{word}' is no number", Line);
 
-    static readonly SearchValues<char> BodyMarks = SearchValues.Create("{}/#\"");
-    /// <summary>directives that declare variables of the module; in an instruction a letter or digit stands before the dot</summary>
-    static readonly SearchValues<string> ModuleVariables = SearchValues.Create([.. from before in "\t \n\r{};" from word in (string[])[".global", ".const"] select before + word], StringComparison.Ordinal);
-
     /// <summary>From the '{' at hand to what follows its '}'. False, and nothing has happened, where the end is not found or a variable of the module is declared inside.</summary>
+    /// <remarks>
+    /// A loop over characters on purpose: a library's PTX is megabytes when a program starts, and what the library has for searching (SearchValues, IndexOfAny) uses vectors that no precompiled code has, so that it runs
+    /// unoptimised in a new process (10.0.12: five times slower than this loop).
+    /// </remarks>
     public bool TrySkipBody()
     {
-        int to = start, depth = 0;
+        int to = start, depth = 0, lines = 0;
+        ReadOnlySpan<char> t = text;
         do
         {
-            int n = text.AsSpan(to).IndexOfAny(BodyMarks);
-            if (n < 0) return false;
-            to += n;
-            char c = text[to++];
-            if (c == '{') depth++;
-            else if (c == '}') depth--;
-            else if (c == '"') n = Behind(ref to, "\"");
-            else if (c == '#' || to < text.Length && text[to] == '/') n = Behind(ref to, "\n");
-            else if (to < text.Length && text[to] == '*') n = Behind(ref to, "*/");
-            if (n < 0) return false;
+            if (to >= t.Length) return false;
+            char c = t[to++];
+            switch (c)
+            {
+                case '\n': lines++; break;
+                case '{': depth++; break;
+                case '}': depth--; break;
+                case '.' when to >= 2 && DeclaresVariable(t[to - 2], t[to..]): return false;
+                case '"': if (!Behind(ref to, ref lines, "\"")) return false; break;
+                case '#': if (!Behind(ref to, ref lines, "\n")) return false; break;
+                case '/' when to < t.Length && t[to] == '/': if (!Behind(ref to, ref lines, "\n")) return false; break;
+                case '/' when to < t.Length && t[to] == '*': if (!Behind(ref to, ref lines, "*/")) return false; break;
+            }
         } while (depth > 0);
-        ReadOnlySpan<char> body = text.AsSpan(start, to - start);
-        if (body.ContainsAny(ModuleVariables)) return false;
-        Line += body.Count('\n');
+        Line += lines;
         at = to;
         Next();
         return true;
     }
 
-    int Behind(ref int to, string mark)
+    /// <summary>A directive that declares variables of the module: in an instruction a letter or digit stands before the dot.</summary>
+    static bool DeclaresVariable(char before, ReadOnlySpan<char> behind) => before is '\t' or ' ' or '\n' or '\r' or '{' or '}' or ';' && (behind.StartsWith("global", StringComparison.Ordinal) || behind.StartsWith("const", StringComparison.Ordinal));
+
+    /// <summary>Goes behind the next <paramref name="mark"/>.</summary>
+    bool Behind(ref int to, ref int lines, string mark)
     {
         int n = text.AsSpan(to).IndexOf(mark, StringComparison.Ordinal);
+        if (n < 0) return false;
+        lines += text.AsSpan(to, n + mark.Length).Count('\n');
         to += n + mark.Length;
-        return n;
+        return true;
     }
 
     /// <summary>Goes back to a token, by its <see cref="Position"/>.</summary>

@@ -9,11 +9,13 @@ namespace TreCr.SoftDevice.Cache;
 
 /// <summary>
 /// Compiled kernels from one start to the next. What was emitted and used is written down, some seconds after the last of it and at the end, as files that a process of its own compiles to machine code
-/// (<see cref="ImageCompiler"/>), with the least share of the processors, so that neither a start nor an end waits for it. Any thread.
+/// (<see cref="ImageCompiler"/>), with a small share of the processors, so that neither a start nor an end waits for it. Any thread.
 /// </summary>
 sealed class KernelCache : IDisposable
 {
     const int QuietMs = 2000;
+    /// <summary>A tenth of a processor that others want: with less, kernels would wait for minutes on a machine that is busy with the very program.</summary>
+    const int CompilerNice = 10;
 
     /// <summary>Of the environment, beside .NET's own, for who compiles; no keys.</summary>
     static readonly string[] Passed = ["HOME", "PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", KernelCacheSettings.LimitVariable];
@@ -161,7 +163,7 @@ sealed class KernelCache : IDisposable
         if (pending && settings.Compile.Count > 0) StartCompiler();
     }
 
-    /// <summary>A process in a session of its own, with the least share of the processors and no open files; it outlives this one, and ends when nothing is left to compile.</summary>
+    /// <summary>A process in a session of its own, with a small share of the processors and no open files; it outlives this one, and ends when nothing is left to compile.</summary>
     void StartCompiler()
     {
         using CloneTable table = new();
@@ -171,7 +173,7 @@ sealed class KernelCache : IDisposable
             for (int n = 0; n < 3; n++) table.Add("dup3", SyscallNumber.Dup3, nothing, n, 0);
             table.Add("close_range", SyscallNumber.CloseRange, 3, uint.MaxValue, 0);
             table.Add("setsid", SyscallNumber.Setsid);
-            table.AddOptional("setpriority", SyscallNumber.Setpriority, 0, 0, 19);
+            table.AddOptional("setpriority", SyscallNumber.Setpriority, 0, 0, CompilerNice);
             table.AddDefaultSignals();
             table.AddExecute(settings.Compile[0], [.. settings.Compile], [.. OwnEnvironment.Words(name => !Passed.Contains(name) && !name.StartsWith("DOTNET_", StringComparison.Ordinal))]);
             CloneResult child = table.Run();
