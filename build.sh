@@ -131,7 +131,7 @@ place() {
 build_dotnet() {
     local sum projects=() p
     sum=$(hash_of core wrappers delegator gmmu replay process incremental coordinator api Directory.Build.props Directory.Packages.props build.proj .editorconfig)
-    unchanged dotnet "$sum" && [ -e out/trecr ] && [ -e out/trecr-init ] && [ -e out/lib/libcuda.so.1 ] && [ -e out/delegator/trecr-delegator ] && [ -e out/delegator/crossgen2 ] && [ -e out/lib/libscr.so ] && [ -e out/bin/scr_run ] && return
+    unchanged dotnet "$sum" && [ -e out/trecr ] && [ -e out/trecr-init ] && [ -e out/lib/libcuda.so.1 ] && [ -e out/delegator/trecr-delegator ] && [ -e out/delegator/crossgen2 ] && [ -e out/lib/libgpi_cp.so ] && [ -e out/bin/gaspi_run ] && return
     for p in coordinator/TreCr.Cli process/TreCr.Init delegator/TreCr.Delegator wrappers/TreCr.Wrapper api/TreCr.Api.C; do
         p=$p/$(basename "$p").csproj
         if has_sources "$p"; then projects+=("$root/$p"); else say "$p has no sources yet: left out"; fi
@@ -160,10 +160,10 @@ build_dotnet() {
     fi
     if [ -e $from/TreCr.Api.C ]; then
         place $from/TreCr.Api.C/release*/libtrecr-api.so out/lib/libtrecr-api.so
-        for f in libveloc-client libscr libscrf; do ln -sfn libtrecr-api.so out/lib/$f.so; done
+        for f in libveloc-client libscr libscrf libgpi_cp; do ln -sfn libtrecr-api.so out/lib/$f.so; done
     fi
     mkdir -p out/bin
-    for f in veloc-backend scr_index scr_halt scr_flush_file scr_prefix scr_list_down_nodes scr_should_exit scr_postrun scr_print scr_run scr_mpirun scr_srun; do ln -sfn ../trecr out/bin/$f; done
+    for f in veloc-backend gpi_cp-agent gaspi_run scr_index scr_halt scr_flush_file scr_prefix scr_list_down_nodes scr_should_exit scr_postrun scr_print scr_run scr_mpirun scr_srun; do ln -sfn ../trecr out/bin/$f; done
     for f in api/include/*; do place "$f" "out/include/$(basename "$f")"; done
     stamp dotnet "$sum"
 }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# ./build.sh bench api [MIB]: how long a checkpoint through libveloc-client.so or libscr.so holds a program up, and how long until it is durable, beside a plain write and fsync of the same bytes.
+# ./build.sh bench api [MIB]: how long a checkpoint through libveloc-client.so, libscr.so or libgpi_cp.so holds a program up, and how long until it is durable, beside a plain write and fsync of the same bytes.
 # MIB in all. Medians of 5 checkpoints; scratch, persistent directory and store on the file system of TMPDIR.
 set -euo pipefail
 mib=${1:-256} rounds=5
@@ -24,6 +24,16 @@ for changed in 100 1; do
             [ $mode = sync ] || row "VELOC, $mode, $kind, DEFAULT" $changed "$place/$mode-$kind.cfg" 0
             [ $mode = sync ] || row "VELOC, $mode, $kind, READ_ONLY" $changed "$place/$mode-$kind.cfg" 1
         done
+    done
+done
+
+# GPI_CP: so many MiB spread over the ranks. Blocking: gpi_cp_start; durable: from there until gpi_cp_commit has returned, which for the original is "in the neighbour's memory".
+gcc -O2 -I out/include -o "$place/gpi" tests/programs/gpi_cp/bench.c -L out/lib -lgpi_cp -Wl,-rpath,"$PWD/out/lib"
+for ranks in 1 2 4; do
+    for changed in 100 1; do
+        read -r start commit copy < <(out/bin/gaspi_run -n $ranks "$place/gpi" $((mib / ranks)) $changed 7)
+        printf '%-34s %7s%% %12s %11s\n' "GPI_CP, $ranks ranks" $changed "$start" "$commit"
+        printf '%-34s %7s%% %12s %11s\n' "copy in memory, $ranks ranks" 100 "$copy" -
     done
 done
 

@@ -1,7 +1,8 @@
 #!/bin/bash
 # soak-api.sh SEED SECONDS: the heat equations of tests/programs/veloc and tests/programs/scr below the mpirun of both libraries, 50 jobs as far as the time goes. In each job a rank is killed at a random moment, three times,
 # and after every second kill a node is lost: with SCR the directory of one of four nodes, with VELOC the scratch directory. A job passes only if it ends with the sum of an undisturbed run, and each restart began at what
-# had been said to be taken (VELOC: at the checkpoint after it), or later. Writes rows to standard output.
+# had been said to be taken (VELOC: at the checkpoint after it), or later. Every third job is one of GPI_CP (tests/programs/gpi_cp), below gaspi_run: three ranks are killed at random moments, a random one somewhere in a
+# start, commit or restore, and spares take over. Writes rows to standard output.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 seed=$1 seconds=$2 root=$PWD jobs=50 ranks=4 steps=120 every=5 rows=64
@@ -19,6 +20,8 @@ for library in openmpi mpich; do
         mpicc.$library -O2 -I out/include -o "$place/$api.$library" tests/programs/$api/heat.c -L out/lib -l"$name" -lm -Wl,-rpath,"$root/out/lib" || exit 1
     done
 done
+
+gcc -O2 -I out/include -o "$place/gpi_cp" tests/programs/gpi_cp/heat.c -L out/lib -lgpi_cp -pthread -Wl,-rpath,"$root/out/lib" || exit 1
 
 # launch LIBRARY WORDS...: in a session of its own, so that everything can be killed.
 launch() {
@@ -81,7 +84,39 @@ one() {
     done
 }
 
+# gpi_cp: prints what was wrong, or nothing.
+gpi_cp() {
+    local words=("$place/gpi_cp" $ranks $((steps * 5)) $every $rows) wheres=(start commit restore) whole kill safe restored
+    whole=$(out/bin/gaspi_run -n $ranks "${words[@]}" | grep '^sum') || { echo "the undisturbed run failed"; return; }
+    : >"$place/out"
+    setsid out/bin/gaspi_run -n $((ranks + 5)) "${words[@]}" $((RANDOM % ranks)):${wheres[RANDOM % 3]}:$((RANDOM % (steps * 4) + every)) $((ranks + RANDOM % 3)):${wheres[RANDOM % 3]}:$((RANDOM % (steps * 4) + every)) \
+        >"$place/out" 2>"$place/err" </dev/null &
+    local pid=$!
+    while [ -e /proc/$pid ] && ! grep -q '^taken' "$place/out"; do sleep 0.01; done
+    for kill in 1 2 3; do
+        sleep "0.0$((RANDOM % 10))"
+        local victims
+        mapfile -t victims < <(ps -e -o pid=,args= | awk -v program="$place/gpi_cp" '$2 == program { print $1 }')
+        # A rank that computes or a spare.
+        safe=$(last taken)
+        [ ${#victims[@]} -gt 0 ] && kill -9 "${victims[RANDOM % ${#victims[@]}]}" 2>/dev/null && echo kill >>"$place/count"
+        sleep 0.05
+        restored=$(last restored)
+        [ "$restored" = -1 ] || [ "$restored" -ge "$safe" ] || [ "$(grep -n '^restored' "$place/out" | tail -n 1 | cut -d: -f1)" -lt "$(grep -n "^taken $safe\$" "$place/out" | tail -n 1 | cut -d: -f1)" ] || { echo "restored $restored, and $safe was said to be taken"; return; }
+    done
+    wait $pid
+    grep -qx "$whole" "$place/out" || echo "no $whole: $(tail -n 1 "$place/out") $(tail -n 1 "$place/err")"
+}
+
 for ((job = 0; job < jobs && SECONDS < end; job++)); do
+    if [ $((job % 3)) = 2 ]; then
+        problem=$(gpi_cp)
+        if [ -z "$problem" ]; then passed=$((passed + 1)); else
+            failed=$((failed + 1))
+            echo "| gpi_cp | gaspi_run | job $job | $problem |"
+        fi
+        continue
+    fi
     library=$([ $((job % 2)) = 0 ] && echo openmpi || echo mpich)
     case $((RANDOM % 6)) in
     0) api=scr kind=XOR ;;

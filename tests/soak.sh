@@ -1,6 +1,6 @@
 #!/bin/bash
 # ./build.sh soak [NAME] [--seed N] [--minutes M]: long tests on out/; each writes docs/results/soak-NAME.md. Without NAME all of them, M minutes each.
-#   api       programs that take checkpoints themselves, through VELOC and SCR: 50 jobs under both MPI libraries, killed at random moments, with lost nodes (tests/soak-api.sh)
+#   api       programs that take checkpoints themselves, through VELOC, SCR and GPI_CP: 50 jobs, under both MPI libraries and gaspi_run, killed at random moments, with lost nodes and spares (tests/soak-api.sh)
 #   faults    every fault point x process x kind, at each time that it is passed, in two samples; goes on where it was ended (out/soak-faults.state), as long as
 #             the build is the same; exit code 1 also where M minutes were not enough
 #   process   every program of the process engine in every scenario, as root and as a user; then random ones for M minutes; then 200 cycles of single programs without growth (100 where M is below 30)

@@ -1,4 +1,5 @@
 using TreCr.Api;
+using TreCr.Api.Gpi;
 using TreCr.Api.Scr.Commands;
 using TreCr.Control;
 using TreCr.Images;
@@ -14,6 +15,8 @@ internal static class Program
     {
         string name = Path.GetFileName(Environment.GetCommandLineArgs()[0]);
         if (name == HelperProcess.ProgramName) return HelperProcess.Main(words);
+        if (name == GpiHelper.ProgramName) return GpiHelper.Main(words);
+        if (name == GaspiRun.ProgramName) return GaspiRun.Main(words);
         if (ScrCommand.IsName(name)) return ScrCommand.Main(name, words);
         if (words.Length == 0) { PrintHelp(); return 2; }
         if (words[0] is "--help" or "-h" or "help") { PrintHelp(); return 0; }

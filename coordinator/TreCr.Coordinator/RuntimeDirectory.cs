@@ -32,20 +32,8 @@ public sealed class RuntimeDirectory
     /// <exception cref="TrecrException">it belongs to another user, is open to others, or cannot be made</exception>
     public static RuntimeDirectory Open()
     {
-        uint uid = Sys.EffectiveUserId();
-        string? xdg = Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR");
-        string path = !string.IsNullOrEmpty(xdg) && xdg[0] == '/' && xdg.Length < 60 && IsOwn(xdg, uid) ? $"{xdg}/trecr" : $"/tmp/trecr-{uid}";
-        Sys.MakeDirectoryAt(Sys.AT_FDCWD, path, 0x1C0);
-        long fd = Sys.TryOpen(path, Sys.O_RDONLY | Sys.O_DIRECTORY | Sys.O_NOFOLLOW | Sys.O_CLOEXEC);
-        if (fd < 0) throw new TrecrException(TrecrError.RuntimeDirectory, $"cannot use the runtime directory {path}: {Errno.Describe((int)-fd)}");
-        try
-        {
-            FileFacts facts = Sys.Fstat((int)fd);
-            if (facts.UserId != uid) throw new TrecrException(TrecrError.RuntimeDirectory, $"cannot use the runtime directory {path}: it belongs to user {facts.UserId}");
-            if ((facts.Mode & 0x3F) != 0) throw new TrecrException(TrecrError.RuntimeDirectory, $"cannot use the runtime directory {path}: others may enter it (mode {Convert.ToString(facts.Mode & 0x1FF, 8)})");
-        }
-        finally { Sys.Close((int)fd); }
-        return new RuntimeDirectory(path);
+        try { return new RuntimeDirectory(PrivateDirectory.Open()); }
+        catch (IOException e) { throw new TrecrException(TrecrError.RuntimeDirectory, e.Message); }
     }
 
     /// <summary>
@@ -71,13 +59,5 @@ public sealed class RuntimeDirectory
         private int _fd = fd;
 
         public void Dispose() => Sys.Close(Interlocked.Exchange(ref _fd, -1)); // closing gives the lock back
-    }
-
-    private static bool IsOwn(string path, uint uid)
-    {
-        long fd = Sys.TryOpen(path, Sys.O_RDONLY | Sys.O_DIRECTORY | Sys.O_CLOEXEC);
-        if (fd < 0) return false;
-        try { return Sys.Fstat((int)fd).UserId == uid; }
-        finally { Sys.Close((int)fd); }
     }
 }
