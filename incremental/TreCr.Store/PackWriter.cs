@@ -15,6 +15,7 @@ internal sealed class PackWriter : IDisposable
     private readonly IStoreFile _file;
     private readonly StoreSeal _seal;
     private readonly Lock _lock = new();
+    private readonly object _writing = new(); // the kernel lets one thread at a time write to a file; who waits there spins, at the cost of the program's processors
     private readonly Dictionary<UInt128, IndexEntry> _claimed = []; // without an offset: not written yet
     private readonly List<IndexEntry> _entries = [];
     private long _length = Format.HeaderBytes;
@@ -83,7 +84,7 @@ internal sealed class PackWriter : IDisposable
     internal void Append(ReadOnlySpan<byte> bytes, ReadOnlySpan<IndexEntry> entries)
     {
         long offset = Interlocked.Add(ref _length, bytes.Length) - bytes.Length;
-        _file.WriteAt(offset, bytes);
+        lock (_writing) _file.WriteAt(offset, bytes);
         _file.StartWriteback(offset, bytes.Length);
         lock (_lock)
         {
