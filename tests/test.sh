@@ -14,6 +14,7 @@ export TRECR_ROOT=$root
 export TRECR_KERNEL_CACHE=0
 rm -rf "$results"
 mkdir -p "$results"
+export XDG_STATE_HOME=$root/$results/state # journals of the tests' jobs are not the user's
 
 projects=() list=
 for p in tests/*/*.Tests.csproj; do

@@ -15,8 +15,22 @@ internal static unsafe class Output
     /// <summary>A line of the result.</summary>
     public static void Line(string text = "") => Write(1, text + "\n");
 
+    /// <summary>A line of a result that has no end.</summary>
+    /// <returns>false: nobody reads any more</returns>
+    public static bool TryLine(string text)
+    {
+        lock (s_lock) return WriteAll(1, Encoding.UTF8.GetBytes(text + "\n"));
+    }
+
     /// <summary>A note on stderr.</summary>
-    public static void Note(string text) => Write(2, string.Concat(text.TrimEnd().Split('\n').Select(l => $"trecr: {Speaker}{l}\n")));
+    public static void Note(string text)
+    {
+        Write(2, string.Concat(text.TrimEnd().Split('\n').Select(l => $"trecr: {Speaker}{l}\n")));
+        Journal?.Say(string.Concat(text.TrimEnd().Split('\n').Select(l => $"{Speaker}{l}\n")));
+    }
+
+    /// <summary>Of the job that this process supervises: has what is said too.</summary>
+    public static Coordinator.JobJournal? Journal { get; set; }
 
     /// <summary>Which rank says it, where a job has several: "rank 2: ".</summary>
     public static string Speaker { get; set; } = "";

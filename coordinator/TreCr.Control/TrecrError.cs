@@ -63,6 +63,8 @@ public sealed record TrecrError(int Number, int ExitCode, string WhatToDo, int R
     public static readonly TrecrError HookFailed = Add(209, 1, "look at what the hook has printed; the program runs on");
     public static readonly TrecrError ProcessKilled = Add(210, 1, "try again; the program runs on and the previous checkpoint is valid");
     public static readonly TrecrError RanksMissing = Add(211, 4, "try again when all ranks have started; a rank that died ends its job: `trecr restart JOB`");
+    public static readonly TrecrError Launched = Add(212, 7, "stop it and start it again from the checkpoint");
+    public static readonly TrecrError NoJournal = Add(213, 3, "`trecr events` shows which jobs have one");
 
     // Restarting.
     public static readonly TrecrError NoSuchCheckpoint = Add(301, 3, "`trecr list` shows what there is; --store or TRECR_STORE names another store");

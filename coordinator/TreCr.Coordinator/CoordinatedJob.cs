@@ -43,6 +43,12 @@ internal sealed class CoordinatedJob(string name, string launch)
 
     public ReadOnlyMemory<byte> StoreKey { get; set; }
 
+    /// <summary>Where events are noted; null: nowhere.</summary>
+    public JobJournal? Journal { get; set; }
+
+    /// <summary>When the checkpoint under way began, on Environment.TickCount64.</summary>
+    public long EpochBeganMs { get; set; }
+
     /// <summary>In the store, for ranks on other hosts; null: there are none.</summary>
     public CoordinatorNote? Note { get; set; }
 

@@ -176,6 +176,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
         if (job is null) _jobs[message.Job] = job = new CoordinatedJob(message.Job, message.Register.Launch);
         job.RankCount = Math.Max(1, message.Register.RankCount);
         if (channel.IsLocal) job.Recovery ??= JobRecovery.Of(message.Register); // else its launcher is not here
+        if (channel.IsLocal && message.Register.Journal.Length > 0) job.Journal ??= JobJournal.At(message.Register.Journal);
         job.Ended.Remove(message.Rank);
         if (job.Ranks.TryGetValue(message.Rank, out CoordinatedRank? other) && other.Channel != channel)
         {
@@ -239,6 +240,7 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
         (job.Requester, job.RequestId) = (channel, message.Id);
         uint deadline = message.CheckpointJob.DeadlineMs == 0 ? ControlWire.DefaultDeadlineMs : message.CheckpointJob.DeadlineMs;
         job.Epoch = new EpochMachine(job.LastEpoch, job.Ranks.Keys.Where(r => !job.Ended.ContainsKey(r)).ToArray(), job.Stop, deadline, Environment.TickCount64);
+        job.EpochBeganMs = Environment.TickCount64;
         log($"{job.CheckpointId}: begins");
         Do(job, job.Epoch.Start());
     }
@@ -331,11 +333,32 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
             job.Recovery?.Advanced();
             if (job.Stop) job.Recovery?.Hear("it was stopped with a checkpoint", failed: false);
         }
+        Note(job, answer);
         job.Requester?.Send(new Envelope { Id = job.RequestId, Job = job.Name, Epoch = machine.Epoch, Answer = answer });
         job.Epoch = null;
         job.Requester = null;
         if (job.Ranks.Count == 0) Over(job);
     }
+
+    /// <summary>How the checkpoint under way ended.</summary>
+    private static void Note(CoordinatedJob job, Answer answer) => job.Journal?.Note(job.Name, answer.Error == 0 ? "checkpoint" : "checkpoint-failed", j =>
+    {
+        j.WriteString("checkpoint_id", job.CheckpointId);
+        j.WriteNumber("took_ms", Environment.TickCount64 - job.EpochBeganMs);
+        if (answer.Error == 0)
+        {
+            j.WriteNumber("stop_time_us", answer.StopTimeUs);
+            j.WriteNumber("bytes_total", answer.BytesTotal);
+            j.WriteNumber("bytes_stored", answer.BytesStored);
+            j.WriteBoolean("stopped", job.Stop);
+            return;
+        }
+        j.WriteString("error", $"TRECR-{answer.Error:d4}");
+        j.WriteString("reason", answer.Reason);
+        j.WriteStartArray("findings");
+        foreach (string finding in answer.Findings) j.WriteStringValue(finding);
+        j.WriteEndArray();
+    });
 
     /// <summary>None of its ranks is here any more.</summary>
     private void Over(CoordinatedJob job)
@@ -423,8 +446,13 @@ public sealed class CoordinatorServer(RuntimeDirectory directory, ICheckpointCat
     private void Stop(ControlChannel channel, Envelope message)
     {
         if (Find(channel, message) is not { } job) return;
+        if (message.StopJob.RestartId.Length > 0 && (job.RankCount > 1 || job.Launch.Length > 0))
+        {
+            Reply(channel, message.Id, TrecrError.Launched, $"job {job.Name} was started by a launcher, which cannot be rolled back in its place: `trecr stop {job.Name}`, then start it with `trecr restart {message.StopJob.RestartId}`");
+            return;
+        }
         job.Recovery?.Hear("it was stopped", failed: false);
-        foreach (uint rank in job.Ranks.Keys.ToArray()) SendTo(job, rank, new Envelope { Stop = new StopRank { GraceMs = message.StopJob.GraceMs } });
+        foreach (uint rank in job.Ranks.Keys.ToArray()) SendTo(job, rank, new Envelope { Stop = new StopRank { GraceMs = message.StopJob.GraceMs, RestartId = message.StopJob.RestartId } });
         channel.Send(new Envelope { Id = message.Id, Job = job.Name, Answer = new Answer { Job = job.Name } });
     }
 

@@ -96,6 +96,7 @@ internal sealed partial class Workplace : IDisposable
     {
         environment.TryAdd("TRECR_STORE", StorePath);
         environment.TryAdd("XDG_RUNTIME_DIR", $"{Root}/run");
+        environment.TryAdd("XDG_STATE_HOME", $"{Root}/state");
         environment.TryAdd("TRECR_SESSION", "");
         string[] words = [.. _prefix, Trecr, .. arguments];
         RunningProgram p = new(words[0], words[1..], environment);

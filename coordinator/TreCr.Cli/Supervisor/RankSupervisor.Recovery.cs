@@ -45,6 +45,16 @@ internal sealed partial class RankSupervisor
             _link.SendWithin(new Envelope { Leaves = new RankLeaves { Failed = failed && !RecoversItself, How = how } }, TellMs);
     }
 
+    /// <summary>The program is given up as it is, as by a crash, and this process goes on with it from the checkpoint.</summary>
+    private void RollBack(string checkpointId)
+    {
+        TellThatItIsEnded($"was rolled back to {checkpointId}");
+        RestartInPlace = (["trecr", "restart", checkpointId, "--store", Store, .. Options.RestartWords], 0);
+        _journal?.Note(Job, "rolled-back", j => j.WriteString("checkpoint_id", checkpointId));
+        Output.Note($"job {Job} is rolled back to {checkpointId}");
+        KillProgram();
+    }
+
     private void PlanRestart(string how)
     {
         string newest;

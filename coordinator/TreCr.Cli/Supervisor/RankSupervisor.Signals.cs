@@ -64,10 +64,17 @@ internal sealed partial class RankSupervisor
     /// <summary>Ends the program at once.</summary>
     public void KillProgram() => Sys.Raw(SyscallNumber.PidfdSendSignal, _program.Pidfd, Sys.SIGKILL);
 
-    private void StopProgram(int graceMs)
+    /// <param name="restartId">the job goes on from there; empty: it ends</param>
+    private void StopProgram(int graceMs, string restartId)
     {
         try
         {
+            if (restartId.Length > 0)
+            {
+                RollBack(restartId);
+                return;
+            }
+            TellThatItIsEnded("was stopped");
             Space.Signal(ProgramPid, Sys.SIGTERM);
             Space.Signal(ProgramPid, Sys.SIGCONT);
             Span<PollEntry> ended = [new PollEntry { Fd = _program.Pidfd, Events = Sys.POLLIN }];

@@ -23,6 +23,7 @@ internal sealed partial class RankSupervisor : IDisposable
     private readonly Dictionary<(string Role, int Pid), ByteString> _base = [];
     private readonly (int Read, int Write) _wake = Sys.Pipe();
     private readonly JobLock _jobLock;
+    private readonly JobJournal? _journal;
     private readonly CoordinatorLink _link;
     private readonly RankLease _lease;
     private readonly ulong _startedUnixMs = (ulong)DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
@@ -44,6 +45,7 @@ internal sealed partial class RankSupervisor : IDisposable
     public RankSupervisor(RuntimeDirectory directory, JobLock jobLock, LaunchSlot slot, string store, string device, RankNamespace space, ulong lastEpoch)
     {
         Slot = slot;
+        Output.Journal = _journal = JobJournal.TryOpen(jobLock.Name);
         (Directory, _jobLock, Store, Device, Space) = (directory, jobLock, store, device, space);
         _lease = new RankLease(lastEpoch);
         SessionPath = SessionPathOf(directory, jobLock.Key);
@@ -153,6 +155,7 @@ internal sealed partial class RankSupervisor : IDisposable
         WatchLauncher();
         Streams.CloseProgramEnds();
         Streams.Start(unreadInput, inputEnded, OnSuspendTyped);
+        NoteBegin();
         _link.Start();
         StartKeeping();
         Flush?.Kick(); // a flush that was killed goes on
@@ -183,6 +186,7 @@ internal sealed partial class RankSupervisor : IDisposable
         }
         _programEnded = true;
         WaitForRound();
+        NoteEnd(status, initLost);
         EndMpi();
         if (Slot.IsOneOfSeveral)
         {
@@ -387,7 +391,7 @@ internal sealed partial class RankSupervisor : IDisposable
         RegisterRank facts = new()
         {
             RankCount = Slot.Size, OtherHosts = Slot.HasOtherHosts, Launch = Slot.Launch, Pid = Environment.ProcessId, ProgramPid = ProgramPid, ProgramHostPid = ProgramHostPid, Store = Store, StoreKey = TreCr.Store.StoreKey.Ambient is { } key ? Google.Protobuf.ByteString.CopyFrom(key.Secret) : Google.Protobuf.ByteString.Empty, WorkingDirectory = WorkingDirectory,
-            StartedUnixMs = _startedUnixMs, DeviceKind = Device, TrecrVersion = VersionVerb.Version,
+            Journal = _journal?.Directory ?? "", StartedUnixMs = _startedUnixMs, DeviceKind = Device, TrecrVersion = VersionVerb.Version,
         };
         facts.Command.AddRange(Command);
         facts.Recovery = Recovery();
@@ -428,7 +432,7 @@ internal sealed partial class RankSupervisor : IDisposable
             case Envelope.BodyOneofCase.Note: HearNote(message.Note); break;
             case Envelope.BodyOneofCase.Status: Task.Run(() => AnswerStatus(message.Id, check: false)); break;
             case Envelope.BodyOneofCase.Check: Task.Run(() => AnswerStatus(message.Id, check: true)); break;
-            case Envelope.BodyOneofCase.Stop: Task.Run(() => StopProgram((int)message.Stop.GraceMs)); break;
+            case Envelope.BodyOneofCase.Stop: Task.Run(() => StopProgram((int)message.Stop.GraceMs, message.Stop.RestartId)); break;
         }
     }
 

@@ -28,6 +28,7 @@ internal static class RunVerb
         ulong lastEpoch;
         RuntimeDirectory directory = RuntimeDirectory.Open();
         CleanupVerb.CleanQuietly(directory);
+        JobJournal.RemoveOld();
         JobLock jobLock;
         using (SnapshotStore opened = SnapshotStore.Open(store))
         {

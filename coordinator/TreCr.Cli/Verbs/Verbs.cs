@@ -34,6 +34,10 @@ internal static class Verbs
             ["trecr import heat.trecr", "trecr import heat.trecr --job heat-copy"], StoreVerbs.Import) { MinOperands = 1, MaxOperands = 1 },
         new("du", "", "what the store takes on disk, and what each checkpoint holds", [], ["trecr du", "trecr du --json"], StoreVerbs.DiskUse),
         new("stop", "JOB", "ends a job: SIGTERM, then SIGKILL", [new("--grace", "SECONDS", "between the two (default 10)")], ["trecr stop heat"], JobVerbs.Stop) { MinOperands = 1, MaxOperands = 1 },
+        new("rollback", "JOB [ID|EPOCH]", "gives up what a running job has done since a checkpoint: it goes on from there, in the same place",
+            [new("--deadline", "SECONDS", "wait so long until it runs again (default 300)")], ["trecr rollback heat", "trecr rollback heat 3"], RollbackVerb.Run) { MinOperands = 1, MaxOperands = 2 },
+        new("events", "[JOB]", "what happened to jobs: begin, checkpoints, failures, restarts, end", JournalVerbs.Options, ["trecr events heat", "trecr events --follow --json", "trecr events --last 5"], JournalVerbs.Events) { MaxOperands = 1 },
+        new("logs", "JOB", "what TreCr said about a job", JournalVerbs.Options, ["trecr logs heat", "trecr logs heat --follow"], JournalVerbs.Logs) { MinOperands = 1, MaxOperands = 1 },
         new("check", "JOB | -- CMD...", "what a checkpoint would refuse, all findings at once; nothing is stopped", [], ["trecr check heat", "trecr check -- ./app"], CheckVerb.Run) { MinOperands = 1, MaxOperands = 1, TakesCommand = true },
         new("doctor", "", "what TreCr needs of this machine: ok, degraded or missing", [], ["trecr doctor", "trecr doctor --json"], DoctorVerb.Run),
         new("cleanup", "", "removes what dead jobs of this user left behind", [], ["trecr cleanup"], CleanupVerb.Run),
@@ -51,7 +55,7 @@ internal static class Verbs
         new(GpuProbe.VerbName, "", "asks NVIDIA's driver for its devices (started by doctor)", [], ["(not for hands)"], GpuProbe.Run) { Hidden = true },
     ];
 
-    private static readonly string[] s_later = ["drain", "undrain", "migrate", "clone", "rollback", "logs", "watch", "events", "top", "report"];
+    private static readonly string[] s_later = ["drain", "undrain", "migrate", "clone", "watch", "top", "report"];
 
     /// <exception cref="TrecrException">no such verb, or not in this version</exception>
     public static Verb Find(string name)
