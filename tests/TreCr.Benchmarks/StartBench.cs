@@ -8,7 +8,7 @@ namespace TreCr.Benchmarks;
 /// </summary>
 internal static class StartBench
 {
-    private const string CacheVariable = "TRECR_KERNEL_CACHE";
+    public const string CacheVariable = "TRECR_KERNEL_CACHE";
 
     public static void Run(Bench bench)
     {
