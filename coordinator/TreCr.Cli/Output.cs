@@ -96,8 +96,24 @@ internal static unsafe class Output
         return true;
     }
 
+    /// <summary>Does something whose output, results and notes alike, is wanted as text.</summary>
+    public static string Captured(Action action)
+    {
+        StringBuilder text = new();
+        lock (s_lock) s_captured = text;
+        try { action(); }
+        finally { lock (s_lock) s_captured = null; }
+        return text.ToString();
+    }
+
+    private static StringBuilder? s_captured;
+
     private static void Write(int fd, string text)
     {
-        lock (s_lock) WriteAll(fd, Encoding.UTF8.GetBytes(text));
+        lock (s_lock)
+        {
+            if (s_captured is { } captured) captured.Append(text);
+            else WriteAll(fd, Encoding.UTF8.GetBytes(text));
+        }
     }
 }

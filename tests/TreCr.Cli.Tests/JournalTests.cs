@@ -89,6 +89,28 @@ public sealed class JournalTests
         Assert.That(journal.Lines(JobJournal.Log).Select(l => l.Split(' ')[1]), Is.EqualTo(Enumerable.Range(0, 100).TakeLast(journal.Lines(JobJournal.Log).Count()).Select(i => $"{i}")), "in order, without a gap");
     }
 
+    [Test]
+    public void AReportHoldsWhatIsKnown_AndNoSecrets()
+    {
+        using RunningProgram run = _place.StartCounter(50, environment: new() { ["TOP_SECRET"] = "swordfish-" + "4711" });
+        _place.Checkpoint();
+        string file = $"{_place.Root}/report.tar.gz";
+        (int code, string[] output, string errors) = _place.Do("report", "count", file);
+        Assert.That(code, Is.Zero, errors);
+        Assert.That(output, Is.EqualTo(new[] { file }));
+        Assert.That(File.GetUnixFileMode(file), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite));
+        using RunningProgram tar = _place.Other("tar", "-xzf", file, "-C", _place.Root);
+        Assert.That(tar.WaitForExit(Workplace.Limit), Is.Zero, tar.Errors);
+        Dictionary<string, string> members = Directory.GetFiles($"{_place.Root}/count-report").ToDictionary(f => Path.GetFileName(f), File.ReadAllText);
+        Assert.That(members.Keys, Is.SupersetOf(new[] { "events.jsonl", "status.json", "list.json", "inspect.json", "doctor.json", "version.json", "coordinator.log" }));
+        Assert.That(JsonDocument.Parse(members["inspect.json"]).RootElement.GetProperty("checkpoint_id").GetString(), Is.EqualTo("count.1"));
+        Assert.That(members["coordinator.log"], Does.Contain("count.1: committed"));
+        Assert.That(string.Concat(members.Values), Does.Not.Contain("swordfish"));
+        Assert.That(_place.Do("report", "count", file).Code, Is.Not.Zero, "a file is never overwritten");
+        Assert.That(_place.Do("report", "other", $"{_place.Root}/other.tar.gz").Code, Is.EqualTo(3));
+        Assert.That(File.Exists($"{_place.Root}/other.tar.gz"), Is.False);
+    }
+
     private static string Made(string directory)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(directory)!);

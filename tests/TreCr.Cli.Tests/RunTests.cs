@@ -115,7 +115,7 @@ public sealed class RunTests
         using (RunningProgram bash = new("/bin/bash", ["--norc", script], new Dictionary<string, string>()))
         {
             Assert.That(bash.WaitForExit(Workplace.Limit), Is.Zero, bash.Errors);
-            Assert.That(bash.Output, Is.EqualTo(new[] { "restart repair", "--cpus" }), bash.Errors);
+            Assert.That(bash.Output, Is.EqualTo(new[] { "restart repair report", "--cpus" }), bash.Errors);
         }
         Assert.That(_place.Do("completion", "fish").Code, Is.EqualTo(2));
         string[] page = _place.Do("manual").Output;

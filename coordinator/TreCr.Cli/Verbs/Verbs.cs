@@ -38,6 +38,8 @@ internal static class Verbs
             [new("--deadline", "SECONDS", "wait so long until it runs again (default 300)")], ["trecr rollback heat", "trecr rollback heat 3"], RollbackVerb.Run) { MinOperands = 1, MaxOperands = 2 },
         new("events", "[JOB]", "what happened to jobs: begin, checkpoints, failures, restarts, end", JournalVerbs.Options, ["trecr events heat", "trecr events --follow --json", "trecr events --last 5"], JournalVerbs.Events) { MaxOperands = 1 },
         new("logs", "JOB", "what TreCr said about a job", JournalVerbs.Options, ["trecr logs heat", "trecr logs heat --follow"], JournalVerbs.Logs) { MinOperands = 1, MaxOperands = 1 },
+        new("report", "JOB [FILE]", "one archive for a bug report: events, log, checkpoints, this machine; nothing of the program's memory, files or environment, but its command line",
+            [], ["trecr report heat", "trecr report heat /tmp/heat.tar.gz"], ReportVerb.Run) { MinOperands = 1, MaxOperands = 2 },
         new("check", "JOB | -- CMD...", "what a checkpoint would refuse, all findings at once; nothing is stopped", [], ["trecr check heat", "trecr check -- ./app"], CheckVerb.Run) { MinOperands = 1, MaxOperands = 1, TakesCommand = true },
         new("doctor", "", "what TreCr needs of this machine: ok, degraded or missing", [], ["trecr doctor", "trecr doctor --json"], DoctorVerb.Run),
         new("cleanup", "", "removes what dead jobs of this user left behind", [], ["trecr cleanup"], CleanupVerb.Run),
@@ -55,7 +57,7 @@ internal static class Verbs
         new(GpuProbe.VerbName, "", "asks NVIDIA's driver for its devices (started by doctor)", [], ["(not for hands)"], GpuProbe.Run) { Hidden = true },
     ];
 
-    private static readonly string[] s_later = ["drain", "undrain", "migrate", "clone", "watch", "top", "report"];
+    private static readonly string[] s_later = ["drain", "undrain", "migrate", "clone", "watch", "top"];
 
     /// <exception cref="TrecrException">no such verb, or not in this version</exception>
     public static Verb Find(string name)
