@@ -2,6 +2,7 @@ using TreCr.Api;
 using TreCr.Api.Gpi;
 using TreCr.Api.Scr.Commands;
 using TreCr.Control;
+using TreCr.Coordinator;
 using TreCr.Images;
 using TreCr.Linux;
 using TreCr.Store;
@@ -33,8 +34,10 @@ internal static class Program
             if (RunVerb.RestartInPlace is { } again)
             {
                 Thread.Sleep(again.DelayMs);
+                JobJournal.Flush();
                 Sys.Execute(Installation.Trecr, again.Words, [.. OwnEnvironment.Words()]);
             }
+            JobJournal.Flush();
             if (RunVerb.EndSignal != 0) Sys.EndBySignal(RunVerb.EndSignal);
             return code;
         }
@@ -53,6 +56,7 @@ internal static class Program
                     foreach (string finding in findings) j.WriteStringValue(finding);
                     j.WriteEndArray();
                 });
+            JobJournal.Flush();
             if (RunVerb.EndSignal != 0) Sys.EndBySignal(RunVerb.EndSignal);
             return exit;
         }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
@@ -9,7 +10,7 @@ namespace TreCr.Coordinator;
 
 /// <summary>
 /// What happened to a job, for whoever looks later: <c>$XDG_STATE_HOME/trecr/JOB/</c> with <c>events.jsonl</c>, one JSON object a line, and <c>log</c>, what TreCr said of it, each line with its time. Supervisors of all ranks on this
-/// host and the coordinator append to them, a line with one write; at 4 MiB a file becomes the one before (<c>.1</c>). Nothing of a job depends on it: what cannot be written is not.
+/// host and the coordinator append to them, a line with one write; at 4 MiB a file becomes the one before (<c>.1</c>). Nothing of a job depends on it: a thread of its own writes, so that nobody waits for a home directory whose server is gone, and what cannot be written is not.
 /// </summary>
 public sealed class JobJournal
 {
@@ -17,6 +18,17 @@ public sealed class JobJournal
     public const string Events = "events.jsonl", Log = "log", BeforeSuffix = ".1";
 
     private const long RotateBytes = 4 << 20;
+
+    private const int MostWaiting = 10_000;
+
+    private static readonly BlockingCollection<(string Path, byte[] Bytes)> s_waiting = new(MostWaiting);
+    private static int s_unwritten;
+    private static readonly Lazy<Thread> s_writer = new(() =>
+    {
+        Thread thread = new(WriteAll, 256 * 1024) { IsBackground = true, Name = "journal" };
+        thread.Start();
+        return thread;
+    });
 
     private static readonly TimeSpan s_kept = TimeSpan.FromDays(30);
 
@@ -76,7 +88,7 @@ public sealed class JobJournal
             json.WriteEndObject();
         }
         line.Write("\n"u8);
-        Append(Events, line.WrittenSpan);
+        Append(Events, line.WrittenSpan.ToArray());
     }
 
     /// <summary>Notes lines that were said.</summary>
@@ -88,9 +100,33 @@ public sealed class JobJournal
 
     private static string Now() => DateTime.UtcNow.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture);
 
-    private unsafe void Append(string name, ReadOnlySpan<byte> bytes)
+    /// <summary>Hands a line to the thread that writes; one too many is dropped.</summary>
+    private void Append(string name, byte[] bytes)
     {
-        string path = $"{Directory}/{name}";
+        _ = s_writer.Value;
+        Interlocked.Increment(ref s_unwritten);
+        if (!s_waiting.TryAdd(($"{Directory}/{name}", bytes))) Interlocked.Decrement(ref s_unwritten);
+    }
+
+    /// <summary>Waits until what was noted is written, before this process ends or becomes another program.</summary>
+    /// <param name="limitMs">no longer</param>
+    public static void Flush(int limitMs = 2000)
+    {
+        using ManualResetEventSlim never = new();
+        for (long end = Environment.TickCount64 + limitMs; Volatile.Read(ref s_unwritten) > 0 && Environment.TickCount64 < end; never.Wait(1)) { }
+    }
+
+    private static void WriteAll()
+    {
+        foreach ((string path, byte[] bytes) in s_waiting.GetConsumingEnumerable())
+        {
+            Write(path, bytes);
+            Interlocked.Decrement(ref s_unwritten);
+        }
+    }
+
+    private static unsafe void Write(string path, byte[] bytes)
+    {
         long fd = Sys.TryOpen(path, Sys.O_WRONLY | Sys.O_APPEND | Sys.O_CREAT | Sys.O_NOFOLLOW | Sys.O_CLOEXEC, 0x180);
         if (fd < 0) return;
         try

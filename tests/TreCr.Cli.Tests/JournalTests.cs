@@ -66,6 +66,7 @@ public sealed class JournalTests
         string root = $"{_place.Root}/state/trecr";
         JobJournal journal = JobJournal.TryOpen("odd", Made(root))!;
         journal.Note("odd", "started", j => j.WriteString("directory", "/x\u001b[2J"));
+        JobJournal.Flush(60_000);
         File.AppendAllText($"{journal.Directory}/{JobJournal.Events}", "no json \u001b]0;x\u0007\n[1]\n{\"event\":3}\n{\"half");
         (int code, string[] output, string errors) = _place.Do("events", "odd");
         Assert.That((code, output.Length), Is.EqualTo((0, 4)), errors);
@@ -85,8 +86,21 @@ public sealed class JournalTests
         JobJournal journal = JobJournal.TryOpen("long", Made($"{_place.Root}/state/trecr"))!;
         string text = new('x', 100_000);
         for (int i = 0; i < 100; i++) journal.Say($"{i} {text}");
+        JobJournal.Flush(60_000);
         Assert.That(Directory.GetFiles(journal.Directory).Select(f => new FileInfo(f).Length), Has.Exactly(2).InRange(1, (4 << 20) + 100_100).And.Exactly(2).Items);
         Assert.That(journal.Lines(JobJournal.Log).Select(l => l.Split(' ')[1]), Is.EqualTo(Enumerable.Range(0, 100).TakeLast(journal.Lines(JobJournal.Log).Count()).Select(i => $"{i}")), "in order, without a gap");
+    }
+
+    [Test]
+    public void RolledBackToWhatIsDamaged_IsRefused_AndTheJobRunsOn()
+    {
+        using RunningProgram run = _place.StartCounter(50);
+        _place.Checkpoint();
+        _place.DamagePacks();
+        (int code, _, string errors) = _place.Do("rollback", "count");
+        Assert.That((code, errors.Contains("job count runs on")), Is.EqualTo((5, true)), errors);
+        _place.Release();
+        Assert.That(run.WaitForExit(Workplace.Limit), Is.EqualTo(7), run.Errors);
     }
 
     [Test]

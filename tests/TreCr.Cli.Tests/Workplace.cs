@@ -145,6 +145,20 @@ internal sealed partial class Workplace : IDisposable
         return output[^1];
     }
 
+    /// <summary>Damages all that the store holds, in place: an engine may have it mapped.</summary>
+    public void DamagePacks()
+    {
+        foreach (string pack in Directory.GetFiles($"{StorePath}/packs", "*.pack"))
+        {
+            using FileStream file = new(pack, FileMode.Open, FileAccess.ReadWrite);
+            byte[] bytes = new byte[file.Length];
+            file.ReadExactly(bytes);
+            for (int at = 64; at < bytes.Length; at += 40) bytes[at] ^= 0x55;
+            file.Position = 0;
+            file.Write(bytes);
+        }
+    }
+
     public void Release() => File.WriteAllText(Hold, "");
 
     /// <summary>The counting program stands still before this step until <see cref="ContinueAt"/>: however long a command takes, it is not at its end by then.</summary>

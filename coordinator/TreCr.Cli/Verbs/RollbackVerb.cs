@@ -45,6 +45,9 @@ internal static class RollbackVerb
         if (name is not null && ulong.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out ulong epoch)) name = $"{job}.{epoch}";
         if (name is not null && !name.StartsWith(job + ".", StringComparison.Ordinal)) throw new TrecrException(TrecrError.NoSuchCheckpoint, $"{name} is no checkpoint of job {job}");
         using SnapshotStore opened = SnapshotStore.OpenExisting(store);
-        return opened.FindCheckpoint(name ?? job).CheckpointId;
+        string id = opened.FindCheckpoint(name ?? job).CheckpointId;
+        // What the program has done since is given up: not for a checkpoint that cannot be restarted.
+        if (opened.Verify(id).Problems is { Count: > 0 } problems) throw new TrecrException(TrecrError.Damaged, $"{problems[0].Message}; job {job} runs on");
+        return id;
     }
 }
