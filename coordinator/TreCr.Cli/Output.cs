@@ -25,8 +25,9 @@ internal static unsafe class Output
     /// <summary>A note on stderr.</summary>
     public static void Note(string text)
     {
-        Write(2, string.Concat(text.TrimEnd().Split('\n').Select(l => $"trecr: {Speaker}{l}\n")));
-        Journal?.Say(string.Concat(text.TrimEnd().Split('\n').Select(l => $"{Speaker}{l}\n")));
+        string[] lines = [.. text.TrimEnd().Split('\n').Select(l => Speaker + l)];
+        Write(2, string.Concat(lines.Select(l => $"trecr: {l}\n")));
+        Journal?.Say(lines);
     }
 
     /// <summary>Of the job that this process supervises: has what is said too.</summary>

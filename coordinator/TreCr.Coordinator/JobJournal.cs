@@ -67,7 +67,7 @@ public sealed class JobJournal
     {
         long fd = Sys.TryOpen(directory, Sys.O_RDONLY | Sys.O_DIRECTORY | Sys.O_NOFOLLOW | Sys.O_CLOEXEC);
         if (fd < 0) return false;
-        try { return Sys.Fstat((int)fd) is var facts && facts.UserId == Sys.EffectiveUserId() && (facts.Mode & 0x12) == 0; }
+        try { return PrivateDirectory.WhyNot((int)fd) is null; }
         finally { Sys.Close((int)fd); }
     }
 
@@ -92,10 +92,10 @@ public sealed class JobJournal
     }
 
     /// <summary>Notes lines that were said.</summary>
-    public void Say(string text)
+    public void Say(params string[] lines)
     {
         string now = Now();
-        Append(Log, Encoding.UTF8.GetBytes(string.Concat(text.TrimEnd().Split('\n').Select(l => $"{now} {l}\n"))));
+        Append(Log, Encoding.UTF8.GetBytes(string.Concat(lines.Select(l => $"{now} {l}\n"))));
     }
 
     private static string Now() => DateTime.UtcNow.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture);

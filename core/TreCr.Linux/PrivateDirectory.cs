@@ -16,12 +16,19 @@ public static class PrivateDirectory
         if (fd < 0) throw new IOException($"cannot use the runtime directory {path}: {Errno.Describe((int)-fd)}");
         try
         {
-            FileFacts facts = Sys.Fstat((int)fd);
-            if (facts.UserId != uid) throw new IOException($"cannot use the runtime directory {path}: it belongs to user {facts.UserId}");
-            if ((facts.Mode & 0x3F) != 0) throw new IOException($"cannot use the runtime directory {path}: others may enter it (mode {Convert.ToString(facts.Mode & 0x1FF, 8)})");
+            if (WhyNot((int)fd) is { } problem) throw new IOException($"cannot use the runtime directory {path}: {problem}");
         }
         finally { Sys.Close((int)fd); }
         return path;
+    }
+
+    /// <summary>Why an open directory is not this user's alone.</summary>
+    /// <returns>null: it is</returns>
+    public static string? WhyNot(int descriptor)
+    {
+        FileFacts facts = Sys.Fstat(descriptor);
+        return facts.UserId != Sys.EffectiveUserId() ? $"it belongs to user {facts.UserId}"
+            : (facts.Mode & 0x3F) != 0 ? $"others may enter it (mode {Convert.ToString(facts.Mode & 0x1FF, 8)})" : null;
     }
 
     private static bool IsOwn(string path, uint uid)

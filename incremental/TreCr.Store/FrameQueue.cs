@@ -156,7 +156,7 @@ internal sealed unsafe class FrameQueue : IDisposable
     /// <param name="part">null: of a record</param><param name="before">what was stored for the same frame earlier in this snapshot; null: nothing</param>
     internal void Enqueue(byte* buffer, FrameList.Slot* slot, StorePartWriter? part, FrameList.Slot* before = null) => Enqueue(new Item { Buffer = buffer, Slot = slot, Part = part, Before = before });
 
-    /// <summary>Hands frames of which pages were copied to the workers; a batch holds at least one taken buffer of its own, or it is the only one of a few.</summary>
+    /// <summary>Hands frames of which pages were copied to the workers. The ring has room: batches are fewer than the taken buffers that their pages lie in, since a full one has two or more.</summary>
     internal void Enqueue(PageBatch pages) => Enqueue(new Item { Pages = pages });
 
     private void Enqueue(in Item item)

@@ -18,22 +18,22 @@ internal static class JournalVerbs
     public static int Events(Arguments arguments)
     {
         string? job = arguments.Operands.Count > 0 ? arguments.Operands[0] : null;
-        (string Journal, string Line)[] last = [.. Journals(job).SelectMany(j => j.Lines(JobJournal.Events).Select(l => (j.Directory, l))).OrderBy(l => TimeOf(l.l), StringComparer.Ordinal)];
+        string[] last = [.. Journals(job).SelectMany(j => j.Lines(JobJournal.Events)).OrderBy(TimeOf, StringComparer.Ordinal)];
         last = last[^Math.Min(last.Length, Last(arguments))..];
         if (arguments.Has("--follow"))
         {
-            Follow(job, JobJournal.Events, [.. last.Select(l => l.Line)], line => arguments.Json ? line : Describe(line));
+            Follow(job, JobJournal.Events, last, line => arguments.Json ? line : Describe(line));
             return 0;
         }
         if (arguments.Json)
             Output.Json("trecr.events/1", j =>
             {
                 j.WriteStartArray("events");
-                foreach ((_, string line) in last)
+                foreach (string line in last)
                     if (Parse(line) is { } whole) whole.WriteTo(j);
                 j.WriteEndArray();
             });
-        else foreach ((_, string line) in last) Output.Line(Describe(line));
+        else foreach (string line in last) Output.Line(Describe(line));
         return 0;
     }
 

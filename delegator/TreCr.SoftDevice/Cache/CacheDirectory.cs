@@ -28,9 +28,7 @@ sealed unsafe class CacheDirectory
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException) { problem = e.Message; return null; }
         long fd = Sys.TryOpen(path, Sys.O_RDONLY | Sys.O_DIRECTORY | Sys.O_NOFOLLOW | Sys.O_CLOEXEC);
         if (fd < 0) { problem = Errno.Describe((int)-fd); return null; }
-        FileFacts facts = Sys.Fstat((int)fd);
-        if (facts.UserId != Sys.EffectiveUserId()) problem = $"it belongs to user {facts.UserId}";
-        else if ((facts.Mode & 0x3F) != 0) problem = $"others may enter it (mode {Convert.ToString(facts.Mode & 0x1FF, 8)})";
+        problem = PrivateDirectory.WhyNot((int)fd);
         if (problem is null) return new(path, (int)fd);
         isUnsafe = true;
         Sys.Close((int)fd);

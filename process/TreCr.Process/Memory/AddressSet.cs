@@ -28,12 +28,6 @@ internal sealed class AddressSet
 
     public void Add(ulong address) => CollectionsMarshal.GetValueRefOrAddDefault(_words, address >> (_shift + 6), out _) |= 1UL << (int)(address >> _shift & 63);
 
-    public void Remove(ulong address)
-    {
-        ref ulong word = ref CollectionsMarshal.GetValueRefOrNullRef(_words, address >> (_shift + 6));
-        if (!System.Runtime.CompilerServices.Unsafe.IsNullRef(ref word)) word &= ~(1UL << (int)(address >> _shift & 63));
-    }
-
     /// <summary>Adds everything that the run touches.</summary>
     public void Add(PageRun run)
     {
